@@ -1,0 +1,62 @@
+/**
+ * `npm run config`: compiles config.yaml into the generated `[vars]` of wrangler.toml.
+ *
+ *   --check           writes nothing; fails if the configuration is invalid or not yet compiled
+ *   --config FILE     another configuration (default: config.yaml of this project)
+ *   --wrangler FILE   another wrangler.toml
+ */
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { basename, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+import { toBindings } from "../src/config/bindings.ts";
+import { formatMistake } from "../src/config/mistake.ts";
+import { renderVars, withVars } from "../src/config/wrangler-vars.ts";
+import { compileConfigFile } from "../src/local/config-file.ts";
+
+const project = resolve(import.meta.dirname, "..");
+
+try {
+  process.exitCode = main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+
+function main(): number {
+  const { values: flags } = parseArgs({
+    options: {
+      check: { type: "boolean", default: false },
+      config: { type: "string", default: resolve(project, "config.yaml") },
+      wrangler: { type: "string", default: resolve(project, "wrangler.toml") },
+    },
+  });
+  const { config, mistakes } = compileConfigFile(flags.config);
+  if (mistakes !== undefined) {
+    console.error(mistakes.map(formatMistake).join("\n"));
+    return 1;
+  }
+  const before = readFileSync(flags.wrangler, "utf8");
+  const after = withVars(before, renderVars(toBindings(config)));
+  if (after === before) {
+    return 0;
+  }
+  if (flags.check) {
+    console.error(`${basename(flags.config)} has changed since it was compiled: run npm run config`);
+    return 1;
+  }
+  replaceFile(flags.wrangler, after);
+  console.log(`${shown(flags.config)} is compiled into ${shown(flags.wrangler)}`);
+  return 0;
+}
+
+/** Whole or not at all: a deploy may be reading it. */
+function replaceFile(file: string, text: string): void {
+  const next = `${file}.${process.pid}.next`;
+  writeFileSync(next, text, { mode: statSync(file).mode });
+  renameSync(next, file);
+}
+
+function shown(file: string): string {
+  return relative(process.cwd(), file);
+}

@@ -1,0 +1,103 @@
+import { z } from "zod";
+
+import { closest, describeValue, formatPath, type Mistake } from "./mistake.ts";
+import { configSchema, type Config } from "./schema.ts";
+import { readYaml, type YamlSource } from "./yaml-source.ts";
+
+export type Compiled =
+  | { readonly config: Config; readonly mistakes?: never }
+  | { readonly config?: never; readonly mistakes: readonly Mistake[] };
+
+/** The text of config.yaml as a complete configuration, or everything that is wrong with it. */
+export function compileConfig(text: string, file: string): Compiled {
+  const source = readYaml(text);
+  const value = withoutEmptySections(source.value ?? {});
+  const checked = configSchema.safeParse(value);
+  const found = [
+    ...source.slips,
+    ...(checked.error?.issues ?? []).flatMap((issue) => explain(issue, value, source)),
+  ];
+  if (checked.success && found.length === 0) {
+    return { config: checked.data };
+  }
+  const mistakes = found
+    .toSorted((a, b) => a.offset - b.offset)
+    .map(({ offset, path, problem }) => ({
+      file,
+      ...source.position(offset),
+      path: formatPath(path),
+      problem,
+    }));
+  return { mistakes: withoutRepeated(mistakes) };
+}
+
+interface Found {
+  readonly offset: number;
+  readonly path: readonly PropertyKey[];
+  readonly problem: string;
+}
+
+function explain(issue: z.core.$ZodIssue, value: unknown, source: YamlSource): Found[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key];
+      return { offset: source.keyOffset(path), path, problem: unknownKey(key, issue.path) };
+    });
+  }
+  const problem = `expected ${issue.message}, got ${describeValue(valueAt(value, issue.path))}`;
+  return [{ offset: source.valueOffset(issue.path), path: issue.path, problem }];
+}
+
+function unknownKey(key: string, section: readonly PropertyKey[]): string {
+  const siblings = Object.keys(shapeAt(section));
+  const meant = closest(key, siblings) ?? elsewhere(key);
+  const hint = meant === undefined ? "" : ` (did you mean ${meant}?)`;
+  return `unknown key${hint}: expected one of ${siblings.join(", ")}`;
+}
+
+/** A known key in the wrong section: most often one that has lost its indentation. */
+function elsewhere(key: string): string | undefined {
+  const section = Object.keys(configSchema.shape).find((name) => Object.hasOwn(shapeAt([name]), key));
+  return section === undefined ? undefined : `${section}.${key}`;
+}
+
+function shapeAt(path: readonly PropertyKey[]): z.core.$ZodShape {
+  return path.reduce<z.core.$ZodShape>(
+    (shape, step) => shapeOf(Object.hasOwn(shape, step) ? shape[String(step)] : undefined),
+    configSchema.shape,
+  );
+}
+
+function shapeOf(schema: unknown): z.core.$ZodShape {
+  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault) {
+    return shapeOf(schema.unwrap());
+  }
+  return schema instanceof z.ZodObject ? schema.shape : {};
+}
+
+/** A section whose keys are all commented out is an absent one. */
+function withoutEmptySections(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return value;
+  }
+  return Object.fromEntries(
+    Object.entries(value).filter(([key, section]) => !(section === null && isSection(key))),
+  );
+}
+
+function isSection(key: string): boolean {
+  return Object.hasOwn(configSchema.shape, key);
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (here, step) => (here as Record<PropertyKey, unknown> | undefined)?.[step],
+    value,
+  );
+}
+
+/** A number that is neither whole nor in range is one mistake. */
+function withoutRepeated(mistakes: readonly Mistake[]): Mistake[] {
+  const seen = new Map(mistakes.map((mistake) => [JSON.stringify(mistake), mistake]));
+  return [...seen.values()];
+}

@@ -1,0 +1,159 @@
+import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
+import type { Document, Node, Pair, YAMLMap } from "yaml";
+
+/** A slip of the YAML itself, before anybody asks what the keys mean. */
+export interface Slip {
+  readonly offset: number;
+  readonly path: readonly PropertyKey[];
+  readonly problem: string;
+  /** Whether the values below are still what the author meant: so after a key given twice, not after a lost bracket. */
+  readonly readable: boolean;
+}
+
+export interface YamlSource {
+  readonly slips: readonly Slip[];
+  /** The plain value; `undefined` if the text cannot be read. */
+  readonly value: unknown;
+  /** Where a key stands. */
+  keyOffset(path: readonly PropertyKey[]): number;
+  /** Where the value of a key stands. */
+  valueOffset(path: readonly PropertyKey[]): number;
+  position(offset: number): { line: number; column: number };
+}
+
+/** More uses of anchors than this are an attack or an accident: they can multiply without bound. */
+const MAX_ALIASES = 100;
+
+/** Reads YAML 1.2 (`off` and `1_000` are text, whatever a `%YAML` line says) and remembers where everything stood. */
+export function readYaml(text: string): YamlSource {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, schema: "core", merge: false, prettyErrors: false });
+  const slips = [...slipsOfSyntax(document), ...slipsOfNodes(document)];
+  const readable = slips.every((slip) => slip.readable);
+  const read = readable ? plainValue(document) : undefined;
+  return {
+    slips: typeof read === "string" ? [...slips, { offset: 0, path: [], problem: read, readable }] : slips,
+    value: typeof read === "string" ? undefined : read?.value,
+    keyOffset: (path) => startOf(pairAt(document, path)?.key) ?? valueOffset(document, path),
+    valueOffset: (path) => valueOffset(document, path),
+    position: (offset) => {
+      const { line, col } = lineCounter.linePos(offset);
+      return { line: Math.max(line, 1), column: Math.max(col, 1) };
+    },
+  };
+}
+
+function slipsOfSyntax(document: Document): Slip[] {
+  const errors = document.errors.map((error): Slip => {
+    const [offset] = error.pos;
+    if (error.code === "DUPLICATE_KEY") {
+      return {
+        offset,
+        path: pathAt(document, offset),
+        problem: "expected each key once, got this one a second time",
+        readable: true,
+      };
+    }
+    if (error.code === "MULTIPLE_DOCS") {
+      return { offset, path: [], problem: "expected one document, got another one here", readable: true };
+    }
+    return { offset, path: [], problem: `not valid YAML: ${error.message}`, readable: false };
+  });
+  const warnings = document.warnings.map((warning): Slip => {
+    const [offset] = warning.pos;
+    return { offset, path: pathAt(document, offset), problem: warning.message, readable: true };
+  });
+  return [...errors, ...warnings];
+}
+
+/** What the parser lets pass. A key that is no name is taken out, so that the rest can be judged. */
+function slipsOfNodes(document: Document): Slip[] {
+  const slips: Slip[] = [];
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document) === undefined) {
+        const problem = `expected an anchor &${alias.source} before this alias`;
+        slips.push({ offset: startOf(alias) ?? 0, path: [], problem, readable: false });
+      }
+    },
+    Pair(_key, { key }) {
+      if (isScalar(key)) {
+        return undefined;
+      }
+      const problem = "expected a name as the key";
+      slips.push({ offset: startOf(key) ?? 0, path: [], problem, readable: true });
+      return visit.REMOVE;
+    },
+  });
+  return slips;
+}
+
+/** The document as a plain value, or why it has none. */
+function plainValue(document: Document): { value: unknown } | string {
+  try {
+    return { value: document.toJS({ maxAliasCount: MAX_ALIASES }) };
+  } catch {
+    return `more than ${MAX_ALIASES} values by way of aliases`;
+  }
+}
+
+function valueOffset(document: Document, path: readonly PropertyKey[]): number {
+  return startOf(nodeAt(document, path)) ?? startOf(pairAt(document, path)?.key) ?? 0;
+}
+
+function nodeAt(document: Document, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((node, step) => {
+    const here = isAlias(node) ? node.resolve(document) : node;
+    if (isMap(here)) {
+      return findPair(here, step)?.value;
+    }
+    return isSeq(here) ? here.items[Number(step)] : undefined;
+  }, document.contents);
+}
+
+function pairAt(document: Document, path: readonly PropertyKey[]): Pair | undefined {
+  const parent = nodeAt(document, path.slice(0, -1));
+  const step = path.at(-1);
+  return isMap(parent) && step !== undefined ? findPair(parent, step) : undefined;
+}
+
+/** The last one of that name, since that is the one whose value counts. */
+function findPair(map: YAMLMap, step: PropertyKey): Pair | undefined {
+  return map.items.findLast((pair) => nameOf(pair) === step);
+}
+
+/** The keys that lead to a place of which only the offset is known. */
+function pathAt(document: Document, offset: number): PropertyKey[] {
+  let path: PropertyKey[] = [];
+  visit(document, {
+    Node(_key, node, parents) {
+      const [start, end] = rangeOf(node) ?? [Infinity, 0];
+      if (start !== undefined && end !== undefined && start <= offset && offset <= end) {
+        path = stepsTo(node, parents);
+      }
+    },
+  });
+  return path;
+}
+
+function stepsTo(node: Node, parents: readonly unknown[]): PropertyKey[] {
+  return [...parents, node].flatMap((step, index, chain): PropertyKey[] => {
+    const parent = chain[index - 1];
+    if (isPair(step)) {
+      return [nameOf(step)];
+    }
+    return isSeq(parent) ? [parent.items.indexOf(step)] : [];
+  });
+}
+
+function nameOf({ key }: Pair): string {
+  return String(isScalar(key) ? key.value : key);
+}
+
+function startOf(node: unknown): number | undefined {
+  return rangeOf(node)?.[0];
+}
+
+function rangeOf(node: unknown): readonly number[] | undefined {
+  return (node as { range?: readonly number[] | null } | null | undefined)?.range ?? undefined;
+}
