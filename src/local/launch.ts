@@ -1,0 +1,84 @@
+import { resolve } from "node:path";
+
+import { toBindings } from "../config/bindings.ts";
+import { formatMistake } from "../config/mistake.ts";
+import type { Config } from "../config/schema.ts";
+import { claimAddress, reachable, toUrl } from "./address.ts";
+import { buildWorkers } from "./bundle.ts";
+import { compileConfigFile } from "./config-file.ts";
+import { curlLines } from "./curl.ts";
+import { openDataFolder } from "./data-folder.ts";
+import { readDevVars } from "./dev-vars.ts";
+import { LaunchError } from "./launch-error.ts";
+import { log } from "./log.ts";
+import { readOptions, USAGE, type Options } from "./options.ts";
+import { startRuntime } from "./runtime.ts";
+import { shutDown } from "./shutdown.ts";
+import type { StopSignal } from "./stop-signal.ts";
+import { writeWorkerdConfig } from "./workerd-config.ts";
+
+const project = resolve(import.meta.dirname, "../..");
+
+/** Runs the service until it is told to stop, and ends the process: 0 after a stop in good order, else 1. */
+export async function launch(args: readonly string[], stop: StopSignal): Promise<never> {
+  ignoreClosedOutput();
+  try {
+    const options = readOptions(args, process.env, project);
+    if (options === "help") {
+      console.log(USAGE);
+      process.exit(0);
+    }
+    process.exit(await serve(options, stop));
+  } catch (error) {
+    console.error(error instanceof LaunchError ? `npm start: ${error.message}` : error);
+    process.exit(1);
+  }
+}
+
+async function serve(options: Options, stop: StopSignal): Promise<number> {
+  const config = readConfig(options.configFile);
+  const folder = await openDataFolder(options.dataFolder);
+  const address = await claimAddress(options);
+  const vars = readDevVars(options.devVarsFile, process.env);
+  await buildWorkers(project, folder.build);
+  const secrets = { ...vars, LAUNCH_ID: crypto.randomUUID(), SHUTDOWN_TOKEN: crypto.randomUUID() };
+  const runtime = startRuntime({
+    configFile: writeWorkerdConfig({
+      project,
+      folder,
+      bindings: toBindings(config),
+      secrets: Object.keys(secrets),
+    }),
+    address,
+    secrets,
+  });
+  folder.recordRuntime(runtime.pid);
+
+  const port = await runtime.listening;
+  const stopped = stop.wait();
+  const url = toUrl(reachable(options.host), port);
+  console.log(`Ready on ${toUrl(options.host, port)}`);
+  console.log(curlLines(url, config.channels.allowed, vars["PUBLISH_TOKEN"] ?? "").join("\n"));
+
+  const cause = await Promise.race([stopped, runtime.ended]);
+  if (typeof cause !== "string") {
+    log("error", "runtime_ended", { ...cause });
+    return 1;
+  }
+  await shutDown({ signal: cause, runtime, url, token: secrets.SHUTDOWN_TOKEN });
+  return 0;
+}
+
+function readConfig(file: string): Config {
+  const { config, mistakes } = compileConfigFile(file);
+  if (mistakes !== undefined) {
+    throw new LaunchError(["the configuration is not valid", ...mistakes.map(formatMistake)].join("\n"));
+  }
+  return config;
+}
+
+/** `npm start | head` must not take the service down with it. */
+function ignoreClosedOutput(): void {
+  process.stdout.on("error", () => {});
+  process.stderr.on("error", () => {});
+}

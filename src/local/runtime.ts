@@ -1,0 +1,106 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { LaunchError } from "./launch-error.ts";
+
+export interface Runtime {
+  readonly pid: number;
+  /** The port, once it accepts connections. Rejects if it never will. */
+  readonly listening: Promise<number>;
+  /** How it ended. */
+  readonly ended: Promise<Ended>;
+  /** Asks it to end, then makes it. True if it had to be made to. */
+  stop(): Promise<boolean>;
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface RuntimeOptions {
+  readonly configFile: string;
+  /** A numeric `host:port`. */
+  readonly address: string;
+  /** Handed over in the environment, so that they are in no file and no command line. */
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/** The path of the binary for this platform. The package has no types. */
+const { default: workerd } = createRequire(import.meta.url)("workerd") as { default: string };
+
+/** What a secret is called in the environment of the runtime: none can be taken for a `PATH`. */
+export const secretVariable = (name: string): string => `EDGE_SSE_SECRET_${name}`;
+
+/**
+ * Becomes the runtime, and leaves a guard behind in the same process group: it reads from a pipe of which only the
+ * launcher has the other end, and kills the group when that is closed. However the launcher dies, the pipe closes;
+ * and the guard is there before the runtime is.
+ */
+const GUARDED = '(cat <&4 >/dev/null; kill -KILL 0) & exec "$0" "$@" 4<&-';
+
+/** workerd waits for its open responses without a deadline. */
+const STOP_GRACE_MS = 400;
+
+/** Starts workerd in a process group of its own: Ctrl-C would end it before anybody could drain it. */
+export function startRuntime({ configFile, address, secrets }: RuntimeOptions): Runtime {
+  const serve = ["serve", configFile, "--socket-addr", `http=${address}`, "--control-fd=3"];
+  const child = spawn("/bin/sh", ["-c", GUARDED, workerd, ...serve], {
+    detached: true,
+    stdio: ["ignore", "inherit", "inherit", "pipe", "pipe"],
+    env: { ...process.env, TZ: "UTC", ...toEnvironment(secrets) },
+  });
+  const { pid } = child;
+  if (pid === undefined) {
+    throw new LaunchError("the runtime cannot be started: there is no /bin/sh");
+  }
+  const killGroup = () => kill(-pid, "SIGKILL");
+  process.once("exit", killGroup);
+  const ended = once(child, "exit").then(([code, signal]): Ended => ({ code, signal }));
+  return {
+    pid,
+    ended,
+    listening: Promise.race([portOf(child), ended.then(refuse)]),
+    stop: async () => {
+      kill(pid, "SIGTERM");
+      const inTime = await Promise.race([ended.then(() => true), sleep(STOP_GRACE_MS, false)]);
+      killGroup();
+      await Promise.race([ended, sleep(STOP_GRACE_MS)]);
+      return !inTime;
+    },
+  };
+}
+
+function toEnvironment(secrets: RuntimeOptions["secrets"]): Record<string, string> {
+  return Object.fromEntries(Object.entries(secrets).map(([name, value]) => [secretVariable(name), value]));
+}
+
+/** workerd tells on its control descriptor: `{"event":"listen","socket":"http","port":8787}` */
+async function portOf(child: ChildProcess): Promise<number> {
+  const control = createInterface({ input: child.stdio[3] as Readable });
+  for await (const line of control) {
+    const { event, socket, port } = JSON.parse(line) as { event: string; socket?: string; port?: number };
+    if (event === "listen" && socket === "http" && port !== undefined) {
+      return port;
+    }
+  }
+  return new Promise(() => {});
+}
+
+function refuse({ code, signal }: Ended): never {
+  throw new LaunchError(
+    `the runtime ended before it was ready (${signal ?? `exit code ${code}`}): see above`,
+  );
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It is gone already.
+  }
+}

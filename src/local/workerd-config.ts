@@ -1,0 +1,93 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import type { ConfigBindings } from "../config/bindings.ts";
+import { readCompatibility, type Compatibility } from "./compatibility.ts";
+import type { DataFolder } from "./data-folder.ts";
+import { secretVariable } from "./runtime.ts";
+
+/** The objects of the Worker: binding and class, as in wrangler.toml. The class is also what its storage is filed under. */
+export const OBJECTS = { HUBS: "HubObject", DIRECTORY: "DirectoryObject" } as const;
+
+export interface WorkerdConfig {
+  readonly compatibility: Compatibility;
+  readonly bindings: ConfigBindings;
+  /** Names only: the values are in the environment of the runtime. */
+  readonly secrets: readonly string[];
+  readonly publicFolder: string;
+  readonly storageFolder: string;
+}
+
+/** Writes the configuration of the runtime beside the bundles that it embeds. */
+export function writeWorkerdConfig({
+  project,
+  folder,
+  ...names
+}: Pick<WorkerdConfig, "bindings" | "secrets"> & { project: string; folder: DataFolder }): string {
+  const file = join(folder.build, "workerd.capnp");
+  const config = renderWorkerdConfig({
+    ...names,
+    compatibility: readCompatibility(join(project, "wrangler.toml")),
+    publicFolder: join(project, "public"),
+    storageFolder: folder.storage,
+  });
+  writeFileSync(file, config);
+  return file;
+}
+
+/** The configuration of workerd as Cap'n Proto text. `embed` is relative to the file itself. */
+export function renderWorkerdConfig(config: WorkerdConfig): string {
+  const { compatibility, bindings, secrets, publicFolder, storageFolder } = config;
+  const dateAndFlags = `compatibilityDate = ${text(compatibility.date)},
+      compatibilityFlags = ${list(compatibility.flags.map(text))},`;
+  const classes = Object.values(OBJECTS).map(
+    (name) => `(className = ${text(name)}, uniqueKey = ${text(`edge-sse-${name}`)}, enableSql = true)`,
+  );
+  const workerBindings = [
+    ...Object.entries(bindings).map(
+      ([name, value]) => `(name = ${text(name)}, json = ${text(JSON.stringify(value))})`,
+    ),
+    ...Object.entries(OBJECTS).map(
+      ([name, of]) => `(name = ${text(name)}, durableObjectNamespace = ${text(of)})`,
+    ),
+    ...secrets.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(secretVariable(name))})`),
+    `(name = "ASSETS", service = "assets")`,
+  ];
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  sockets = [(name = "http", http = (), service = "edge-sse")],
+  services = [
+    (name = "edge-sse", worker = (
+      ${dateAndFlags}
+      modules = [(name = "worker.js", esModule = embed "worker.js")],
+      bindings = ${list(workerBindings)},
+      durableObjectNamespaces = ${list(classes)},
+      durableObjectStorage = (localDisk = "storage"),
+    )),
+    (name = "assets", worker = (
+      ${dateAndFlags}
+      modules = [(name = "assets.js", esModule = embed "assets.js")],
+      bindings = [(name = "PUBLIC", service = "public")],
+    )),
+    (name = "public", disk = (path = ${text(publicFolder)})),
+    (name = "storage", disk = (path = ${text(storageFolder)}, writable = true)),
+  ],
+);
+`;
+}
+
+function list(items: readonly string[]): string {
+  return `[${items.map((item) => `\n        ${item},`).join("")}\n      ]`;
+}
+
+/** A string of Cap'n Proto: whatever is not plain ASCII goes byte by byte. */
+function text(value: string): string {
+  const bytes = [...Buffer.from(value, "utf8")].map((byte) => {
+    const character = String.fromCharCode(byte);
+    return /[ -~]/.test(character) && !/["\\]/.test(character)
+      ? character
+      : String.raw`\x${byte.toString(16).padStart(2, "0")}`;
+  });
+  return `"${bytes.join("")}"`;
+}
