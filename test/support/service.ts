@@ -127,7 +127,13 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     {
       cwd: root,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, PUBLISH_TOKEN: publishToken, ADMIN_TOKEN: adminToken, ...options.env },
+      env: {
+        ...process.env,
+        EDGE_SSE_DEV_VARS: join(scratch, ".dev.vars"),
+        PUBLISH_TOKEN: publishToken,
+        ADMIN_TOKEN: adminToken,
+        ...options.env,
+      },
     },
   );
   running.add(child);

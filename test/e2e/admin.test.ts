@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { problemOf } from "../support/problem.ts";
+import { publishToken, startService, type Service } from "../support/service.ts";
+import { until } from "../support/until.ts";
+
+let service: Service;
+
+beforeAll(async () => {
+  service = await startService({ config: { channels: { allowed: ["*"] } } });
+});
+
+afterAll(() => service.stop());
+
+interface ClientRecord {
+  readonly client_id: string;
+  readonly [field: string]: unknown;
+}
+
+async function clients(query = ""): Promise<ClientRecord[]> {
+  const answer = await service.admin(`/api/admin/clients${query}`);
+  expect(answer.status).toBe(200);
+  return ((await answer.json()) as { clients: ClientRecord[] }).clients;
+}
+
+async function connect(query: Record<string, string>) {
+  const stream = await service.stream(query);
+  const connected = await stream.nextEvent({ type: "connected" });
+  return { stream, id: (JSON.parse(connected.data) as { client_id: string }).client_id };
+}
+
+describe("Other routes: GET /api/admin/clients", () => {
+  it("lists who is connected, since when, with which filter, how far behind and how much it got", async () => {
+    const before = Date.now();
+    const all = await connect({ channel: "list" });
+    const some = await connect({ channel: "list", types: "b,c_*", project_id: "7", agent_id: "x" });
+    await service.publish(
+      [
+        { type: "a", data: 1 },
+        { type: "a", data: 2 },
+      ],
+      "list",
+    );
+    await all.stream.collect(2);
+    const records = await until(
+      async () => {
+        const found = await clients("?channel=list");
+        return found.some((record) => record["events_sent"] === 2) ? found : undefined;
+      },
+      { what: "the registry to know of the two events" },
+    );
+    expect(records.map((record) => record.client_id).toSorted()).toEqual([all.id, some.id].toSorted());
+    const record = records.find((candidate) => candidate.client_id === all.id);
+    expect(record).toMatchObject({ events_sent: 2, lag: 0 });
+    expect(Date.parse(String(record?.["connected_at"]))).toBeGreaterThanOrEqual(before - 1_000);
+    expect(Date.parse(String(record?.["last_event_at"]))).toBeLessThanOrEqual(Date.now() + 1_000);
+    const filtered = records.find((candidate) => candidate.client_id === some.id);
+    expect(filtered).toMatchObject({
+      events_sent: 0,
+      last_event_at: null,
+      filter: { types: ["b", "c_*"], project_id: ["7"], agent_id: ["x"] },
+    });
+  });
+
+  it("is about the channel default when none is named", async () => {
+    const { id } = await connect({});
+    expect((await clients()).map((record) => record.client_id)).toEqual([id]);
+    expect((await clients("?channel=default")).map((record) => record.client_id)).toEqual([id]);
+  });
+
+  it("is empty for a channel that nobody uses", async () => {
+    expect(await clients("?channel=unused")).toEqual([]);
+  });
+
+  it("forgets those who left", async () => {
+    const { stream } = await connect({ channel: "left" });
+    expect(await clients("?channel=left")).toHaveLength(1);
+    stream.reset();
+    await until(async () => (await clients("?channel=left")).length === 0, { what: "an empty list" });
+    expect(await clients("?channel=left")).toEqual([]);
+  });
+});
+
+describe("Other routes: DELETE /api/admin/clients/{id}", () => {
+  it("kicks one client with close (kicked), and no other", async () => {
+    const kicked = await connect({ channel: "kick" });
+    const stays = await connect({ channel: "kick" });
+    const answer = await service.admin(`/api/admin/clients/${kicked.id}?channel=kick`, { method: "DELETE" });
+    expect(answer.ok).toBe(true);
+    await kicked.stream.untilClosed();
+    const close = kicked.stream.events.at(-1);
+    expect(close).toMatchObject({ type: "close", id: undefined });
+    expect(JSON.parse(close?.data ?? "")).toEqual({ reason: "kicked", retry_after_ms: expect.any(Number) });
+    expect(kicked.stream.complete).toBe(true);
+    expect((await clients("?channel=kick")).map((record) => record.client_id)).toEqual([stays.id]);
+    await service.logged("client_disconnected", { client_id: kicked.id, reason: "kicked" });
+    await service.publish({ type: "a", data: 1 }, "kick");
+    expect(await stays.stream.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
+  });
+
+  it("is 404 for a client that is not there, or of another channel", async () => {
+    const { id, stream } = await connect({ channel: "kick-other" });
+    for (const path of [
+      `/api/admin/clients/${id}?channel=kick-nobody`,
+      "/api/admin/clients/5f0c2d6e-1f3b-4c8e-9a53-3f6d1c1d2e4f?channel=kick-other",
+    ]) {
+      const answer = await service.admin(path, { method: "DELETE" });
+      expect(await problemOf(answer)).toMatchObject({ status: 404, code: "unknown_client" });
+    }
+    expect(stream.closed).toBe(false);
+  });
+});
+
+const guarded = [
+  ["GET", "/api/admin/clients"],
+  ["DELETE", "/api/admin/clients/5f0c2d6e-1f3b-4c8e-9a53-3f6d1c1d2e4f"],
+  ["POST", "/api/admin/drain"],
+  ["POST", "/api/admin/resume"],
+] as const;
+
+describe("Other routes: ADMIN_TOKEN", () => {
+  it.each(guarded)(
+    "%s %s is 401 without it, with another one and with the one for publishing",
+    async (method, path) => {
+      for (const headers of [
+        {},
+        { Authorization: "Bearer nonsense" },
+        { Authorization: "Bearer " },
+        { Authorization: `Bearer ${publishToken}` },
+      ]) {
+        const answer = await service.fetch(path, { method, headers: { ...headers } });
+        expect(answer.headers.get("www-authenticate")).toMatch(/^Bearer\b/);
+        expect(await problemOf(answer)).toMatchObject({ status: 401, code: "unauthorized" });
+      }
+      expect((await service.health()).status).toBe("healthy");
+    },
+  );
+
+  it.each([
+    ["/api/admin/clients", "POST", "GET"],
+    ["/api/admin/clients/5f0c2d6e-1f3b-4c8e-9a53-3f6d1c1d2e4f", "GET", "DELETE"],
+    ["/api/admin/drain", "GET", "POST"],
+    ["/api/admin/resume", "GET", "POST"],
+  ])("%s answers %s with 405, before it asks for the token", async (path, method, allow) => {
+    const answer = await service.fetch(path, { method });
+    expect(answer.headers.get("allow")).toContain(allow);
+    expect(await problemOf(answer)).toMatchObject({ status: 405, code: "method_not_allowed" });
+  });
+
+  describe("missing in the deployment", () => {
+    let closed: Service;
+
+    beforeAll(async () => {
+      closed = await startService({ env: { ADMIN_TOKEN: "" } });
+    });
+
+    afterAll(() => closed.stop());
+
+    it.each(guarded)("closes %s %s with 503 not_configured", async (method, path) => {
+      for (const authorization of ["Bearer ", "Bearer x", "Bearer undefined"]) {
+        const answer = await closed.fetch(path, { method, headers: { Authorization: authorization } });
+        expect(await problemOf(answer)).toMatchObject({ status: 503, code: "not_configured" });
+      }
+      expect((await closed.health()).status).toBe("healthy");
+    });
+
+    it("does not stop the service from shutting down with exit code 0", async () => {
+      const stream = await closed.stream();
+      closed.signal("SIGTERM");
+      await stream.untilClosed();
+      expect(stream.events.at(-1)?.type).toBe("close");
+      expect(await closed.exited()).toBe(0);
+    });
+  });
+});

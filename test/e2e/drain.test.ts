@@ -1,0 +1,174 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { openNative } from "../support/native.ts";
+import { problemOf } from "../support/problem.ts";
+import { makeDataDir, startService, type Service } from "../support/service.ts";
+import { until } from "../support/until.ts";
+
+const retryAfterSeconds = 1;
+const config = {
+  sse: { retry_after_seconds: retryAfterSeconds, heartbeat_interval_seconds: 1 },
+  channels: { allowed: ["*"] },
+};
+
+let service: Service;
+
+beforeAll(async () => {
+  service = await startService({ config });
+});
+
+afterAll(() => service.stop());
+
+async function drain(query: string): Promise<void> {
+  const answer = await service.admin(`/api/admin/drain${query}`, { method: "POST" });
+  expect(answer.status).toBe(200);
+}
+
+async function resume(query = ""): Promise<void> {
+  const answer = await service.admin(`/api/admin/resume${query}`, { method: "POST" });
+  expect(answer.status).toBe(200);
+}
+
+async function streamStatus(channel: string): Promise<number> {
+  const stream = await service.raw(`/api/events?channel=${channel}`);
+  stream.reset();
+  return stream.status;
+}
+
+describe("Draining one channel", () => {
+  it("closes its streams with close (drain) and their end", async () => {
+    const streams = await Promise.all(
+      Array.from({ length: 10 }, () => service.stream({ channel: "closing" })),
+    );
+    const other = await service.stream({ channel: "other" });
+    await drain("?channel=closing");
+    await Promise.all(streams.map((stream) => stream.untilClosed()));
+    for (const stream of streams) {
+      const close = stream.events.at(-1);
+      expect(close?.type).toBe("close");
+      const { reason, retry_after_ms } = JSON.parse(close?.data ?? "") as Record<string, unknown>;
+      expect(reason).toBe("drain");
+      expect(retry_after_ms).toBeGreaterThanOrEqual(retryAfterSeconds * 1_000);
+      expect(retry_after_ms).toBeLessThanOrEqual(retryAfterSeconds * 2_000);
+      expect(stream.text).toMatch(new RegExp(`^retry: ${String(retry_after_ms)}$`, "m"));
+      expect(stream.complete).toBe(true);
+    }
+    expect(other.closed).toBe(false);
+    expect(await service.logged("drain_started", { channel: "closing" })).toMatchObject({
+      level: expect.stringMatching(/^(info|warn)$/),
+    });
+    await until(async () => (await service.health("closing")).sse.active_connections === 0, {
+      what: "an empty registry",
+    });
+  });
+
+  it("refuses new streams with 503, Retry-After and code draining, until resume", async () => {
+    await drain("?channel=refusing");
+    const answer = await service.fetch("/api/events?channel=refusing");
+    expect(answer.headers.get("retry-after")).toBe(String(retryAfterSeconds));
+    expect(await problemOf(answer)).toMatchObject({ status: 503, code: "draining" });
+    expect(await streamStatus("not-refusing")).toBe(200);
+    await resume("?channel=refusing");
+    expect(await streamStatus("refusing")).toBe(200);
+    await service.logged("drain_ended", { channel: "refusing" });
+  });
+
+  it("answers on_busy=stream with close (drain), and the client is back after resume", async () => {
+    await drain("?channel=busy");
+    const busy = await service.raw("/api/events?channel=busy&on_busy=stream");
+    expect(busy.status).toBe(200);
+    await busy.untilClosed();
+    expect(busy.events.map((event) => event.type)).toEqual(["close"]);
+    expect(JSON.parse(busy.events[0]?.data ?? "")).toMatchObject({ reason: "drain" });
+    const client = openNative(`${service.url}/api/events?channel=busy&on_busy=stream`, [
+      "close",
+      "connected",
+    ]);
+    try {
+      await client.collect(1);
+      await resume("?channel=busy");
+      await until(() => client.events.some((event) => event.type === "connected"), { what: "connected" });
+      expect(client.events[0]?.type).toBe("close");
+    } finally {
+      client.close();
+    }
+  });
+
+  it("lets publish, history and health go on, and health says draining", async () => {
+    await drain("?channel=going-on");
+    const published = await service.publish({ type: "a", data: 1 }, "going-on");
+    expect(published.events[0]?.id).toBe("1");
+    const history = await service.fetch("/api/history?channel=going-on");
+    expect(await history.json()).toMatchObject({ events: [{ id: "1" }] });
+    expect(await service.health("going-on")).toMatchObject({ httpStatus: 200, status: "draining" });
+    await resume("?channel=going-on");
+    expect(await service.health("going-on")).toMatchObject({ httpStatus: 200, status: "healthy" });
+    const stream = await service.stream({ channel: "going-on", since: "earliest" });
+    expect(await stream.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
+  });
+
+  it("ends by itself after for_seconds", async () => {
+    await drain("?channel=briefly&for_seconds=1");
+    const started = performance.now();
+    expect(await streamStatus("briefly")).toBe(503);
+    await until(async () => (await streamStatus("briefly")) === 200, {
+      what: "the end of the drain",
+      everyMs: 50,
+    });
+    expect(performance.now() - started).toBeGreaterThan(500);
+    expect((await service.health("briefly")).status).toBe("healthy");
+    await service.logged("drain_ended", { channel: "briefly" });
+  });
+
+  it.each(["0", "-1", "1.5", "x", "", "1e3", "99999999999"])("refuses for_seconds=%s", async (seconds) => {
+    const answer = await service.admin(`/api/admin/drain?channel=bad&for_seconds=${seconds}`, {
+      method: "POST",
+    });
+    expect(await problemOf(answer)).toMatchObject({ status: 400, code: "invalid_parameter" });
+    expect(await streamStatus("bad")).toBe(200);
+  });
+
+  it("may be asked for twice, and resume without a drain changes nothing", async () => {
+    await drain("?channel=twice");
+    await drain("?channel=twice");
+    expect(await streamStatus("twice")).toBe(503);
+    await resume("?channel=twice");
+    await resume("?channel=twice");
+    expect(await streamStatus("twice")).toBe(200);
+  });
+});
+
+describe("Draining every channel", () => {
+  it("closes all streams and refuses new ones in each channel that exists, until resume", async () => {
+    const names = ["default", "all-1", "all-2", "all-3"];
+    const streams = await Promise.all(names.map((channel) => service.stream({ channel })));
+    await drain("");
+    await Promise.all(streams.map((stream) => stream.untilClosed()));
+    expect(streams.map((stream) => stream.events.at(-1)?.type)).toEqual(names.map(() => "close"));
+    expect(await Promise.all(names.map(streamStatus))).toEqual(names.map(() => 503));
+    await resume();
+    expect(await Promise.all(names.map(streamStatus))).toEqual(names.map(() => 200));
+  });
+});
+
+describe("Draining and a restart", () => {
+  it("is off after the next start, and a drained client then resumes without loss", async () => {
+    const dataDir = await makeDataDir();
+    let restarted = await startService({ config, dataDir: dataDir.path });
+    try {
+      const stream = await restarted.stream();
+      await restarted.publish({ type: "a", data: 1 });
+      await stream.nextEvent({ type: "a" });
+      await restarted.admin("/api/admin/drain?for_seconds=300", { method: "POST" });
+      await stream.untilClosed();
+      await restarted.publish({ type: "a", data: 2 });
+      await restarted.stop();
+      restarted = await startService({ config, dataDir: dataDir.path });
+      const resumed = await restarted.stream({ last_event_id: stream.lastEventId });
+      expect(await resumed.nextEvent({ type: "a" })).toMatchObject({ id: "2", data: "2" });
+    } finally {
+      await restarted.stop();
+      await dataDir.remove();
+    }
+  });
+});

@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { problemOf } from "../support/problem.ts";
+import { startService, type Service } from "../support/service.ts";
+
+let service: Service;
+
+beforeAll(async () => {
+  service = await startService({
+    config: { sse: { max_connections: 7 }, channels: { allowed: ["default", "h-*"] } },
+  });
+});
+
+afterAll(() => service.stop());
+
+describe("Other routes: GET /health", () => {
+  it("says healthy, the version, and what the hub of the default channel holds", async () => {
+    const manifest = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8")) as {
+      version: string;
+    };
+    const answer = await service.fetch("/health");
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("content-type")).toMatch(/^application\/json(;|$)/);
+    expect(answer.headers.get("cache-control")).toContain("no-store");
+    expect(await answer.json()).toMatchObject({
+      status: "healthy",
+      version: manifest.version,
+      sse: { status: "healthy", active_connections: 0, max_connections: 7, last_event_id: "0" },
+    });
+  });
+
+  it("counts the clients and knows the last id of the channel that is asked for", async () => {
+    await Promise.all(Array.from({ length: 3 }, () => service.stream({ channel: "h-count" })));
+    await service.publish(
+      [
+        { type: "a", data: 1 },
+        { type: "a", data: 2 },
+      ],
+      "h-count",
+    );
+    expect((await service.health("h-count")).sse).toMatchObject({
+      active_connections: 3,
+      last_event_id: "2",
+    });
+    expect((await service.health("h-other")).sse).toMatchObject({
+      active_connections: 0,
+      last_event_id: "0",
+    });
+    expect((await service.health()).sse).toMatchObject({ active_connections: 0, last_event_id: "0" });
+  });
+
+  it("answers for a channel that nobody has used yet", async () => {
+    expect(await service.health("h-unused")).toMatchObject({
+      httpStatus: 200,
+      status: "healthy",
+      sse: { active_connections: 0, max_connections: 7, last_event_id: "0" },
+    });
+  });
+
+  it("is 404 for a channel that is not allowed", async () => {
+    const answer = await service.fetch("/health?channel=nope");
+    expect(await problemOf(answer)).toMatchObject({ status: 404, code: "unknown_channel" });
+  });
+
+  it("ignores parameters that it does not know: a prober may add its own", async () => {
+    expect((await service.fetch("/health?probe=1&t=5")).status).toBe(200);
+  });
+
+  it("needs no token and takes no other method", async () => {
+    const answer = await service.fetch("/health", { method: "POST" });
+    expect(answer.headers.get("allow")).toContain("GET");
+    expect(await problemOf(answer)).toMatchObject({ status: 405, code: "method_not_allowed" });
+  });
+});

@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { RawStream } from "../support/raw-stream.ts";
+import { startService, type Service } from "../support/service.ts";
+import { until } from "../support/until.ts";
+
+const timeoutSeconds = 2;
+const kibibyte = 1024;
+
+/** What the sockets on the way hold before a write stays pending, several times over. */
+const bigEvents = 600;
+const bigData = "x".repeat(30 * kibibyte);
+
+let service: Service;
+
+beforeAll(async () => {
+  service = await startService({
+    config: {
+      sse: {
+        max_connections: 1000,
+        connection_timeout_seconds: timeoutSeconds,
+        heartbeat_interval_seconds: 1,
+      },
+      channels: { allowed: ["*"] },
+    },
+  });
+});
+
+afterAll(() => service.stop());
+
+/** Opens a stream, takes its first bytes and then no more. */
+async function openStalled(channel: string): Promise<{ stream: RawStream; id: string }> {
+  const stream = await service.stream({ channel, types: "big" });
+  const connected = await stream.nextEvent({ type: "connected" });
+  stream.pause();
+  return { stream, id: (JSON.parse(connected.data) as { client_id: string }).client_id };
+}
+
+async function publishBig(channel: string, count: number): Promise<void> {
+  const batch = Array.from({ length: 30 }, () => ({ type: "big", data: bigData }));
+  for (let n = 0; n < count / batch.length; n++) {
+    await service.publish(batch, channel);
+  }
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+
+describe("Promises: one bad client harms nobody", () => {
+  const channel = "slow";
+  let stalled: { stream: RawStream; id: string };
+  let readers: RawStream[];
+
+  /** The latencies of `count` events from the publish call to all readers. */
+  async function measure(count: number): Promise<number[]> {
+    const latencies: number[] = [];
+    for (let n = 0; n < count; n++) {
+      const published = performance.now();
+      await service.publish({ type: "small", data: n }, channel);
+      const events = await Promise.all(readers.map((reader) => reader.nextEvent({ type: "small" })));
+      latencies.push(...events.map((event) => event.at - published));
+    }
+    return latencies;
+  }
+
+  it("100 clients that read get everything as fast as before while one never reads", async () => {
+    readers = await Promise.all(
+      Array.from({ length: 100 }, () => service.stream({ channel, types: "small" })),
+    );
+    await measure(5);
+    const before = median(await measure(20));
+    stalled = await openStalled(channel);
+    await publishBig(channel, bigEvents);
+    const during = median(await measure(20));
+    expect(during).toBeLessThan(Math.max(3 * before, 100));
+  });
+
+  it("the one that never reads is dropped after connection_timeout_seconds, and the log tells", async () => {
+    const line = await service.logged("slow_client", { client_id: stalled.id }, (timeoutSeconds + 3) * 1_000);
+    expect(line).toMatchObject({ level: "warn", channel });
+    await service.logged("client_disconnected", { client_id: stalled.id, reason: "slow_client" });
+    expect((await service.health(channel)).sse.active_connections).toBe(100);
+  });
+
+  it("the dropped one is told error and close when it reads again, and its stream ends", async () => {
+    stalled.stream.resume();
+    await stalled.stream.untilClosed(10_000);
+    const [error, close] = stalled.stream.events.slice(-2);
+    expect([error?.type, close?.type]).toEqual(["error", "close"]);
+    expect([error?.id, close?.id]).toEqual([undefined, undefined]);
+    expect(JSON.parse(error?.data ?? "")).toEqual({
+      error_type: expect.stringMatching(/^[a-z_]+$/),
+      message: expect.stringMatching(/\S/),
+      retryable: true,
+    });
+    const { reason, retry_after_ms } = JSON.parse(close?.data ?? "") as {
+      reason: string;
+      retry_after_ms: number;
+    };
+    expect(reason).toBe("slow_client");
+    expect(retry_after_ms).toBeGreaterThanOrEqual(100);
+    expect(retry_after_ms).toBeLessThanOrEqual(1_000);
+    expect(stalled.stream.complete).toBe(true);
+    expect(stalled.stream.text).toMatch(new RegExp(`^retry: ${retry_after_ms}$`, "m"));
+  });
+
+  it("nothing is lost to the dropped one: what it got and what it gets when it resumes are all events once", async () => {
+    const got = stalled.stream.events.filter((event) => event.type === "big");
+    expect(got.length).toBeLessThan(bigEvents);
+    const resumed = await service.stream({
+      channel,
+      types: "big",
+      last_event_id: stalled.stream.lastEventId,
+    });
+    const rest = await resumed.collect(bigEvents - got.length, { type: "big" });
+    const ids = [...got, ...rest].map((event) => event.id);
+    expect(new Set(ids).size).toBe(bigEvents);
+    const history = await service.fetch(`/api/history?channel=${channel}&types=small&limit=1000`);
+    const small = ((await history.json()) as { events: { id: string }[] }).events.map((event) => event.id);
+    const all = Array.from({ length: bigEvents + small.length }, (_, n) => String(n + 1));
+    expect(ids).toEqual(all.filter((id) => !small.includes(id)));
+    resumed.reset();
+  });
+});
+
+describe("Promises: a client with nothing to take", () => {
+  it("is not slow: silence does not count, however long", async () => {
+    const stream = await service.stream({ channel: "silence" });
+    const connected = await stream.nextEvent();
+    await until(() => performance.now() - connected.at > (timeoutSeconds + 1.5) * 1_000, {
+      what: "the time to pass",
+    });
+    await service.publish({ type: "a", data: 1 }, "silence");
+    expect(await stream.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
+  });
+
+  it("that pauses for less than the timeout and reads on misses nothing", async () => {
+    const { stream } = await openStalled("pause");
+    await publishBig("pause", 300);
+    stream.resume();
+    const events = await stream.collect(300, { type: "big" });
+    expect(events.map((event) => Number(event.id))).toEqual(Array.from({ length: 300 }, (_, n) => n + 1));
+    expect(stream.closed).toBe(false);
+  });
+});
+
+describe("Promises: lingering clients", () => {
+  it("that leave after they were dropped leave nothing behind", async () => {
+    const channel = "leaves";
+    const { stream, id } = await openStalled(channel);
+    await publishBig(channel, bigEvents);
+    await service.logged("slow_client", { client_id: id }, (timeoutSeconds + 3) * 1_000);
+    stream.reset();
+    await until(async () => (await service.health(channel)).sse.active_connections === 0, {
+      what: "0 connections",
+    });
+    const after = await service.stream({ channel });
+    await service.publish({ type: "a", data: 1 }, channel);
+    expect(await after.nextEvent({ type: "a" })).toMatchObject({ id: String(bigEvents + 1) });
+  });
+});
