@@ -1,0 +1,23 @@
+const encoder = new TextEncoder();
+
+/** The token of an `Authorization: Bearer` header; null when there is none. Source: RFC 6750, section 2.1. */
+export function bearerToken(authorization: string | null): string | null {
+  return /^Bearer +([A-Za-z0-9\-._~+/]+=*) *$/i.exec(authorization ?? "")?.[1] ?? null;
+}
+
+/**
+ * Whether two tokens are equal, in a time that tells nothing about where they differ: what is compared are digests, of
+ * equal length, that an attacker cannot steer.
+ */
+export async function equalTokens(given: string, expected: string): Promise<boolean> {
+  const [a, b] = await Promise.all([given, expected].map(digest));
+  let difference = 0;
+  for (const [index, byte] of (a ?? []).entries()) {
+    difference |= byte ^ (b?.[index] ?? 0);
+  }
+  return difference === 0;
+}
+
+async function digest(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
+}

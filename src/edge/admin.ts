@@ -1,0 +1,141 @@
+import type { IRequest } from "itty-router";
+import { HubError } from "../hub/errors.ts";
+import type { ClientView, Ended } from "../hub/hub.ts";
+import { requireAllowed } from "./channels.ts";
+import { directoryOf } from "./directory-object.ts";
+import type { Env } from "./env.ts";
+import { requireToken } from "./guard.ts";
+import { hubOf, type HubObject } from "./hub-object.ts";
+import { Query } from "./query.ts";
+
+const DRAIN_SECONDS = { default: 300, most: 86_400 } as const;
+
+/** Channels that are told something at the same time. */
+const CHANNELS_AT_ONCE = 50;
+
+/** `GET /api/admin/clients`: the registry of a channel. */
+export async function listClients(request: IRequest, env: Env): Promise<Response> {
+  const { channel } = await readAdminRequest(request, env, ["channel"]);
+  const clients = await hubOf(env, channel ?? "default").clients();
+  const now = Date.now();
+  return respond({ channel: channel ?? "default", clients: clients.map((client) => describe(client, now)) });
+}
+
+/** `DELETE /api/admin/clients/{id}`: ends the stream of one client. */
+export async function kickClient(request: IRequest, env: Env): Promise<Response> {
+  const { channel } = await readAdminRequest(request, env, ["channel"]);
+  const id = request.params["id"] ?? "";
+  if (!(await hubOf(env, channel ?? "default").kick(id))) {
+    throw new HubError("unknown_client", "There is no such client in this channel.");
+  }
+  return respond({ id, kicked: true });
+}
+
+/** `POST /api/admin/drain`: ends the streams of a channel, or of all, and lets nobody in for a while. */
+export async function drainChannels(request: IRequest, env: Env): Promise<Response> {
+  const { channel, query } = await readAdminRequest(request, env, ["channel", "for_seconds"]);
+  const seconds = query.integer("for_seconds", 1, DRAIN_SECONDS.most) ?? DRAIN_SECONDS.default;
+  query.finish();
+  const until = Date.now() + seconds * 1_000;
+  if (channel === null) {
+    await directoryOf(env).drain(until);
+  }
+  const ended = await onChannels(env, channel, (hub) => hub.drain(until));
+  return respond({ ...summed(ended), draining_until: new Date(until).toISOString() });
+}
+
+/** `POST /api/admin/resume`: ends a drain before its time. */
+export async function resumeChannels(request: IRequest, env: Env): Promise<Response> {
+  const { channel } = await readAdminRequest(request, env, ["channel"]);
+  if (channel === null) {
+    await directoryOf(env).drain(null);
+  }
+  const resumed = await onChannels(env, channel, async (hub) => hub.resume());
+  return respond({ channels: resumed.length });
+}
+
+/** `POST /api/admin/shutdown`: how the local launcher ends all streams. Elsewhere there is no such route. */
+export async function stopChannels(request: IRequest, env: Env): Promise<Response> {
+  if (!env.SHUTDOWN_TOKEN) {
+    throw new HubError("not_found", "There is nothing at this path.");
+  }
+  await requireToken(request, env.SHUTDOWN_TOKEN, "SHUTDOWN_TOKEN");
+  const channels = await directoryOf(env).stop();
+  return respond(summed(await inTurn(channels, (channel) => hubOf(env, channel).stop())));
+}
+
+async function readAdminRequest(
+  request: IRequest,
+  env: Env,
+  known: readonly string[],
+): Promise<{ channel: string | null; query: Query }> {
+  await requireToken(request, env.ADMIN_TOKEN, "ADMIN_TOKEN");
+  const parameters = new URL(request.url).searchParams;
+  const query = new Query(parameters, known);
+  const channel = parameters.has("channel") ? query.channel() : null;
+  if (!known.includes("for_seconds")) {
+    query.finish();
+  }
+  if (channel !== null && !query.hasMistakes) {
+    requireAllowed(channel, env.CHANNELS.allowed);
+  }
+  return { channel, query };
+}
+
+async function onChannels<Outcome>(
+  env: Env,
+  channel: string | null,
+  act: (hub: DurableObjectStub<HubObject>) => Promise<Outcome>,
+): Promise<Outcome[]> {
+  if (channel !== null) {
+    return [await act(hubOf(env, channel))];
+  }
+  const outcomes: Outcome[] = [];
+  let page = await directoryOf(env).list();
+  while (page.length > 0) {
+    outcomes.push(...(await inTurn(page, (name) => act(hubOf(env, name)))));
+    page = await directoryOf(env).list(page.at(-1));
+  }
+  return outcomes;
+}
+
+/** Acts on many channels, some at a time. */
+async function inTurn<Outcome>(
+  channels: readonly string[],
+  act: (channel: string) => Promise<Outcome>,
+): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (let start = 0; start < channels.length; start += CHANNELS_AT_ONCE) {
+    outcomes.push(...(await Promise.all(channels.slice(start, start + CHANNELS_AT_ONCE).map(act))));
+  }
+  return outcomes;
+}
+
+function summed(ended: readonly Ended[]): { channels: number; closed: number; lingering: number } {
+  const sum = (pick: (one: Ended) => number): number => ended.reduce((total, one) => total + pick(one), 0);
+  return {
+    channels: ended.length,
+    closed: sum((one) => one.closed),
+    lingering: sum((one) => one.lingering),
+  };
+}
+
+function describe(client: ClientView, now: number): object {
+  const { types, projectIds, agentIds } = client.terms;
+  return {
+    id: client.id,
+    connected_at: new Date(client.connectedAt).toISOString(),
+    last_event_at: client.lastEventAt === null ? null : new Date(client.lastEventAt).toISOString(),
+    last_written_at: new Date(client.writtenAt).toISOString(),
+    pending_ms: client.pendingSince === null ? 0 : now - client.pendingSince,
+    resumed_from: client.resumedFrom,
+    filter: { types: types ?? null, project_id: projectIds ?? null, agent_id: agentIds ?? null },
+    cursor: String(client.cursor),
+    lag: client.lag,
+    events_sent: client.eventsSent,
+  };
+}
+
+function respond(body: object): Response {
+  return Response.json(body, { headers: { "Cache-Control": "no-store" } });
+}

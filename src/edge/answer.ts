@@ -1,0 +1,31 @@
+import { HubError, type ProblemCode, type ProblemItem } from "../hub/errors.ts";
+
+/** What an object's method answers over RPC, which carries no error class of ours: a value, or a refusal as data. */
+export type Answer<Value> = { readonly value: Value } | { readonly refusal: Refusal };
+
+interface Refusal {
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly errors: readonly ProblemItem[];
+}
+
+/** In the object: runs the work; what it refuses becomes data, what breaks is thrown on. */
+export async function answer<Value>(work: () => Value | Promise<Value>): Promise<Answer<Value>> {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    if (error instanceof HubError) {
+      return { refusal: { code: error.code, detail: error.message, errors: error.errors } };
+    }
+    throw error;
+  }
+}
+
+/** In the Worker: the value, or the refusal thrown again. */
+export function unwrap<Value>(answered: Answer<Value>): Value {
+  if ("refusal" in answered) {
+    const { code, detail, errors } = answered.refusal;
+    throw new HubError(code, detail, { errors });
+  }
+  return answered.value;
+}

@@ -1,0 +1,44 @@
+import type { IRequest } from "itty-router";
+import { requireAllowed } from "./channels.ts";
+import type { Env } from "./env.ts";
+import { hubOf } from "./hub-object.ts";
+import { createLogger } from "./logger.ts";
+import { Query } from "./query.ts";
+import { version } from "../../package.json";
+
+/** `GET /health`: whether a channel can be used. 503 when its hub cannot be reached. Probes may add parameters. */
+export async function readHealth(request: IRequest, env: Env): Promise<Response> {
+  const parameters = new URL(request.url).searchParams;
+  const query = new Query(parameters, [...parameters.keys(), "channel"]);
+  const channel = query.channel();
+  query.finish();
+  requireAllowed(channel, env.CHANNELS.allowed);
+  try {
+    const { status, reasons, ...sse } = await hubOf(env, channel).health();
+    return respond(200, status, {
+      channel,
+      status,
+      reasons,
+      active_connections: sse.activeConnections,
+      lingering_connections: sse.lingeringConnections,
+      max_connections: sse.maxConnections,
+      last_event_id: String(sse.lastEventId),
+      oldest_event_id: sse.oldestEventId === null ? null : String(sse.oldestEventId),
+    });
+  } catch (error) {
+    createLogger(env.LOGGING.level)("error", "hub_unreachable", { channel, error: String(error) });
+    return respond(503, "degraded", {
+      channel,
+      status: "degraded",
+      reasons: ["hub_unreachable"],
+      active_connections: null,
+      max_connections: env.SSE.max_connections,
+      last_event_id: null,
+    });
+  }
+}
+
+function respond(httpStatus: number, status: string, sse: object): Response {
+  const headers = { "Cache-Control": "no-store" };
+  return Response.json({ status, version, sse }, { status: httpStatus, headers });
+}

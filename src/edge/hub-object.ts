@@ -1,0 +1,205 @@
+import { DurableObject } from "cloudflare:workers";
+import type { Counters } from "../hub/counters.ts";
+import { HubError } from "../hub/errors.ts";
+import type { NewEvent, Receipt } from "../hub/event-log.ts";
+import {
+  Hub,
+  type ClientView,
+  type ConnectRequest,
+  type Ended,
+  type HubHealth,
+  type HubSettings,
+} from "../hub/hub.ts";
+import { closeFrame, retryDelayMs, type CloseReason } from "../hub/service-frames.ts";
+import { answer, type Answer } from "./answer.ts";
+import { TransformClientStream } from "./client-stream.ts";
+import { directoryOf } from "./directory-object.ts";
+import type { Env } from "./env.ts";
+import { createLogger } from "./logger.ts";
+import { problemResponse } from "./problem.ts";
+import { SqliteLog } from "./sqlite-log.ts";
+import { systemClock } from "./system-clock.ts";
+
+/** What the Worker asks for when it opens a stream. */
+export interface StreamRequest extends ConnectRequest {
+  /** Whether a client without a place is told so by a stream that ends, since a native EventSource dies of a 503. */
+  readonly streamsWhenBusy: boolean;
+}
+
+/** Carries a StreamRequest from the Worker to the object, as percent-encoded JSON. */
+const STREAM_REQUEST_HEADER = "Stream-Request";
+
+/** Never compressed, cached, transformed or buffered on the way: an event that sticks is an event that is late. */
+export const STREAM_HEADERS = {
+  "Content-Type": "text/event-stream; charset=utf-8",
+  "Cache-Control": "no-cache, no-store, no-transform",
+  "X-Accel-Buffering": "no",
+} as const;
+
+/** How a refusal is told on a stream. */
+const CLOSE_REASONS: Partial<Record<HubError["code"], CloseReason>> = {
+  limit: "limit",
+  draining: "drain",
+  shutting_down: "shutdown",
+};
+
+/** A drain as it is kept. The launch tells whether the service was started anew since: then it is over. */
+interface KeptDrain {
+  readonly until: number;
+  readonly launchId: string;
+}
+
+/** Opens a stream at the hub of a channel. */
+export function openStream(hub: DurableObjectStub<HubObject>, request: StreamRequest): Promise<Response> {
+  const header = encodeURIComponent(JSON.stringify(request));
+  return hub.fetch("https://hub/", { headers: { [STREAM_REQUEST_HEADER]: header } });
+}
+
+/** The hub of a channel. */
+export function hubOf(env: Env, channel: string): DurableObjectStub<HubObject> {
+  return env.HUBS.get(env.HUBS.idFromName(channel));
+}
+
+/** Hosts the hub of one channel: storage, alarm, and the way in. What the hub does is in `src/hub`. */
+export class HubObject extends DurableObject<Env> {
+  readonly #channel: string;
+  readonly #launchId: string;
+  readonly #retryAfterMs: number;
+  readonly #logger: ReturnType<typeof createLogger>;
+  readonly #hub: Hub;
+  #entered: Promise<void> | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#channel = ctx.id.name ?? "";
+    this.#launchId = env.LAUNCH_ID ?? "";
+    this.#retryAfterMs = env.SSE.retry_after_seconds * 1_000;
+    this.#logger = createLogger(env.LOGGING.level, { channel: this.#channel });
+    const log = new SqliteLog(ctx.storage);
+    this.#hub = new Hub(settingsOf(env, this.#channel), {
+      log,
+      clock: systemClock,
+      logger: this.#logger,
+      random: Math.random,
+      setAlarm: (at) => void ctx.storage.setAlarm(at),
+      saveDrain: (until) => this.#saveDrain(until),
+    });
+    void ctx.blockConcurrencyWhile(async () => {
+      this.#hub.restore({ alarmAt: await ctx.storage.getAlarm(), drainUntil: this.#keptDrain() });
+    });
+  }
+
+  /** The stream hop: bytes of a stream cross from object to Worker only as a response. */
+  override async fetch(request: Request): Promise<Response> {
+    const header = request.headers.get(STREAM_REQUEST_HEADER) ?? "";
+    const wanted = JSON.parse(decodeURIComponent(header)) as StreamRequest;
+    const stream = new TransformClientStream(request.signal);
+    try {
+      await this.#enter();
+      await this.#hub.connect(wanted, stream);
+      return new Response(stream.readable, { headers: STREAM_HEADERS });
+    } catch (error) {
+      if (!(error instanceof HubError)) {
+        throw error;
+      }
+      const reason = CLOSE_REASONS[error.code];
+      return wanted.streamsWhenBusy && reason !== undefined
+        ? new Response(this.#closeFrame(reason), { headers: STREAM_HEADERS })
+        : problemResponse(error, this.env.SSE.retry_after_seconds);
+    }
+  }
+
+  override alarm(): Promise<void> {
+    return this.#hub.tick();
+  }
+
+  publish(events: readonly NewEvent[]): Promise<Answer<Receipt[]>> {
+    return answer(async () => {
+      await this.#enter();
+      return this.#hub.publish(events);
+    });
+  }
+
+  health(): HubHealth {
+    return this.#hub.health();
+  }
+
+  counters(): { counters: Counters; health: HubHealth } {
+    return { counters: this.#hub.counters, health: this.#hub.health() };
+  }
+
+  clients(): ClientView[] {
+    return this.#hub.clients();
+  }
+
+  kick(clientId: string): boolean {
+    return this.#hub.kick(clientId);
+  }
+
+  drain(until: number): Ended {
+    return this.#hub.drain(until);
+  }
+
+  resume(): void {
+    this.#hub.resume();
+  }
+
+  stop(): Promise<Ended> {
+    return this.#hub.stop();
+  }
+
+  /** Tells the directory, once in the life of this instance, that the channel is in use. */
+  #enter(): Promise<void> {
+    this.#entered ??= this.#announce();
+    return this.#entered;
+  }
+
+  async #announce(): Promise<void> {
+    try {
+      const entry = await directoryOf(this.env).enter(this.#channel);
+      if (entry.isStopping) {
+        await this.#hub.stop();
+      } else if (entry.isNew && entry.drainUntil !== null) {
+        this.#hub.drain(entry.drainUntil);
+      }
+    } catch (error) {
+      // The channel works without the directory; the next request tells it again.
+      this.#entered = null;
+      this.#logger("warn", "directory_unreachable", { error: String(error) });
+    }
+  }
+
+  #keptDrain(): number | null {
+    const kept = this.ctx.storage.kv.get<KeptDrain>("drain");
+    return kept !== undefined && kept.launchId === this.#launchId ? kept.until : null;
+  }
+
+  #saveDrain(until: number | null): void {
+    if (until === null) {
+      this.ctx.storage.kv.delete("drain");
+    } else {
+      this.ctx.storage.kv.put<KeptDrain>("drain", { until, launchId: this.#launchId });
+    }
+  }
+
+  #closeFrame(reason: CloseReason): string {
+    return closeFrame(reason, retryDelayMs(reason, this.#retryAfterMs, Math.random));
+  }
+}
+
+function settingsOf(env: Env, channel: string): HubSettings {
+  const { SSE, HISTORY, LIMITS } = env;
+  return {
+    channel,
+    heartbeatIntervalMs: SSE.heartbeat_interval_seconds * 1_000,
+    maxConnections: SSE.max_connections,
+    connectionTimeoutMs: SSE.connection_timeout_seconds * 1_000,
+    retryAfterMs: SSE.retry_after_seconds * 1_000,
+    maxStreamAgeMs: LIMITS.max_stream_age_seconds * 1_000,
+    retention: {
+      maxEvents: HISTORY.max_events,
+      maxAgeMs: HISTORY.max_age_seconds * 1_000,
+      maxBytes: HISTORY.max_bytes,
+    },
+  };
+}

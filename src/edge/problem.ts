@@ -1,0 +1,65 @@
+import type { HubError, ProblemCode } from "../hub/errors.ts";
+
+/** What each code means to an HTTP client. */
+const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly title: string }>> = {
+  not_found: { status: 404, title: "No such route" },
+  unknown_channel: { status: 404, title: "No such channel" },
+  unknown_client: { status: 404, title: "No such client" },
+  method_not_allowed: { status: 405, title: "Method not allowed" },
+  not_configured: { status: 503, title: "Not configured" },
+  unauthorized: { status: 401, title: "Unauthorized" },
+  not_acceptable: { status: 406, title: "Not acceptable" },
+  unsupported_media_type: { status: 415, title: "Unsupported media type" },
+  body_too_large: { status: 413, title: "Body too large" },
+  too_many_events: { status: 413, title: "Too many events" },
+  event_too_large: { status: 413, title: "Event too large" },
+  invalid_parameter: { status: 400, title: "Invalid parameter" },
+  invalid_body: { status: 400, title: "Invalid body" },
+  invalid_event: { status: 400, title: "Invalid event" },
+  mixed_channels: { status: 400, title: "Mixed channels" },
+  limit: { status: 503, title: "Too many connections" },
+  draining: { status: 503, title: "Draining" },
+  shutting_down: { status: 503, title: "Shutting down" },
+  storage_full: { status: 503, title: "Storage full" },
+  hub_unreachable: { status: 503, title: "Hub unreachable" },
+  internal: { status: 500, title: "Internal error" },
+};
+
+/** Refusals that pass by themselves: the same request may succeed after a while. */
+const PASSING: ReadonlySet<ProblemCode> = new Set([
+  "limit",
+  "draining",
+  "shutting_down",
+  "storage_full",
+  "hub_unreachable",
+]);
+
+/** A refusal as the response of every route. Source of the body: RFC 9457. */
+export function problemResponse(error: HubError, retryAfterSeconds: number): Response {
+  const { code, message: detail, errors, allow } = error;
+  const headers = new Headers();
+  if (PASSING.has(code)) {
+    headers.set("Retry-After", String(retryAfterSeconds));
+  }
+  if (code === "unauthorized") {
+    headers.set("WWW-Authenticate", 'Bearer realm="edge-sse"');
+  }
+  if (allow !== undefined) {
+    headers.set("Allow", allow.join(", "));
+  }
+  return respond(code, { detail, ...(errors.length > 0 && { errors }) }, headers);
+}
+
+/** A bug as a response: what broke goes to the log only, where this id finds it. */
+export function bugResponse(requestId: string): Response {
+  const detail = "Something broke on our side. The log says more under this request_id.";
+  return respond("internal", { detail, request_id: requestId }, new Headers());
+}
+
+function respond(code: ProblemCode, members: object, headers: Headers): Response {
+  const { status, title } = PROBLEMS[code];
+  headers.set("Content-Type", "application/problem+json");
+  headers.set("Cache-Control", "no-store");
+  const body = { type: `urn:edge-sse:problem:${code}`, title, status, ...members, code };
+  return new Response(JSON.stringify(body), { status, headers });
+}

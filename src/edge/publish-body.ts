@@ -1,0 +1,110 @@
+import { HubError, type ProblemItem } from "../hub/errors.ts";
+
+/** Bytes of one request body. */
+const BODY_BYTES = 1024 * 1024;
+
+/** Events of one request. */
+const BODY_EVENTS = 1_000;
+
+/** One event as it was sent, not yet looked at, and where it stood. */
+export interface Item {
+  readonly position: Pick<ProblemItem, "index" | "line">;
+  /** The parsed JSON; undefined when the line is none. */
+  readonly value: unknown;
+}
+
+/**
+ * Reads the events of a publish.
+ *
+ * @throws HubError `unsupported_media_type`, `body_too_large`, `too_many_events` or `invalid_body`
+ */
+export async function readItems(request: Request): Promise<readonly Item[]> {
+  const parseItems = parserFor(request);
+  const items = parseItems(decode(await readBody(request)));
+  if (items.length > BODY_EVENTS) {
+    throw new HubError("too_many_events", `A request carries ${BODY_EVENTS} events at most.`);
+  }
+  if (items.length === 0) {
+    throw new HubError("invalid_body", "The body holds no event.");
+  }
+  return items;
+}
+
+function parserFor(request: Request): (text: string) => readonly Item[] {
+  const [essence = "", ...parameters] = (request.headers.get("Content-Type") ?? "")
+    .toLowerCase()
+    .split(";")
+    .map((part) => part.trim());
+  const isUtf8 = parameters.every(
+    (parameter) => !parameter.startsWith("charset=") || /^charset="?utf-8"?$/.test(parameter),
+  );
+  const isPlain = /^(?:identity)?$/i.test(request.headers.get("Content-Encoding") ?? "");
+  if (isUtf8 && isPlain && essence === "application/json") {
+    return parseJson;
+  }
+  if (isUtf8 && isPlain && essence === "application/x-ndjson") {
+    return parseLines;
+  }
+  const detail =
+    "Expected application/json or application/x-ndjson, in UTF-8 and without a Content-Encoding.";
+  throw new HubError("unsupported_media_type", detail);
+}
+
+/** Reads no further than the limit, whatever the Content-Length says or leaves out. */
+async function readBody(request: Request): Promise<Uint8Array> {
+  const tooLarge = new HubError("body_too_large", `A body has ${BODY_BYTES} bytes at most.`);
+  if (Number(request.headers.get("Content-Length") ?? 0) > BODY_BYTES) {
+    throw tooLarge;
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > BODY_BYTES) {
+      throw tooLarge;
+    }
+    chunks.push(chunk);
+  }
+  const body = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return body;
+}
+
+function decode(body: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(body);
+  } catch {
+    throw new HubError("invalid_body", "The body is not valid UTF-8.");
+  }
+}
+
+function parseJson(text: string): readonly Item[] {
+  const value = parse(text);
+  if (value === undefined) {
+    throw new HubError("invalid_body", "The body is not valid JSON.");
+  }
+  return (Array.isArray(value) ? value : [value]).map((item: unknown, index) => ({
+    position: { index },
+    value: item,
+  }));
+}
+
+function parseLines(text: string): readonly Item[] {
+  return text
+    .split("\n")
+    .map((line, index) => ({ line: line.trim(), position: { line: index + 1 } }))
+    .filter(({ line }) => line !== "")
+    .map(({ line, position }) => ({ position, value: parse(line) }));
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,64 @@
+import { Router, type IRequest } from "itty-router";
+import { HubError } from "../hub/errors.ts";
+import { drainChannels, kickClient, listClients, resumeChannels, stopChannels } from "./admin.ts";
+import { serveAsset } from "./assets.ts";
+import type { Env } from "./env.ts";
+import { readHealth } from "./health.ts";
+import { createLogger } from "./logger.ts";
+import { readMetrics } from "./metrics.ts";
+import { bugResponse, problemResponse } from "./problem.ts";
+import { publishEvents } from "./publish.ts";
+import { describeStream, streamEvents } from "./stream.ts";
+
+/** Answers one method of one route. */
+export type Handler = (request: IRequest, env: Env) => Response | Promise<Response>;
+
+/** The routes: the table of contents of the service. */
+export const router = Router<IRequest, [Env]>({ catch: refuse })
+  .all("/api/events", methods({ GET: streamEvents, HEAD: describeStream }))
+  .all("/api/publish", methods({ POST: publishEvents }))
+  .all("/health", methods({ GET: readHealth, HEAD: readHealth }))
+  .all("/metrics", methods({ GET: readMetrics, HEAD: readMetrics }))
+  .all("/api/admin/clients", methods({ GET: listClients, HEAD: listClients }))
+  .all("/api/admin/clients/:id", methods({ DELETE: kickClient }))
+  .all("/api/admin/drain", methods({ POST: drainChannels }))
+  .all("/api/admin/resume", methods({ POST: resumeChannels }))
+  .all("/api/admin/shutdown", methods({ POST: stopChannels }))
+  .all("*", serveAsset);
+
+function methods(handlers: Readonly<Record<string, Handler>>): Handler {
+  return (request, env) => {
+    const handler = Object.hasOwn(handlers, request.method) ? handlers[request.method] : undefined;
+    if (handler === undefined) {
+      const allow = Object.keys(handlers);
+      throw new HubError("method_not_allowed", `This route takes ${allow.join(", ")}.`, { allow });
+    }
+    return handler(request, env);
+  };
+}
+
+function refuse(error: unknown, request: IRequest, env: Env): Response {
+  if (error instanceof HubError) {
+    return problemResponse(error, env.SSE.retry_after_seconds);
+  }
+  const requestId = crypto.randomUUID();
+  const { pathname } = new URL(request.url);
+  createLogger(env.LOGGING.level)("error", "request_failed", {
+    request_id: requestId,
+    method: request.method,
+    path: pathname.slice(0, 256),
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
+  return isUnreachable(error)
+    ? problemResponse(
+        new HubError("hub_unreachable", "The hub cannot be reached just now."),
+        env.SSE.retry_after_seconds,
+      )
+    : bugResponse(requestId);
+}
+
+/** The runtime marks what is no fault of the code: an object that is overloaded, moved or reset. */
+function isUnreachable(error: unknown): boolean {
+  const { retryable, overloaded } = (error ?? {}) as { retryable?: unknown; overloaded?: unknown };
+  return retryable === true || overloaded === true;
+}

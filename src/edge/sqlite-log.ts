@@ -1,0 +1,213 @@
+import { HubError } from "../hub/errors.ts";
+import { isMigrated, migrate } from "./migrations.ts";
+import {
+  sameContent,
+  sizeOf,
+  type EventLog,
+  type NewEvent,
+  type Receipt,
+  type Stamp,
+  type StoredEvent,
+} from "../hub/event-log.ts";
+
+/** Changes of the tables, in order, each applied once. Only ever append to this list. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE log (
+     name TEXT NOT NULL,
+     -- The last event that was trimmed: ids go on after it, also when nothing is kept.
+     trimmed_seq INTEGER NOT NULL DEFAULT 0,
+     trimmed_at INTEGER NOT NULL DEFAULT 0,
+     trimmed_offset INTEGER NOT NULL DEFAULT 0
+   ) STRICT;
+   CREATE TABLE events (
+     seq INTEGER PRIMARY KEY,
+     type TEXT NOT NULL,
+     project_id TEXT,
+     agent_id TEXT,
+     data TEXT NOT NULL,
+     published_at INTEGER NOT NULL,
+     end_offset INTEGER NOT NULL,
+     key TEXT
+   ) STRICT;
+   CREATE UNIQUE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;`,
+];
+
+const STAMP = "seq, published_at, end_offset";
+const EVENT = "seq, type, project_id, agent_id, data, published_at";
+
+type StampRow = { seq: number; published_at: number; end_offset: number };
+type EventRow = {
+  seq: number;
+  type: string;
+  project_id: string | null;
+  agent_id: string | null;
+  data: string;
+  published_at: number;
+};
+type LogRow = { name: string; trimmed_seq: number; trimmed_at: number; trimmed_offset: number };
+
+/** The log of a channel in the SQLite storage of its object. */
+export class SqliteLog implements EventLog {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+  #name: string | null = null;
+  #head = 0;
+  #oldest = 1;
+  /** The stamps of `head` and of `oldest - 1`, which every publish asks for. */
+  #last: Stamp = { publishedAt: 0, endOffset: 0 };
+  #trimmed: Stamp = { publishedAt: 0, endOffset: 0 };
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    this.#load();
+  }
+
+  get name(): string | null {
+    return this.#name;
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  get oldest(): number {
+    return this.#oldest;
+  }
+
+  create(): void {
+    if (this.#name === null) {
+      const name = crypto.randomUUID();
+      this.#storage.transactionSync(() => {
+        migrate(this.#storage, MIGRATIONS);
+        this.#sql.exec("INSERT INTO log (name) VALUES (?)", name);
+      });
+      this.#name = name;
+    }
+  }
+
+  append(events: readonly NewEvent[], now: number, keptFrom: number): Receipt[] {
+    this.create();
+    const publishedAt = Math.max(now, this.#last.publishedAt);
+    let seq = this.#head;
+    let { endOffset } = this.#last;
+    const receipts: Receipt[] = [];
+    // A throw between two plain `exec` calls would leave the earlier rows: a batch is all or nothing.
+    this.#transaction(() => {
+      for (const event of events) {
+        const first = event.key === null ? null : this.#byKey(event.key, keptFrom);
+        if (first !== null) {
+          const conflict = !sameContent(toEvent(first), event);
+          receipts.push({ seq: first.seq, type: event.type, duplicate: true, conflict });
+          continue;
+        }
+        seq++;
+        endOffset += sizeOf(event);
+        this.#insert(seq, event, publishedAt, endOffset);
+        receipts.push({ seq, type: event.type, duplicate: false, conflict: false });
+      }
+    });
+    if (seq > this.#head) {
+      this.#head = seq;
+      this.#last = { publishedAt, endOffset };
+    }
+    return receipts;
+  }
+
+  sync(): Promise<void> {
+    return this.#storage.sync();
+  }
+
+  scan(after: number, visit: (event: StoredEvent) => boolean): void {
+    const rows = this.#sql.exec<EventRow>(`SELECT ${EVENT} FROM events WHERE seq > ? ORDER BY seq`, after);
+    for (const row of rows) {
+      if (!visit(toEvent(row))) {
+        return;
+      }
+    }
+  }
+
+  stamp(seq: number): Stamp {
+    if (seq === this.#oldest - 1) {
+      return this.#trimmed;
+    }
+    if (seq === this.#head) {
+      return this.#last;
+    }
+    return toStamp(this.#sql.exec<StampRow>(`SELECT ${STAMP} FROM events WHERE seq = ?`, seq).one());
+  }
+
+  trim(through: number): void {
+    const trimmed = this.stamp(through);
+    this.#storage.transactionSync(() => {
+      this.#sql.exec("DELETE FROM events WHERE seq <= ?", through);
+      this.#sql.exec(
+        "UPDATE log SET trimmed_seq = ?, trimmed_at = ?, trimmed_offset = ?",
+        through,
+        trimmed.publishedAt,
+        trimmed.endOffset,
+      );
+    });
+    this.#oldest = through + 1;
+    this.#trimmed = trimmed;
+  }
+
+  #load(): void {
+    if (!isMigrated(this.#storage)) {
+      return;
+    }
+    migrate(this.#storage, MIGRATIONS);
+    const log = this.#sql.exec<LogRow>("SELECT * FROM log").one();
+    this.#name = log.name;
+    this.#oldest = log.trimmed_seq + 1;
+    this.#trimmed = { publishedAt: log.trimmed_at, endOffset: log.trimmed_offset };
+    const [last] = this.#sql.exec<StampRow>(`SELECT ${STAMP} FROM events ORDER BY seq DESC LIMIT 1`);
+    this.#head = last?.seq ?? log.trimmed_seq;
+    this.#last = last === undefined ? this.#trimmed : toStamp(last);
+  }
+
+  #byKey(key: string, keptFrom: number): EventRow | null {
+    const [row] = this.#sql.exec<EventRow>(`SELECT ${EVENT} FROM events WHERE key = ?`, key);
+    if (row !== undefined && row.seq < keptFrom) {
+      // Its event is too old to be served, so its key is free, though the row is not trimmed yet.
+      this.#sql.exec("UPDATE events SET key = NULL WHERE seq = ?", row.seq);
+      return null;
+    }
+    return row ?? null;
+  }
+
+  #insert(seq: number, event: NewEvent, publishedAt: number, endOffset: number): void {
+    const { type, projectId, agentId, data, key } = event;
+    this.#sql.exec(
+      `INSERT INTO events (${EVENT}, end_offset, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      seq,
+      type,
+      projectId,
+      agentId,
+      data,
+      publishedAt,
+      endOffset,
+      key,
+    );
+  }
+
+  #transaction(work: () => void): void {
+    try {
+      this.#storage.transactionSync(work);
+    } catch (error) {
+      if (String(error).includes("SQLITE_FULL")) {
+        throw new HubError("storage_full", "The storage of this channel is full: nothing was stored.");
+      }
+      throw error;
+    }
+  }
+}
+
+function toEvent(row: EventRow): StoredEvent {
+  const { seq, type, project_id: projectId, agent_id: agentId, data, published_at: publishedAt } = row;
+  return { seq, type, projectId, agentId, data, publishedAt };
+}
+
+function toStamp(row: StampRow): Stamp {
+  return { publishedAt: row.published_at, endOffset: row.end_offset };
+}

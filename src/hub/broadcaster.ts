@@ -1,0 +1,268 @@
+import type { Client } from "./client.ts";
+import type { Clock } from "./clock.ts";
+import type { FrameFeed, Page } from "./frame-feed.ts";
+import type { Filter } from "./filter.ts";
+import { errorFrame, gapFrame } from "./service-frames.ts";
+
+/** How long a sweep waits for its writes at least and at most; between them: three typical sweeps. */
+const PATIENCE_MIN_MS = 20;
+const PATIENCE_MAX_MS = 150;
+const PATIENCE_SWEEPS = 3;
+
+/** Events that one sweep reads from the log for clients in replay, so that live ones stay live. */
+const REPLAY_EVENTS_PER_SWEEP = 4_000;
+
+/** After a failed read of the log a client is left out for so long. */
+const RETRY_READ_MS = 1_000;
+
+/** What the broadcaster tells its owner. Nothing of it may throw. */
+export interface BroadcastObserver {
+  /** A page was taken by a client. */
+  delivered(client: Client, page: Page): void;
+  /** Something was written: whoever does not take it is to be looked at in time. */
+  wrote(): void;
+  /** A write was refused by the client's stream. */
+  lost(client: Client): void;
+  /** A sweep gave pages to so many clients, up to this seq. */
+  swept(clients: number, head: number): void;
+  /** A client was told of events that are not there. */
+  gap(client: Client): void;
+  /** The log could not be read for a client. */
+  readFailed(client: Client, error: unknown): void;
+}
+
+/** Where the log stands. */
+export interface Horizon {
+  /** The last seq that is durable: nothing beyond it leaves the hub. */
+  head(): number;
+  /** The oldest seq that may be served. */
+  oldest(): number;
+}
+
+/**
+ * The registry, and delivery by sweeps. A client is a cursor into the log. A sweep gives each client that is behind and
+ * idle the next page after its cursor as one write; the next sweep starts when this one's writes have been taken. A
+ * client that takes too long is busy: no sweep waits for it, and it is left out until its write is taken. So replay and
+ * live are one thing, load turns into batching, and a slow client delays nobody.
+ */
+export class Broadcaster {
+  readonly #clients = new Map<string, Client>();
+  readonly #feed: FrameFeed;
+  readonly #horizon: Horizon;
+  readonly #clock: Clock;
+  readonly #observer: BroadcastObserver;
+  readonly #encoder = new TextEncoder();
+
+  #running = false;
+  #sweep = 0;
+  #untaken = 0;
+  #allTaken: () => void = () => {};
+  #typicalSweepMs = 5;
+
+  constructor(feed: FrameFeed, horizon: Horizon, clock: Clock, observer: BroadcastObserver) {
+    this.#feed = feed;
+    this.#horizon = horizon;
+    this.#clock = clock;
+    this.#observer = observer;
+  }
+
+  /** The registered clients, in the order of their connecting. */
+  get clients(): ReadonlyMap<string, Client> {
+    return this.#clients;
+  }
+
+  /** Registers a client and sends it its first bytes. */
+  add(client: Client, opening: string): void {
+    this.#clients.set(client.id, client);
+    this.write(client, opening);
+  }
+
+  /** Takes a client out of the registry: no sweep writes to it again. False when it was not in. */
+  remove(client: Client): boolean {
+    this.#settle(client);
+    return this.#clients.delete(client.id);
+  }
+
+  /** Writes a frame of the service to an idle client. */
+  write(client: Client, frame: string): void {
+    this.#write(client, this.#encoder.encode(frame), null);
+  }
+
+  /** There may be something to deliver. */
+  wake(): void {
+    if (!this.#running) {
+      void this.#run();
+    }
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#clients.size > 0) {
+      const startedAt = this.#clock.now();
+      const more = this.#sweepOnce(startedAt);
+      if (this.#untaken > 0) {
+        await this.#taken(startedAt);
+      } else if (more) {
+        // Nothing to wait for, only more of the log to look at: whoever else is ready comes first.
+        await this.#clock.turn();
+      } else {
+        break;
+      }
+    }
+    this.#running = false;
+  }
+
+  /** Serves whoever is behind and idle. Answers whether clients in replay are left that the next sweep can serve. */
+  #sweepOnce(now: number): boolean {
+    const pages = new PageCache(this.#feed, this.#horizon.head());
+    const canBeServed = (client: Client): boolean =>
+      client.pendingSince === null && client.cursor < pages.head && client.retryAt <= now;
+    const replaying: Client[] = [];
+    this.#sweep++;
+    this.#untaken = 0;
+    for (const client of this.#clients.values()) {
+      if (canBeServed(client)) {
+        if (this.#feed.isRecent(client.cursor)) {
+          this.#serve(client, pages);
+        } else {
+          replaying.push(client);
+        }
+      }
+    }
+    // The longest unserved first; whoever finds the page of another one pays nothing.
+    replaying.sort((a, b) => a.writtenAt - b.writtenAt);
+    for (const client of replaying) {
+      if (pages.scanned < REPLAY_EVENTS_PER_SWEEP || pages.has(client.cursor, client.filter)) {
+        this.#serve(client, pages);
+      }
+    }
+    if (this.#untaken > 0) {
+      this.#observer.swept(this.#untaken, pages.head);
+    }
+    return replaying.some(canBeServed);
+  }
+
+  #serve(client: Client, pages: PageCache): void {
+    try {
+      const oldest = this.#horizon.oldest();
+      if (client.cursor < oldest - 1) {
+        this.#tellGap(client, oldest);
+      } else {
+        this.#deliver(client, pages.page(client.cursor, client.filter));
+      }
+    } catch (error) {
+      client.retryAt = this.#clock.now() + RETRY_READ_MS;
+      this.#clock.after(RETRY_READ_MS, () => this.wake());
+      this.#observer.readFailed(client, error);
+      this.write(client, errorFrame("log_read_failed", "The history cannot be read just now.", true));
+    }
+  }
+
+  #tellGap(client: Client, oldest: number): void {
+    const requestedId = String(client.cursor);
+    client.cursor = oldest - 1;
+    client.toldCursor = client.cursor;
+    this.#observer.gap(client);
+    this.write(client, gapFrame({ reason: "expired", requestedId, oldest, latest: this.#horizon.head() }));
+  }
+
+  #deliver(client: Client, page: Page): void {
+    client.cursor = page.cursor;
+    if (page.bytes !== null) {
+      client.toldCursor = page.lastId;
+      this.#write(client, page.bytes, page);
+    }
+  }
+
+  #write(client: Client, bytes: Uint8Array, page: Page | null): void {
+    const now = this.#clock.now();
+    client.pendingSince = now;
+    client.writtenAt = now;
+    this.#observer.wrote();
+    if (page !== null && !client.busy) {
+      client.awaitedBy = this.#sweep;
+      this.#untaken++;
+    }
+    client.stream.write(bytes).then(
+      () => this.#onTaken(client, page),
+      () => this.#observer.lost(client),
+    );
+  }
+
+  #onTaken(client: Client, page: Page | null): void {
+    const now = this.#clock.now();
+    client.busy = client.pendingSince !== null && now - client.pendingSince > this.#patience();
+    client.pendingSince = null;
+    if (page !== null) {
+      client.lastEventAt = now;
+      client.eventsSent += page.events;
+      this.#observer.delivered(client, page);
+    }
+    this.#settle(client);
+    if (client.cursor < this.#horizon.head()) {
+      this.wake();
+    }
+  }
+
+  #settle(client: Client): void {
+    if (client.awaitedBy === this.#sweep) {
+      client.awaitedBy = 0;
+      this.#untaken--;
+      if (this.#untaken === 0) {
+        this.#allTaken();
+      }
+    }
+  }
+
+  async #taken(startedAt: number): Promise<void> {
+    const inTime = await new Promise<boolean>((resolve) => {
+      const cancel = this.#clock.after(this.#patience(), () => resolve(false));
+      this.#allTaken = () => {
+        cancel();
+        resolve(true);
+      };
+    });
+    if (inTime) {
+      this.#typicalSweepMs += (this.#clock.now() - startedAt - this.#typicalSweepMs) / 8;
+    }
+  }
+
+  #patience(): number {
+    return Math.min(PATIENCE_MAX_MS, Math.max(PATIENCE_MIN_MS, PATIENCE_SWEEPS * this.#typicalSweepMs));
+  }
+}
+
+/** Clients at the same cursor with the same filter share one page of one sweep. */
+class PageCache {
+  readonly head: number;
+  readonly #feed: FrameFeed;
+  readonly #pages = new Map<Filter, Map<number, Page>>();
+  /** Events looked at in the log so far. */
+  scanned = 0;
+
+  constructor(feed: FrameFeed, head: number) {
+    this.#feed = feed;
+    this.head = head;
+  }
+
+  has(cursor: number, filter: Filter): boolean {
+    return this.#pages.get(filter)?.has(cursor) ?? false;
+  }
+
+  page(cursor: number, filter: Filter): Page {
+    let byCursor = this.#pages.get(filter);
+    if (byCursor === undefined) {
+      byCursor = new Map();
+      this.#pages.set(filter, byCursor);
+    }
+    let page = byCursor.get(cursor);
+    if (page === undefined) {
+      page = this.#feed.page(cursor, this.head, filter);
+      byCursor.set(cursor, page);
+      if (!this.#feed.isRecent(cursor)) {
+        this.scanned += page.cursor - cursor;
+      }
+    }
+    return page;
+  }
+}

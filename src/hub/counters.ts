@@ -1,0 +1,57 @@
+import type { LeaveReason } from "./client.ts";
+import type { ProblemCode } from "./errors.ts";
+
+/** Upper bounds of the delivery latency histogram, in seconds. */
+export const LATENCY_BOUNDS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10] as const;
+
+/** What a hub has done since it woke. Plain data: it crosses from the hub to the Worker. */
+export interface Counters {
+  connects: number;
+  reconnects: number;
+  published: number;
+  duplicates: number;
+  deliveries: number;
+  pages: number;
+  sweeps: number;
+  heartbeats: number;
+  gaps: number;
+  trimmed: number;
+  readFailures: number;
+  rejections: Partial<Record<ProblemCode, number>>;
+  disconnects: Partial<Record<LeaveReason, number>>;
+  latency: { buckets: number[]; sumSeconds: number; count: number };
+}
+
+export function createCounters(): Counters {
+  return {
+    connects: 0,
+    reconnects: 0,
+    published: 0,
+    duplicates: 0,
+    deliveries: 0,
+    pages: 0,
+    sweeps: 0,
+    heartbeats: 0,
+    gaps: 0,
+    trimmed: 0,
+    readFailures: 0,
+    rejections: {},
+    disconnects: {},
+    latency: { buckets: LATENCY_BOUNDS_SECONDS.map(() => 0), sumSeconds: 0, count: 0 },
+  };
+}
+
+/** Counts one more under a name. */
+export function count<Name extends string>(counts: Partial<Record<Name, number>>, name: Name): void {
+  counts[name] = (counts[name] ?? 0) + 1;
+}
+
+/** Counts the time from storing an event to a client's taking it. */
+export function observeLatency(latency: Counters["latency"], seconds: number): void {
+  latency.count++;
+  latency.sumSeconds += seconds;
+  const bucket = LATENCY_BOUNDS_SECONDS.findIndex((bound) => seconds <= bound);
+  if (bucket !== -1) {
+    latency.buckets[bucket] = (latency.buckets[bucket] ?? 0) + 1;
+  }
+}

@@ -1,0 +1,58 @@
+/** Every way in which the service refuses, by a stable name that clients can rely on. */
+export type ProblemCode =
+  | "not_found"
+  | "unknown_channel"
+  | "unknown_client"
+  | "method_not_allowed"
+  | "not_configured"
+  | "unauthorized"
+  | "not_acceptable"
+  | "unsupported_media_type"
+  | "body_too_large"
+  | "too_many_events"
+  | "event_too_large"
+  | "invalid_parameter"
+  | "invalid_body"
+  | "invalid_event"
+  | "mixed_channels"
+  | "limit"
+  | "draining"
+  | "shutting_down"
+  | "storage_full"
+  | "hub_unreachable"
+  | "internal";
+
+/** One of several things that are wrong with a request. */
+export interface ProblemItem {
+  /** Position in the array of a JSON body, from 0. */
+  readonly index?: number;
+  /** Line of an NDJSON body, from 1. */
+  readonly line?: number;
+  /** The member or parameter that is wrong. */
+  readonly field?: string;
+  /** What was expected. Never repeats a secret. */
+  readonly detail: string;
+}
+
+/** What goes with a refusal. */
+export interface HubErrorOptions {
+  /** Everything that is wrong, when that is several things; 100 items at most. */
+  readonly errors?: readonly ProblemItem[];
+  /** What may be done instead, with `method_not_allowed`. */
+  readonly allow?: readonly string[];
+}
+
+/** A refusal that the caller is meant to see. Anything else that is thrown is a bug and answers a bare 500. */
+export class HubError extends Error {
+  readonly code: ProblemCode;
+  readonly errors: readonly ProblemItem[];
+  readonly allow: readonly string[] | undefined;
+
+  constructor(code: ProblemCode, detail: string, options: HubErrorOptions = {}) {
+    super(detail);
+    this.name = "HubError";
+    this.code = code;
+    this.errors = options.errors ?? [];
+    this.allow = options.allow;
+  }
+}

@@ -1,0 +1,78 @@
+/** What a client asks for. An absent list lets everything through; entries of one list are ORed, lists are ANDed. */
+export interface FilterTerms {
+  /** Exact types, or prefixes that end in `*`. */
+  readonly types?: readonly string[];
+  /** Project ids, compared as strings. An event without one does not match. */
+  readonly projectIds?: readonly string[];
+  /** Agent ids, compared as strings. An event without one does not match. */
+  readonly agentIds?: readonly string[];
+}
+
+/** The fields of an event that a filter looks at. */
+export interface Filterable {
+  readonly type: string;
+  readonly projectId: string | null;
+  readonly agentId: string | null;
+}
+
+/** A compiled filter. Filters with equal terms have equal keys, so that their clients can share pages. */
+export interface Filter {
+  readonly key: string;
+  readonly terms: FilterTerms;
+  matches(event: Filterable): boolean;
+}
+
+/** Compiles terms into a filter. The terms are taken as valid: parsing is the caller's gate. */
+export function createFilter(terms: FilterTerms): Filter {
+  const types = compileTypes(terms.types);
+  const projectIds = compileIds(terms.projectIds);
+  const agentIds = compileIds(terms.agentIds);
+  return {
+    key: JSON.stringify([sorted(types && terms.types), sorted(terms.projectIds), sorted(terms.agentIds)]),
+    terms,
+    matches(event) {
+      return (
+        (types === null || types(event.type)) &&
+        (projectIds === null || (event.projectId !== null && projectIds.has(event.projectId))) &&
+        (agentIds === null || (event.agentId !== null && agentIds.has(event.agentId)))
+      );
+    },
+  };
+}
+
+function compileTypes(types: readonly string[] | undefined): ((type: string) => boolean) | null {
+  if (types === undefined || types.includes("*")) {
+    return null;
+  }
+  const exact = new Set(types.filter((type) => !type.endsWith("*")));
+  const prefixes = types.filter((type) => type.endsWith("*")).map((type) => type.slice(0, -1));
+  return (type) => exact.has(type) || prefixes.some((prefix) => type.startsWith(prefix));
+}
+
+function compileIds(ids: readonly string[] | undefined): ReadonlySet<string> | null {
+  return ids === undefined ? null : new Set(ids);
+}
+
+function sorted(list: readonly string[] | null | undefined): readonly string[] | null {
+  return list ? [...new Set(list)].toSorted() : null;
+}
+
+/** Hands out one filter for equal terms, as long as somebody holds it. */
+export class FilterPool {
+  readonly #held = new Map<string, { readonly filter: Filter; holders: number }>();
+
+  acquire(terms: FilterTerms): Filter {
+    const filter = createFilter(terms);
+    const held = this.#held.get(filter.key) ?? { filter, holders: 0 };
+    held.holders++;
+    this.#held.set(filter.key, held);
+    return held.filter;
+  }
+
+  release(filter: Filter): void {
+    const held = this.#held.get(filter.key);
+    if (held !== undefined && --held.holders === 0) {
+      this.#held.delete(filter.key);
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import type { EventLog } from "./event-log.ts";
+
+/** How much of a log is kept. */
+export interface RetentionBounds {
+  readonly maxEvents: number;
+  readonly maxAgeMs: number;
+  readonly maxBytes: number;
+}
+
+/**
+ * Decides what of a log is too much or too old. Seqs have no holes and stamps never decrease, so every question is a
+ * binary search over the primary key: its cost does not grow with the log.
+ */
+export class Retention {
+  readonly #log: EventLog;
+  readonly #bounds: RetentionBounds;
+  /** The oldest event that is young enough, and when it was published: good until that one is too old. */
+  #kept = { seq: 0, publishedAt: Number.NEGATIVE_INFINITY };
+
+  constructor(log: EventLog, bounds: RetentionBounds) {
+    this.#log = log;
+    this.#bounds = bounds;
+  }
+
+  /** The oldest seq that may be served: what is too old is gone, also before it is trimmed. `head + 1`: nothing. */
+  oldest(now: number): number {
+    const cutoff = now - this.#bounds.maxAgeMs;
+    const known = Math.max(this.#kept.seq, this.#log.oldest);
+    if (known <= this.#log.head && (known !== this.#kept.seq || this.#kept.publishedAt < cutoff)) {
+      const seq = this.firstSince(cutoff, known);
+      const publishedAt = seq <= this.#log.head ? this.#log.stamp(seq).publishedAt : cutoff;
+      this.#kept = { seq, publishedAt };
+    }
+    return Math.max(this.#kept.seq, this.#log.oldest);
+  }
+
+  /** The first event stored at or after a time; `head + 1` when there is none. */
+  firstSince(time: number, from: number = this.#log.oldest): number {
+    return this.#first(from, (seq) => this.#log.stamp(seq).publishedAt >= time);
+  }
+
+  /** The last seq that is beyond a bound and has to go; `oldest - 1` when the log is within its bounds. */
+  excess(now: number): number {
+    const { head, oldest } = this.#log;
+    const end = this.#log.stamp(head).endOffset;
+    const bytesAfter = (seq: number): number => end - this.#log.stamp(seq).endOffset;
+    return Math.max(
+      this.oldest(now) - 1,
+      head - this.#bounds.maxEvents,
+      this.#first(oldest - 1, (seq) => bytesAfter(seq) <= this.#bounds.maxBytes),
+    );
+  }
+
+  /** Whether the log holds more events or bytes than it may. Cheap: asked at every publish. */
+  isOver(): boolean {
+    const { head, oldest } = this.#log;
+    const bytes = this.#log.stamp(head).endOffset - this.#log.stamp(oldest - 1).endOffset;
+    return head - oldest + 1 > this.#bounds.maxEvents || bytes > this.#bounds.maxBytes;
+  }
+
+  /** When the next event gets too old, in ms since the epoch; null when the log is empty. */
+  nextExpiry(): number | null {
+    const { head, oldest } = this.#log;
+    return oldest > head ? null : this.#log.stamp(oldest).publishedAt + this.#bounds.maxAgeMs + 1;
+  }
+
+  #first(from: number, holds: (seq: number) => boolean): number {
+    let low = from;
+    let high = this.#log.head + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (holds(middle)) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return low;
+  }
+}

@@ -1,0 +1,96 @@
+import { encodeFrame } from "../sse/encode.ts";
+import type { LeaveReason } from "./client.ts";
+
+/** What the service itself says on a stream. These frames pass every filter. */
+
+/** Why events that a client was owed are not there. */
+export interface Gap {
+  /** `expired`: older than what is kept. `unknown`: not an id of this log. */
+  readonly reason: "expired" | "unknown";
+  /** The id the client asked for, or had got to. */
+  readonly requestedId: string;
+  /** The oldest seq that is kept; `latest + 1` when nothing is. */
+  readonly oldest: number;
+  readonly latest: number;
+}
+
+/** An attacker's id is repeated, but not at any length. */
+const REQUESTED_ID_LENGTH = 64;
+
+/** Where the client stands when its stream opens. */
+export interface Opening {
+  readonly clientId: string;
+  readonly channel: string;
+  readonly cursor: number;
+  readonly logName: string;
+  readonly heartbeatIntervalSeconds: number;
+  readonly retryMs: number;
+  readonly gap: Gap | null;
+}
+
+/**
+ * The first bytes of every stream. `connected` carries the cursor as its id, so that a browser which is cut before its
+ * first matching event resumes where it was; with a gap it carries none, so that the id moves only once the gap is told.
+ */
+export function openingFrames(opening: Opening): string {
+  const { gap, cursor } = opening;
+  const connected = {
+    event: "connected",
+    data: JSON.stringify({
+      client_id: opening.clientId,
+      channel: opening.channel,
+      last_event_id: String(cursor),
+      log: opening.logName,
+      heartbeat_interval_seconds: opening.heartbeatIntervalSeconds,
+    }),
+  };
+  return (
+    encodeFrame({ retry: opening.retryMs }) +
+    (gap === null ? encodeFrame({ ...connected, id: cursor }) : encodeFrame(connected) + gapFrame(gap))
+  );
+}
+
+/** Says that events are missing. Its id is the one before the oldest that is kept: what is kept follows. */
+export function gapFrame(gap: Gap): string {
+  return encodeFrame({
+    event: "gap",
+    id: gap.oldest - 1,
+    data: JSON.stringify({
+      requested_id: gap.requestedId.slice(0, REQUESTED_ID_LENGTH),
+      oldest_id: gap.oldest > gap.latest ? null : String(gap.oldest),
+      latest_id: String(gap.latest),
+      reason: gap.reason,
+    }),
+  });
+}
+
+/** A comment; with an id when the filter has hidden events since, so that the browser's id keeps up. */
+export function heartbeatFrame(cursor: number | null): string {
+  return encodeFrame(cursor === null ? { comment: "heartbeat" } : { comment: "heartbeat", id: cursor });
+}
+
+/** Something recoverable happened to this stream. Carries no id. */
+export function errorFrame(errorType: string, message: string, retryable: boolean): string {
+  return encodeFrame({ event: "error", data: JSON.stringify({ error_type: errorType, message, retryable }) });
+}
+
+/** Why the service ends or refuses a stream. */
+export type CloseReason = Exclude<LeaveReason, "client_left"> | "limit";
+
+/** Said before the service ends a stream. Its `retry` paces a native EventSource. */
+export function closeFrame(reason: CloseReason, retryMs: number): string {
+  return encodeFrame({
+    retry: retryMs,
+    event: "close",
+    data: JSON.stringify({ reason, retry_after_ms: retryMs }),
+  });
+}
+
+/**
+ * How long the peer of an ended stream waits, jittered so that a crowd does not come back at once. Whoever finds no
+ * place waits 1 to 2 times `retry_after_seconds`; whoever can come back at once waits 0.1 to 1 s.
+ */
+export function retryDelayMs(reason: CloseReason, retryAfterMs: number, random: () => number): number {
+  const crowded = reason === "shutdown" || reason === "drain" || reason === "limit" || reason === "kicked";
+  return Math.round(crowded ? retryAfterMs * (1 + random()) : 100 + 900 * random());
+}

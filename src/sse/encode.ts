@@ -1,0 +1,65 @@
+/**
+ * The writing half of `text/event-stream`.
+ * Source: HTML Living Standard, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
+ */
+
+/** The fields of one block of an event stream, in the order in which they are written. */
+export interface Frame {
+  /** A comment: bytes that keep a connection alive and that no `EventSource` listener sees. */
+  readonly comment?: string;
+  /** The reconnection time in milliseconds. */
+  readonly retry?: number;
+  /** The event type. Absent: the block is dispatched as `message`, if it has data at all. */
+  readonly event?: string;
+  /** What a reconnect sends as `Last-Event-ID`. */
+  readonly id?: string | number;
+  /** The data. Its line breaks become several `data` lines, which the reader joins with LF. */
+  readonly data?: string;
+}
+
+/** [spec] "end-of-line = ( cr lf / cr / lf )" */
+const END_OF_LINE = /\r\n|\r|\n/;
+
+/**
+ * Encodes one block, its blank line included.
+ *
+ * @throws TypeError when a one-line field holds CR, LF or NUL. [spec] "If the field value does not contain U+0000
+ *   NULL, then set the last event ID buffer to the field value": an id with NUL would be ignored by the reader, and a
+ *   line break would inject a field.
+ */
+export function encodeFrame(frame: Frame): string {
+  let text = "";
+  if (frame.comment !== undefined) {
+    text += line("", ` ${frame.comment}`);
+  }
+  if (frame.retry !== undefined) {
+    text += line("retry", ` ${frame.retry}`);
+  }
+  if (frame.event !== undefined) {
+    text += line("event", ` ${frame.event}`);
+  }
+  if (frame.id !== undefined) {
+    text += line("id", ` ${frame.id}`);
+  }
+  if (frame.data !== undefined) {
+    for (const part of frame.data.split(END_OF_LINE)) {
+      text += `data: ${part}\n`;
+    }
+  }
+  return `${text}\n`;
+}
+
+/** Encodes a stored event, of which type and data are known to be single lines. The hot path: no check, no split. */
+export function encodeEvent(type: string, id: number, data: string): string {
+  return `event: ${type}\nid: ${id}\ndata: ${data}\n\n`;
+}
+
+function line(field: string, value: string): string {
+  for (let index = 0; index < value.length; index++) {
+    const code = value.charCodeAt(index);
+    if (code === 0x0a || code === 0x0d || code === 0x00) {
+      throw new TypeError(`the ${field || "comment"} field holds a line break or NUL`);
+    }
+  }
+  return `${field}:${value}\n`;
+}
