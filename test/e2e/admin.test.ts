@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 interface ClientRecord {
-  readonly client_id: string;
+  readonly id: string;
   readonly [field: string]: unknown;
 }
 
@@ -49,12 +49,12 @@ describe("Other routes: GET /api/admin/clients", () => {
       },
       { what: "the registry to know of the two events" },
     );
-    expect(records.map((record) => record.client_id).toSorted()).toEqual([all.id, some.id].toSorted());
-    const record = records.find((candidate) => candidate.client_id === all.id);
+    expect(records.map((record) => record.id).toSorted()).toEqual([all.id, some.id].toSorted());
+    const record = records.find((candidate) => candidate.id === all.id);
     expect(record).toMatchObject({ events_sent: 2, lag: 0 });
     expect(Date.parse(String(record?.["connected_at"]))).toBeGreaterThanOrEqual(before - 1_000);
     expect(Date.parse(String(record?.["last_event_at"]))).toBeLessThanOrEqual(Date.now() + 1_000);
-    const filtered = records.find((candidate) => candidate.client_id === some.id);
+    const filtered = records.find((candidate) => candidate.id === some.id);
     expect(filtered).toMatchObject({
       events_sent: 0,
       last_event_at: null,
@@ -64,8 +64,8 @@ describe("Other routes: GET /api/admin/clients", () => {
 
   it("is about the channel default when none is named", async () => {
     const { id } = await connect({});
-    expect((await clients()).map((record) => record.client_id)).toEqual([id]);
-    expect((await clients("?channel=default")).map((record) => record.client_id)).toEqual([id]);
+    expect((await clients()).map((record) => record.id)).toEqual([id]);
+    expect((await clients("?channel=default")).map((record) => record.id)).toEqual([id]);
   });
 
   it("is empty for a channel that nobody uses", async () => {
@@ -92,7 +92,7 @@ describe("Other routes: DELETE /api/admin/clients/{id}", () => {
     expect(close).toMatchObject({ type: "close", id: undefined });
     expect(JSON.parse(close?.data ?? "")).toEqual({ reason: "kicked", retry_after_ms: expect.any(Number) });
     expect(kicked.stream.complete).toBe(true);
-    expect((await clients("?channel=kick")).map((record) => record.client_id)).toEqual([stays.id]);
+    expect((await clients("?channel=kick")).map((record) => record.id)).toEqual([stays.id]);
     await service.logged("client_disconnected", { client_id: kicked.id, reason: "kicked" });
     await service.publish({ type: "a", data: 1 }, "kick");
     expect(await stays.stream.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
