@@ -1,6 +1,6 @@
 import type { IRequest } from "itty-router";
 import { HubError } from "../hub/errors.ts";
-import type { ClientView, Ended } from "../hub/hub.ts";
+import type { ClientView, Ended } from "../hub/views.ts";
 import { requireAllowed } from "./channels.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";

@@ -2,15 +2,10 @@ import { DurableObject } from "cloudflare:workers";
 import type { Counters } from "../hub/counters.ts";
 import { HubError } from "../hub/errors.ts";
 import type { NewEvent, Receipt } from "../hub/event-log.ts";
-import {
-  Hub,
-  type ClientView,
-  type ConnectRequest,
-  type Ended,
-  type HubHealth,
-  type HubSettings,
-} from "../hub/hub.ts";
+import { Hub, type ConnectRequest } from "../hub/hub.ts";
+import type { HubSettings } from "../hub/hub-settings.ts";
 import { closeFrame, retryDelayMs, type CloseReason } from "../hub/service-frames.ts";
+import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { answer, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { directoryOf } from "./directory-object.ts";

@@ -1,6 +1,6 @@
 import type { IRequest } from "itty-router";
 import { LATENCY_BOUNDS_SECONDS, type Counters } from "../hub/counters.ts";
-import type { HubHealth } from "../hub/hub.ts";
+import type { HubHealth } from "../hub/views.ts";
 import { requireAllowed } from "./channels.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";

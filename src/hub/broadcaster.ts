@@ -18,7 +18,7 @@ const RETRY_READ_MS = 1_000;
 /** What the broadcaster tells its owner. Nothing of it may throw. */
 export interface BroadcastObserver {
   /** A page was taken by a client. */
-  delivered(client: Client, page: Page): void;
+  delivered(page: Page): void;
   /** Something was written: whoever does not take it is to be looked at in time. */
   wrote(): void;
   /** A write was refused by the client's stream. */
@@ -40,13 +40,13 @@ export interface Horizon {
 }
 
 /**
- * The registry, and delivery by sweeps. A client is a cursor into the log. A sweep gives each client that is behind and
+ * Delivery by sweeps. A client is a cursor into the log. A sweep gives each client that is behind and
  * idle the next page after its cursor as one write; the next sweep starts when this one's writes have been taken. A
  * client that takes too long is busy: no sweep waits for it, and it is left out until its write is taken. So replay and
  * live are one thing, load turns into batching, and a slow client delays nobody.
  */
 export class Broadcaster {
-  readonly #clients = new Map<string, Client>();
+  readonly #clients: ReadonlyMap<string, Client>;
   readonly #feed: FrameFeed;
   readonly #horizon: Horizon;
   readonly #clock: Clock;
@@ -59,28 +59,23 @@ export class Broadcaster {
   #allTaken: () => void = () => {};
   #typicalSweepMs = 5;
 
-  constructor(feed: FrameFeed, horizon: Horizon, clock: Clock, observer: BroadcastObserver) {
+  constructor(
+    clients: ReadonlyMap<string, Client>,
+    feed: FrameFeed,
+    horizon: Horizon,
+    clock: Clock,
+    observer: BroadcastObserver,
+  ) {
+    this.#clients = clients;
     this.#feed = feed;
     this.#horizon = horizon;
     this.#clock = clock;
     this.#observer = observer;
   }
 
-  /** The registered clients, in the order of their connecting. */
-  get clients(): ReadonlyMap<string, Client> {
-    return this.#clients;
-  }
-
-  /** Registers a client and sends it its first bytes. */
-  add(client: Client, opening: string): void {
-    this.#clients.set(client.id, client);
-    this.write(client, opening);
-  }
-
-  /** Takes a client out of the registry: no sweep writes to it again. False when it was not in. */
-  remove(client: Client): boolean {
+  /** A client has left: no sweep waits for it. */
+  forget(client: Client): void {
     this.#settle(client);
-    return this.#clients.delete(client.id);
   }
 
   /** Writes a frame of the service to an idle client. */
@@ -196,7 +191,7 @@ export class Broadcaster {
     if (page !== null) {
       client.lastEventAt = now;
       client.eventsSent += page.events;
-      this.#observer.delivered(client, page);
+      this.#observer.delivered(page);
     }
     this.#settle(client);
     if (client.cursor < this.#horizon.head()) {

@@ -1,21 +1,22 @@
 import { Admission } from "./admission.ts";
 import { Alarm } from "./alarm.ts";
 import { Broadcaster } from "./broadcaster.ts";
-import { Client, type ClientStream, type LeaveReason } from "./client.ts";
+import type { Client, ClientStream } from "./client.ts";
 import type { Clock } from "./clock.ts";
 import { count, createCounters, observeLatency, type Counters } from "./counters.ts";
-import { Departures } from "./departures.ts";
-import { DurableHead } from "./durable-head.ts";
+import { DurableLog } from "./durable-log.ts";
 import { HubError } from "./errors.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
-import { FilterPool, type FilterTerms } from "./filter.ts";
+import type { FilterTerms } from "./filter.ts";
 import { FrameFeed } from "./frame-feed.ts";
-import type { LogFields, Logger } from "./logger.ts";
-import { Retention, type RetentionBounds } from "./retention.ts";
-import { closeFrame, errorFrame, heartbeatFrame, openingFrames, retryDelayMs } from "./service-frames.ts";
-import { StreamAges } from "./stream-ages.ts";
-import { Trimmer } from "./trimmer.ts";
+import type { HubSettings } from "./hub-settings.ts";
+import type { Logger } from "./logger.ts";
+import { Registry } from "./registry.ts";
+import { Retention } from "./retention.ts";
+import { errorFrame, heartbeatFrame, openingFrames } from "./service-frames.ts";
 import { startingPoint, type StartRequest } from "./starting-point.ts";
+import { Trimmer } from "./trimmer.ts";
+import type { ClientView, Ended, HubHealth } from "./views.ts";
 
 /** Who was not written to for so long is asked for a sign of life before anybody is refused. */
 const QUIET_MS = 1_000;
@@ -23,17 +24,8 @@ const QUIET_MS = 1_000;
 /** How long a stop waits for peers to take the end of their streams. */
 const STOP_WAIT_MS = 2_000;
 
-/** The numbers that rule a hub. */
-export interface HubSettings {
-  readonly channel: string;
-  readonly heartbeatIntervalMs: number;
-  readonly maxConnections: number;
-  readonly connectionTimeoutMs: number;
-  readonly retryAfterMs: number;
-  /** 0: streams do not age. */
-  readonly maxStreamAgeMs: number;
-  readonly retention: RetentionBounds;
-}
+/** Characters of a client's own id that are kept: it may send any. */
+const RESUMED_FROM_LENGTH = 64;
 
 /** What a hub needs from where it runs. */
 export interface HubHost {
@@ -53,108 +45,63 @@ export interface ConnectRequest {
   readonly start: StartRequest;
 }
 
-/** One client as the operator sees it. */
-export interface ClientView {
-  readonly id: string;
-  readonly connectedAt: number;
-  readonly lastEventAt: number | null;
-  readonly writtenAt: number;
-  readonly pendingSince: number | null;
-  readonly resumedFrom: string | null;
-  readonly terms: FilterTerms;
-  readonly cursor: number;
-  readonly lag: number;
-  readonly eventsSent: number;
-}
-
-/** The state of a channel. */
-export interface HubHealth {
-  readonly status: "healthy" | "degraded" | "draining";
-  readonly reasons: readonly string[];
-  readonly activeConnections: number;
-  readonly lingeringConnections: number;
-  readonly maxConnections: number;
-  readonly lastEventId: number;
-  readonly oldestEventId: number | null;
-}
-
-/** What ending all streams came to. */
-export interface Ended {
-  readonly closed: number;
-  readonly lingering: number;
-}
-
 /** Orders, logs and delivers the events of one channel. Knows neither HTTP nor Cloudflare. */
 export class Hub {
   readonly counters: Counters = createCounters();
   readonly #settings: HubSettings;
   readonly #host: HubHost;
-  readonly #log: EventLog;
-  readonly #head: DurableHead;
   readonly #retention: Retention;
-  readonly #feed: FrameFeed;
-  readonly #filters = new FilterPool();
+  readonly #log: DurableLog;
+  readonly #registry: Registry;
   readonly #broadcaster: Broadcaster;
   readonly #admission: Admission;
-  readonly #departures = new Departures();
   readonly #alarm: Alarm;
   readonly #trimmer: Trimmer;
-  readonly #ages: StreamAges;
-  readonly #encoder = new TextEncoder();
 
   #drainUntil: number | null = null;
   #stopping: "no" | "closing" | "closed" = "no";
-  #storageFailedAt: number | null = null;
+  #storageFailed = false;
 
   constructor(settings: HubSettings, host: HubHost) {
+    const { log, clock, logger } = host;
+    const feed = new FrameFeed(log);
     this.#settings = settings;
     this.#host = host;
-    this.#log = host.log;
-    this.#head = new DurableHead(host.log);
-    this.#retention = new Retention(host.log, settings.retention);
-    this.#feed = new FrameFeed(host.log);
-    this.#feed.forget(host.log.head + 1);
-    this.#broadcaster = new Broadcaster(
-      this.#feed,
-      { head: () => this.#head.seq, oldest: () => this.#retention.oldest(host.clock.now()) },
-      host.clock,
-      {
-        delivered: (_client, page) => {
-          this.counters.pages++;
-          this.counters.deliveries += page.events;
-          observeLatency(this.counters.latency, (host.clock.now() - page.publishedAt) / 1_000);
-        },
-        wrote: () => this.#alarm.arm(host.clock.now() + settings.connectionTimeoutMs),
-        lost: (client) => this.#leave(client, "client_left"),
-        swept: (clients, head) => {
-          this.counters.sweeps++;
-          host.logger("debug", "broadcast", { clients, head });
-        },
-        gap: (client) => {
-          this.counters.gaps++;
-          host.logger("info", "gap", { client_id: client.id, reason: "expired" });
-        },
-        readFailed: (client, error) => {
-          this.counters.readFailures++;
-          host.logger("error", "log_read_failed", { client_id: client.id, error: String(error) });
-        },
+    this.#retention = new Retention(log, settings.retention);
+    this.#log = new DurableLog(log, feed, this.#retention, clock);
+    this.#registry = new Registry(settings, host, this.counters, (client) => {
+      this.#broadcaster.forget(client);
+      this.#admission.placeFreed();
+    });
+    this.#broadcaster = new Broadcaster(this.#registry.clients, feed, this.#log, clock, {
+      wrote: () => this.#alarm.arm(clock.now() + settings.connectionTimeoutMs),
+      delivered: (page) => {
+        this.counters.pages++;
+        this.counters.deliveries += page.events;
+        observeLatency(this.counters.latency, (clock.now() - page.publishedAt) / 1_000);
       },
-    );
+      lost: (client) => this.#registry.leave(client, "client_left"),
+      swept: (clients, head) => {
+        this.counters.sweeps++;
+        logger("debug", "broadcast", { clients, head });
+      },
+      gap: (client) => this.#countGap(client, "expired"),
+      readFailed: (client, error) => {
+        this.counters.readFailures++;
+        logger("error", "log_read_failed", { client_id: client.id, error: String(error) });
+      },
+    });
     this.#admission = new Admission(
       {
-        closedBecause: () =>
-          this.#stopping === "no" ? (this.isDraining ? "draining" : null) : "shutting_down",
-        hasPlace: () => this.#hasPlace(),
-        probe: () => this.#beat((client) => client.writtenAt <= host.clock.now() - QUIET_MS) > 0,
+        closedBecause: () => this.#closedBecause(),
+        hasPlace: () => this.#registry.hasPlace,
+        probe: () => this.#beat(clock.now() - QUIET_MS) > 0,
       },
-      host.clock,
-      host.logger,
+      clock,
+      logger,
     );
     this.#alarm = new Alarm(settings.heartbeatIntervalMs, (at) => host.setAlarm(at));
-    this.#trimmer = new Trimmer(host.log, this.#retention, host.clock, this.#alarm);
-    this.#ages = new StreamAges(host.clock, this.#broadcaster.clients, (client) =>
-      this.#end(client, "max_age"),
-    );
+    this.#trimmer = new Trimmer(log, this.#retention, clock, this.#alarm);
   }
 
   /** Takes over what an earlier life of this hub left behind: the alarm that is set, and a drain. */
@@ -168,9 +115,7 @@ export class Hub {
     if (this.#stopping === "closed") {
       throw new HubError("shutting_down", "The service is shutting down.");
     }
-    const { clock } = this.#host;
-    const receipts = this.#append(events, clock.now());
-    await this.#head.advance();
+    const receipts = await this.#append(events);
     this.#broadcaster.wake();
     this.#trimmer.arm();
     return receipts;
@@ -182,11 +127,8 @@ export class Hub {
    * @throws HubError `limit`, `draining` or `shutting_down`
    */
   async connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
-    if (this.#log.name === null) {
-      this.#log.create();
-      await this.#head.advance();
-    }
     try {
+      await this.#log.create();
       await this.#admission.enter();
     } catch (error) {
       if (error instanceof HubError) {
@@ -200,30 +142,27 @@ export class Hub {
 
   /** What the alarm is for: heartbeats, stalled clients, trimming. Never throws; asks for the next alarm itself. */
   async tick(): Promise<void> {
+    const { clock, logger } = this.#host;
     this.#alarm.rung();
     try {
-      const now = this.#host.clock.now();
-      this.#endDrainWhenDue(now);
-      this.#dropStalled(now);
-      const beaten = this.#beat((client) => client.writtenAt <= now - this.#settings.heartbeatIntervalMs);
-      if (beaten > 0) {
-        this.#host.logger("debug", "heartbeat", { clients: beaten });
+      const now = clock.now();
+      if (this.#drainUntil !== null && now >= this.#drainUntil) {
+        this.resume();
       }
+      this.#dropStalled(now);
+      const beaten = this.#beat(now - this.#settings.heartbeatIntervalMs);
+      logger("debug", "heartbeat", { clients: beaten });
       const trimmed = await this.#trimmer.trim();
       if (trimmed > 0) {
         this.counters.trimmed += trimmed;
-        this.#host.logger("info", "log_trimmed", { events: trimmed, oldest: this.#log.oldest });
+        logger("info", "log_trimmed", { events: trimmed });
       }
     } catch (error) {
-      this.#host.logger("error", "tick_failed", { error: String(error) });
+      logger("error", "tick_failed", { error: String(error) });
     } finally {
       this.#armForClients();
       this.#trimmer.arm();
     }
-  }
-
-  get isDraining(): boolean {
-    return this.#drainUntil !== null && this.#host.clock.now() < this.#drainUntil;
   }
 
   /** Ends all streams and lets nobody in until a time. Publishing goes on. */
@@ -232,12 +171,12 @@ export class Hub {
     this.#host.saveDrain(until);
     this.#alarm.arm(until);
     this.#admission.closed();
-    const closed = this.#endAll("drain");
+    const closed = this.#registry.endAll("drain");
     this.#host.logger("info", "drain_started", { closed, until: new Date(until).toISOString() });
-    return { closed, lingering: this.#departures.size };
+    return { closed, lingering: this.#registry.lingering };
   }
 
-  /** Ends a drain before its time. */
+  /** Ends a drain. */
   resume(): void {
     if (this.#drainUntil !== null) {
       this.#drainUntil = null;
@@ -250,142 +189,98 @@ export class Hub {
   async stop(): Promise<Ended> {
     this.#stopping = this.#stopping === "no" ? "closing" : this.#stopping;
     this.#admission.closed();
-    const closed = this.#endAll("shutdown");
-    await this.#departures.settled(this.#host.clock, STOP_WAIT_MS);
+    const closed = this.#registry.endAll("shutdown");
+    await this.#registry.settled(STOP_WAIT_MS);
     this.#stopping = "closed";
-    const lingering = this.#departures.size;
+    const { lingering } = this.#registry;
     this.#host.logger("info", "channel_closed", { closed, lingering });
     return { closed, lingering };
   }
 
   /** Ends one stream. False: no such client. */
   kick(clientId: string): boolean {
-    const client = this.#broadcaster.clients.get(clientId);
+    const client = this.#registry.clients.get(clientId);
     if (client !== undefined) {
-      this.#end(client, "kicked");
+      this.#registry.end(client, "kicked");
     }
     return client !== undefined;
   }
 
+  clients(): ClientView[] {
+    return this.#registry.views(this.#log.head());
+  }
+
   health(): HubHealth {
-    const { maxConnections } = this.#settings;
-    const reasons: string[] = [];
-    if (this.#storageFailedAt !== null) {
-      reasons.push("storage_failed");
-    }
-    if (!this.#hasPlace()) {
-      reasons.push("limit_reached");
-    }
-    const oldest = this.#retention.oldest(this.#host.clock.now());
-    const closed = this.isDraining || this.#stopping !== "no";
+    const reasons = [
+      ...(this.#storageFailed ? ["storage_failed"] : []),
+      ...(this.#registry.hasPlace ? [] : ["limit_reached"]),
+    ];
+    const oldest = this.#log.oldest();
+    const working = reasons.length > 0 ? "degraded" : "healthy";
     return {
-      status: closed ? "draining" : reasons.length > 0 ? "degraded" : "healthy",
+      status: this.#closedBecause() === null ? working : "draining",
       reasons,
-      activeConnections: this.#broadcaster.clients.size,
-      lingeringConnections: this.#departures.size,
-      maxConnections,
-      lastEventId: this.#head.seq,
-      oldestEventId: oldest > this.#head.seq ? null : oldest,
+      activeConnections: this.#registry.clients.size,
+      lingeringConnections: this.#registry.lingering,
+      maxConnections: this.#settings.maxConnections,
+      lastEventId: this.#log.head(),
+      oldestEventId: oldest > this.#log.head() ? null : oldest,
     };
   }
 
-  clients(): ClientView[] {
-    return Array.from(this.#broadcaster.clients.values(), (client) => ({
-      id: client.id,
-      connectedAt: client.connectedAt,
-      lastEventAt: client.lastEventAt,
-      writtenAt: client.writtenAt,
-      pendingSince: client.pendingSince,
-      resumedFrom: client.resumedFrom,
-      terms: client.filter.terms,
-      cursor: client.cursor,
-      lag: this.#head.seq - client.cursor,
-      eventsSent: client.eventsSent,
-    }));
-  }
-
-  #append(events: readonly NewEvent[], now: number): Receipt[] {
+  async #append(events: readonly NewEvent[]): Promise<Receipt[]> {
     try {
-      const before = this.#log.head;
-      const receipts = this.#log.append(events, now, this.#retention.oldest(now));
-      const { publishedAt } = this.#log.stamp(this.#log.head);
-      let seq = before;
-      receipts.forEach((receipt, index) => {
-        const event = events[index];
-        if (event !== undefined && receipt.seq > seq) {
-          seq = receipt.seq;
-          const { type, projectId, agentId, data } = event;
-          this.#feed.push({ seq, type, projectId, agentId, data, publishedAt });
-        }
-      });
-      this.counters.published += seq - before;
-      this.counters.duplicates += events.length - (seq - before);
-      this.#storageFailedAt = null;
+      const receipts = await this.#log.append(events);
+      const duplicates = receipts.filter((receipt) => receipt.duplicate).length;
+      this.counters.published += receipts.length - duplicates;
+      this.counters.duplicates += duplicates;
+      this.#storageFailed = false;
       return receipts;
     } catch (error) {
-      this.#storageFailedAt = now;
+      this.#storageFailed = true;
       this.#host.logger("error", "append_failed", { events: events.length, error: String(error) });
       throw error;
     }
   }
 
   #register(request: ConnectRequest, stream: ClientStream): void {
-    const { heartbeatIntervalMs, maxStreamAgeMs, retryAfterMs, channel } = this.#settings;
-    const { random, clock, logger } = this.#host;
-    const now = clock.now();
-    const { cursor, gap } = startingPoint(request.start, this.#log, this.#retention, this.#head.seq, now);
-    const client = new Client({
-      id: crypto.randomUUID(),
-      filter: this.#filters.acquire(request.terms),
-      stream,
-      now,
-      cursor,
-      resumedFrom: request.start.lastEventId,
-      expiresAt: StreamAges.expiry(now, maxStreamAgeMs, random),
-    });
+    const { heartbeatIntervalMs, retryAfterMs, channel } = this.#settings;
+    const { clock, log } = this.#host;
+    const { start, terms } = request;
+    const { cursor, gap } = startingPoint(start, log, this.#retention, this.#log.head(), clock.now());
+    const resumedFrom = start.lastEventId?.slice(0, RESUMED_FROM_LENGTH) ?? null;
+    const client = this.#registry.add(stream, terms, { cursor, resumedFrom });
     const opening = openingFrames({
       clientId: client.id,
       channel,
       cursor,
-      logName: this.#log.name ?? "",
+      logName: log.name ?? "",
       heartbeatIntervalSeconds: heartbeatIntervalMs / 1_000,
       retryMs: retryAfterMs,
       gap,
     });
-    this.#broadcaster.add(client, opening);
-    void stream.gone.then(() => this.#leave(client, "client_left"));
-
-    this.counters.connects++;
-    logger("info", "client_connected", { client_id: client.id, cursor, ...logged(request.terms) });
-    if (client.resumedFrom !== null) {
-      this.counters.reconnects++;
-      logger("info", "client_reconnected", {
-        client_id: client.id,
-        last_event_id: gap?.requestedId.slice(0, 64) ?? client.resumedFrom,
-      });
-    }
+    this.#broadcaster.write(client, opening);
+    this.#alarm.arm(clock.now() + heartbeatIntervalMs);
     if (gap !== null) {
-      this.counters.gaps++;
-      logger("info", "gap", { client_id: client.id, reason: gap.reason });
+      this.#countGap(client, gap.reason);
     }
-    this.#alarm.arm(now + heartbeatIntervalMs);
-    this.#ages.came(client);
   }
 
-  #hasPlace(): boolean {
-    const active = this.#broadcaster.clients.size;
-    const { maxConnections } = this.#settings;
-    return active < maxConnections && active + this.#departures.size < 2 * maxConnections;
+  #closedBecause(): "draining" | "shutting_down" | null {
+    if (this.#stopping !== "no") {
+      return "shutting_down";
+    }
+    return this.#drainUntil !== null && this.#host.clock.now() < this.#drainUntil ? "draining" : null;
   }
 
-  /** Sends a heartbeat to the idle clients that are chosen; with the cursor when the filter has hidden events. */
-  #beat(isChosen: (client: Client) => boolean): number {
+  /** Sends a heartbeat to whoever is idle and got nothing since; with the cursor when the filter has hidden events. */
+  #beat(quietSince: number): number {
     let beaten = 0;
-    for (const client of this.#broadcaster.clients.values()) {
-      if (client.pendingSince === null && isChosen(client)) {
-        const hidden = client.cursor > client.toldCursor;
+    for (const client of this.#registry.clients.values()) {
+      if (client.pendingSince === null && client.writtenAt <= quietSince) {
+        const hasHidden = client.cursor > client.toldCursor;
         client.toldCursor = client.cursor;
-        this.#broadcaster.write(client, heartbeatFrame(hidden ? client.cursor : null));
+        this.#broadcaster.write(client, heartbeatFrame(hasHidden ? client.cursor : null));
         beaten++;
       }
     }
@@ -394,70 +289,29 @@ export class Hub {
   }
 
   #dropStalled(now: number): void {
-    for (const client of this.#broadcaster.clients.values()) {
-      if (client.pendingSince !== null && now - client.pendingSince >= this.#settings.connectionTimeoutMs) {
-        this.#host.logger("warn", "slow_client", {
-          client_id: client.id,
-          stalled_ms: now - client.pendingSince,
-          lag: this.#head.seq - client.cursor,
-        });
+    for (const client of this.#registry.clients.values()) {
+      const { pendingSince } = client;
+      if (pendingSince !== null && now - pendingSince >= this.#settings.connectionTimeoutMs) {
+        const fields = { client_id: client.id, stalled_ms: now - pendingSince, cursor: client.cursor };
+        this.#host.logger("warn", "slow_client", fields);
         const message = "This client has not taken its events in time. It can resume with its last event id.";
-        this.#end(client, "slow_client", errorFrame("slow_client", message, true));
+        this.#registry.end(client, "slow_client", errorFrame("slow_client", message, true));
       }
     }
   }
 
-  #endDrainWhenDue(now: number): void {
-    if (this.#drainUntil !== null && now >= this.#drainUntil) {
-      this.resume();
-    }
-  }
-
-  #endAll(reason: "drain" | "shutdown"): number {
-    const clients = [...this.#broadcaster.clients.values()];
-    for (const client of clients) {
-      this.#end(client, reason);
-    }
-    return clients.length;
-  }
-
-  #end(client: Client, reason: Exclude<LeaveReason, "client_left">, before = ""): void {
-    if (this.#leave(client, reason)) {
-      const retryMs = retryDelayMs(reason, this.#settings.retryAfterMs, this.#host.random);
-      const last = this.#encoder.encode(before + closeFrame(reason, retryMs));
-      this.#departures.end(client.stream, last);
-    }
-  }
-
-  #leave(client: Client, reason: LeaveReason): boolean {
-    if (!this.#broadcaster.remove(client)) {
-      return false;
-    }
-    this.#filters.release(client.filter);
-    count(this.counters.disconnects, reason);
-    this.#host.logger("info", "client_disconnected", {
-      client_id: client.id,
-      reason,
-      duration_ms: this.#host.clock.now() - client.connectedAt,
-      events_sent: client.eventsSent,
-      lag: this.#head.seq - client.cursor,
-    });
-    this.#ages.left();
-    this.#admission.placeFreed();
-    return true;
-  }
-
   #armForClients(): void {
     const { connectionTimeoutMs, heartbeatIntervalMs } = this.#settings;
-    const due = Array.from(this.#broadcaster.clients.values(), ({ pendingSince, writtenAt }) =>
+    const due = Array.from(this.#registry.clients.values(), ({ pendingSince, writtenAt }) =>
       pendingSince === null ? writtenAt + heartbeatIntervalMs : pendingSince + connectionTimeoutMs,
     );
     if (due.length > 0) {
       this.#alarm.arm(Math.min(...due));
     }
   }
-}
 
-function logged(terms: FilterTerms): LogFields {
-  return { types: terms.types, project_ids: terms.projectIds, agent_ids: terms.agentIds };
+  #countGap(client: Client, reason: string): void {
+    this.counters.gaps++;
+    this.#host.logger("info", "gap", { client_id: client.id, reason });
+  }
 }

@@ -1,0 +1,13 @@
+import type { RetentionBounds } from "./retention.ts";
+
+/** The numbers that rule a hub. */
+export interface HubSettings {
+  readonly channel: string;
+  readonly heartbeatIntervalMs: number;
+  readonly maxConnections: number;
+  readonly connectionTimeoutMs: number;
+  readonly retryAfterMs: number;
+  /** 0: streams do not age. */
+  readonly maxStreamAgeMs: number;
+  readonly retention: RetentionBounds;
+}
