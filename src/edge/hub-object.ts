@@ -2,7 +2,8 @@ import { DurableObject } from "cloudflare:workers";
 import type { Counters } from "../hub/counters.ts";
 import { HubError } from "../hub/errors.ts";
 import type { NewEvent, Receipt } from "../hub/event-log.ts";
-import { Hub, type ConnectRequest } from "../hub/hub.ts";
+import type { HistoryPage } from "../hub/history.ts";
+import { Hub, type ConnectRequest, type HistoryRequest } from "../hub/hub.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
 import { closeFrame, retryDelayMs, type CloseReason } from "../hub/service-frames.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
@@ -113,6 +114,10 @@ export class HubObject extends DurableObject<Env> {
       await this.#enter();
       return this.#hub.publish(events);
     });
+  }
+
+  history(request: HistoryRequest): HistoryPage {
+    return this.#hub.history(request);
   }
 
   health(): HubHealth {

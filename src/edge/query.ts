@@ -118,6 +118,12 @@ export class Query {
     };
   }
 
+  /** `after` of the history, which is read from the oldest event without it, and `log` and `since` as of a stream. */
+  historyStart(now: number): StartRequest {
+    const since = this.#since(now) ?? "earliest";
+    return { lastEventId: this.single("after") || null, logName: this.#parameters.get("log") || null, since };
+  }
+
   /** `on_busy`: whether a client without a place is told so by a stream. */
   streamsWhenBusy(): boolean {
     const value = this.single("on_busy");

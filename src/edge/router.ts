@@ -4,6 +4,7 @@ import { drainChannels, kickClient, listClients, resumeChannels, stopChannels } 
 import { serveAsset } from "./assets.ts";
 import type { Env } from "./env.ts";
 import { readHealth } from "./health.ts";
+import { readHistory } from "./history.ts";
 import { createLogger } from "./logger.ts";
 import { readMetrics } from "./metrics.ts";
 import { bugResponse, problemResponse } from "./problem.ts";
@@ -17,6 +18,7 @@ export type Handler = (request: IRequest, env: Env) => Response | Promise<Respon
 export const router = Router<IRequest, [Env]>({ catch: refuse })
   .all("/api/events", methods({ GET: streamEvents, HEAD: describeStream }))
   .all("/api/publish", methods({ POST: publishEvents }))
+  .all("/api/history", methods({ GET: readHistory, HEAD: readHistory }))
   .all("/health", methods({ GET: readHealth, HEAD: readHealth }))
   .all("/metrics", methods({ GET: readMetrics, HEAD: readMetrics }))
   .all("/api/admin/clients", methods({ GET: listClients, HEAD: listClients }))

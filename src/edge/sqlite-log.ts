@@ -35,6 +35,10 @@ const MIGRATIONS: readonly string[] = [
 const STAMP = "seq, published_at, end_offset";
 const EVENT = "seq, type, project_id, agent_id, data, published_at";
 
+/** How much one read of the log brings into memory, beside one event of any size. */
+const READ_BYTES = 384 * 1024;
+const READ_EVENTS = 2_000;
+
 type StampRow = { seq: number; published_at: number; end_offset: number };
 type EventRow = {
   seq: number;
@@ -119,10 +123,23 @@ export class SqliteLog implements EventLog {
   }
 
   scan(after: number, visit: (event: StoredEvent) => boolean): void {
-    const rows = this.#sql.exec<EventRow>(`SELECT ${EVENT} FROM events WHERE seq > ? ORDER BY seq`, after);
-    for (const row of rows) {
-      if (!visit(toEvent(row))) {
-        return;
+    let seq = Math.max(after, this.#oldest - 1);
+    while (seq < this.#head) {
+      // In pieces of about one page, each read to its end: a cursor that is left open would hold the database.
+      const end = this.stamp(seq).endOffset + READ_BYTES;
+      const rows = this.#sql
+        .exec<EventRow>(
+          `SELECT ${EVENT} FROM events WHERE seq > ?1 AND (end_offset <= ?2 OR seq = ?1 + 1) ORDER BY seq LIMIT ?3`,
+          seq,
+          end,
+          READ_EVENTS,
+        )
+        .toArray();
+      for (const row of rows) {
+        if (!visit(toEvent(row))) {
+          return;
+        }
+        seq = row.seq;
       }
     }
   }

@@ -7,8 +7,9 @@ import { count, createCounters, observeLatency, type Counters } from "./counters
 import { DurableLog } from "./durable-log.ts";
 import { HubError } from "./errors.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
-import type { FilterTerms } from "./filter.ts";
+import { createFilter, type FilterTerms } from "./filter.ts";
 import { FrameFeed } from "./frame-feed.ts";
+import { readHistory, type HistoryPage } from "./history.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
 import { Registry } from "./registry.ts";
@@ -43,6 +44,12 @@ export interface HubHost {
 export interface ConnectRequest {
   readonly terms: FilterTerms;
   readonly start: StartRequest;
+}
+
+/** A piece of the past that somebody wants to read. */
+export interface HistoryRequest extends ConnectRequest {
+  /** Events at most. */
+  readonly limit: number;
 }
 
 /** Orders, logs and delivers the events of one channel. Knows neither HTTP nor Cloudflare. */
@@ -204,6 +211,14 @@ export class Hub {
       this.#registry.end(client, "kicked");
     }
     return client !== undefined;
+  }
+
+  /** Reads the past as a stream would replay it. */
+  history(request: HistoryRequest): HistoryPage {
+    const { clock, log } = this.#host;
+    const horizon = { head: this.#log.head(), oldest: this.#log.oldest() };
+    const start = startingPoint(request.start, log, this.#retention, horizon.head, clock.now());
+    return readHistory(log, start, horizon, createFilter(request.terms), request.limit);
   }
 
   clients(): ClientView[] {

@@ -55,13 +55,18 @@ export function gapFrame(gap: Gap): string {
   return encodeFrame({
     event: "gap",
     id: gap.oldest - 1,
-    data: JSON.stringify({
-      requested_id: gap.requestedId.slice(0, REQUESTED_ID_LENGTH),
-      oldest_id: gap.oldest > gap.latest ? null : String(gap.oldest),
-      latest_id: String(gap.latest),
-      reason: gap.reason,
-    }),
+    data: JSON.stringify(describeGap(gap)),
   });
+}
+
+/** A gap as clients see it. */
+export function describeGap(gap: Gap): object {
+  return {
+    requested_id: gap.requestedId.slice(0, REQUESTED_ID_LENGTH),
+    oldest_id: gap.oldest > gap.latest ? null : String(gap.oldest),
+    latest_id: String(gap.latest),
+    reason: gap.reason,
+  };
 }
 
 /** A comment; with an id when the filter has hidden events since, so that the browser's id keeps up. */

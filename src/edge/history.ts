@@ -1,0 +1,46 @@
+import type { IRequest } from "itty-router";
+import type { StoredEvent } from "../hub/event-log.ts";
+import { describeGap } from "../hub/service-frames.ts";
+import { requireAllowed } from "./channels.ts";
+import type { Env } from "./env.ts";
+import { hubOf } from "./hub-object.ts";
+import { Query } from "./query.ts";
+
+const PARAMETERS = ["channel", "types", "project_id", "agent_id", "after", "since", "log", "limit"];
+
+const LIMIT = { default: 100, most: 1_000 } as const;
+
+/** `GET /api/history`: the same events as a stream, as JSON. */
+export async function readHistory(request: IRequest, env: Env): Promise<Response> {
+  const query = new Query(new URL(request.url).searchParams, PARAMETERS);
+  const channel = query.channel();
+  const wanted = {
+    terms: query.filter(),
+    start: query.historyStart(Date.now()),
+    limit: query.integer("limit", 1, LIMIT.most) ?? LIMIT.default,
+  };
+  query.finish();
+  requireAllowed(channel, env.CHANNELS.allowed);
+  const page = await hubOf(env, channel).history(wanted);
+  const answer = {
+    next: String(page.next),
+    more: page.more,
+    oldest_id: page.oldest === null ? null : String(page.oldest),
+    latest_id: String(page.latest),
+    ...(page.gap && { gap: describeGap(page.gap) }),
+  };
+  // The data of an event is JSON already: it goes in as it is stored.
+  const body = `{"events":[${page.events.map(describe).join(",")}],${JSON.stringify(answer).slice(1)}`;
+  return new Response(body, {
+    headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
+  });
+}
+
+function describe({ seq, type, data, projectId, agentId, publishedAt }: StoredEvent): string {
+  const rest = JSON.stringify({
+    ...(projectId !== null && { project_id: projectId }),
+    ...(agentId !== null && { agent_id: agentId }),
+    published_at: new Date(publishedAt).toISOString(),
+  });
+  return `{"id":"${seq}","type":${JSON.stringify(type)},"data":${data},${rest.slice(1)}`;
+}

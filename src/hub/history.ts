@@ -1,0 +1,66 @@
+import type { EventLog, StoredEvent } from "./event-log.ts";
+import type { Filter } from "./filter.ts";
+import type { Gap } from "./service-frames.ts";
+import type { StartingPoint } from "./starting-point.ts";
+
+/** Events that one reading looks at, so that a filter that matches nothing cannot hold the hub. */
+const SCAN_EVENTS = 10_000;
+
+/** Bytes of one answer, and of the names and brackets around the texts of an event. */
+const ANSWER_BYTES = 1024 * 1024 - 1024;
+const EVENT_BYTES = 160;
+
+const encoder = new TextEncoder();
+
+/** A piece of the past. */
+export interface HistoryPage {
+  readonly events: readonly StoredEvent[];
+  /** The seq that the reading has reached, to go on after. */
+  readonly next: number;
+  /** Whether there is more to read at once. */
+  readonly more: boolean;
+  /** The oldest seq that is kept; null: nothing is. */
+  readonly oldest: number | null;
+  readonly latest: number;
+  readonly gap: Gap | null;
+}
+
+/** Reads events after a starting point, up to the durable head. */
+export function readHistory(
+  log: EventLog,
+  start: StartingPoint,
+  horizon: { readonly head: number; readonly oldest: number },
+  filter: Filter,
+  limit: number,
+): HistoryPage {
+  const { head, oldest } = horizon;
+  const events: StoredEvent[] = [];
+  let next = start.cursor;
+  let bytes = 0;
+  log.scan(start.cursor, (event) => {
+    if (event.seq > head) {
+      return false;
+    }
+    if (filter.matches(event)) {
+      bytes += bytesOf(event);
+      if (bytes > ANSWER_BYTES) {
+        return false;
+      }
+      events.push(event);
+    }
+    next = event.seq;
+    return events.length < limit && next - start.cursor < SCAN_EVENTS;
+  });
+  return {
+    events,
+    next,
+    more: next < head,
+    oldest: oldest > head ? null : oldest,
+    latest: head,
+    gap: start.gap,
+  };
+}
+
+function bytesOf({ type, data, projectId, agentId }: StoredEvent): number {
+  return EVENT_BYTES + encoder.encode(data + JSON.stringify([type, projectId, agentId])).byteLength;
+}
