@@ -39,11 +39,11 @@ export class Admission {
   }
 
   /**
-   * Answers when there is a place, which the caller has to take before it waits for anything else.
+   * Takes a place, as soon as there is one. Nothing waits between looking and taking: so the limit is exact.
    *
    * @throws HubError `limit`, `draining` or `shutting_down`
    */
-  async enter(): Promise<void> {
+  async enter(take: () => void): Promise<void> {
     this.#refuseIfClosed();
     if (!this.#door.hasPlace()) {
       await this.#waitForPlace();
@@ -52,6 +52,7 @@ export class Admission {
     if (!this.#door.hasPlace()) {
       throw this.#refusal("limit", "All connections of this channel are in use.");
     }
+    take();
   }
 
   /** A place is free: who has waited longest takes it. */

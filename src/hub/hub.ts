@@ -136,15 +136,13 @@ export class Hub {
   async connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
     try {
       await this.#log.create();
-      await this.#admission.enter();
+      await this.#admission.enter(() => this.#register(request, stream));
     } catch (error) {
       if (error instanceof HubError) {
         count(this.counters.rejections, error.code);
       }
       throw error;
     }
-    // Nothing waits between the admission and the registration: so the limit is exact.
-    this.#register(request, stream);
   }
 
   /** What the alarm is for: heartbeats, stalled clients, trimming. Never throws; asks for the next alarm itself. */
@@ -318,7 +316,10 @@ export class Hub {
   #armForClients(): void {
     const { connectionTimeoutMs, heartbeatIntervalMs } = this.#settings;
     const due = Array.from(this.#registry.clients.values(), ({ pendingSince, writtenAt }) =>
-      pendingSince === null ? writtenAt + heartbeatIntervalMs : pendingSince + connectionTimeoutMs,
+      Math.min(
+        writtenAt + heartbeatIntervalMs,
+        (pendingSince ?? Number.POSITIVE_INFINITY) + connectionTimeoutMs,
+      ),
     );
     if (due.length > 0) {
       this.#alarm.arm(Math.min(...due));
