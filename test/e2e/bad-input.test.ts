@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 import { problemOf } from "../support/problem.ts";
 import { startService, type Service } from "../support/service.ts";
@@ -13,12 +13,18 @@ afterAll(() => service.stop());
 
 const list = (count: number): string => Array.from({ length: count }, (_, n) => `x${n}`).join(",");
 
+let idBefore: string;
+
+beforeEach(async () => {
+  idBefore = (await service.health()).sse.last_event_id;
+});
+
 /** Whatever was wrong: nothing was stored and nobody was registered. */
-async function expectNothingHappened(channel = "default"): Promise<void> {
-  const { sse, status } = await service.health(channel);
+async function expectNothingHappened(): Promise<void> {
+  const { sse, status } = await service.health();
   expect({ status, id: sse.last_event_id, clients: sse.active_connections }).toEqual({
     status: "healthy",
-    id: "0",
+    id: idBefore,
     clients: 0,
   });
 }
@@ -123,10 +129,7 @@ describe("A malformed filter is 400 and names the parameter", () => {
     "limit=",
     "limit=1e2",
     "limit=1&limit=2",
-    "after=x",
-    "after=-1",
-    "after=1.5",
-    "after=0x1",
+    "after=1&after=2",
     "on_busy=stream",
   ])("/api/history?%s", async (query) => {
     const problem = await problemOf(await service.fetch(`/api/history?${query}`));

@@ -166,6 +166,16 @@ describe("Other routes: GET /api/history", () => {
     expect(await page("channel=gap&limit=1")).not.toHaveProperty("gap");
   });
 
+  it.each(["x", "-1", "1.5", "0x1"])(
+    "takes an id that is none for one it does not know (%s)",
+    async (after) => {
+      await service.publish(ticks(1), `after-${after.charCodeAt(0)}-${after.length}`);
+      const found = await page(`channel=after-${after.charCodeAt(0)}-${after.length}&after=${after}`);
+      expect(found.gap).toMatchObject({ requested_id: after, reason: "unknown" });
+      expect(ids(found)).toEqual(["1"]);
+    },
+  );
+
   it("shows the same events as the stream", async () => {
     await service.publish(ticks(20), "same");
     const stream = await service.stream({ channel: "same", since: "earliest" });

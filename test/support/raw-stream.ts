@@ -29,7 +29,7 @@ export interface RawStream extends Head {
   /** Stops taking bytes off the socket. */
   pause(): void;
   resume(): void;
-  /** Leaves politely: FIN. */
+  /** Leaves politely: FIN. What still comes is answered with RST, as when a browser closes a tab. */
   end(): void;
   /** Leaves rudely: RST. */
   reset(): void;
@@ -245,7 +245,7 @@ function receive(socket: Socket, method: string) {
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
-    end: () => void socket.end(),
+    end: () => void socket.destroy(),
     reset: () => void socket.resetAndDestroy(),
   };
 }

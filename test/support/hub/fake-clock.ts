@@ -1,0 +1,89 @@
+import { setImmediate as everythingElse } from "node:timers/promises";
+
+import type { Clock } from "../../../src/hub/clock.ts";
+
+/** Turns that one settling may take: a loop that never comes to rest fails its test instead of hanging it. */
+const TURNS_AT_MOST = 20_000;
+
+interface Timer {
+  readonly at: number;
+  readonly callback: () => void;
+}
+
+/** Time that stands still until a test moves it. Timers ring in the order in which they are due. */
+export class FakeClock implements Clock {
+  #now: number;
+  #timers: Timer[] = [];
+  #turns: (() => void)[] = [];
+
+  constructor(now = Date.UTC(2026, 0, 29, 10)) {
+    this.#now = now;
+  }
+
+  /** How many callbacks are still to come. */
+  get timers(): number {
+    return this.#timers.length;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { at: this.#now + ms, callback };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#turns.push(resolve);
+    });
+  }
+
+  /** Lets everything happen that needs no time to pass. */
+  async settle(): Promise<void> {
+    await everythingElse();
+    for (let taken = 0; this.#turns.length > 0; taken++) {
+      if (taken > TURNS_AT_MOST) {
+        throw new Error("something takes one turn after the other and never comes to rest");
+      }
+      const waiting = this.#turns;
+      this.#turns = [];
+      for (const resume of waiting) {
+        resume();
+      }
+      await everythingElse();
+    }
+  }
+
+  /** Moves the time on; what rings on the way comes to rest before the next timer rings. */
+  async advance(ms: number): Promise<void> {
+    const until = this.#now + ms;
+    await this.settle();
+    for (let next = this.#next(until); next !== undefined; next = this.#next(until)) {
+      this.#timers = this.#timers.filter((other) => other !== next);
+      this.#now = Math.max(this.#now, next.at);
+      next.callback();
+      await this.settle();
+    }
+    this.#now = until;
+  }
+
+  /** The clock of a machine may be set back. */
+  setBack(ms: number): void {
+    this.#now -= ms;
+  }
+
+  #next(until: number): Timer | undefined {
+    let first: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (timer.at <= until && (first === undefined || timer.at < first.at)) {
+        first = timer;
+      }
+    }
+    return first;
+  }
+}

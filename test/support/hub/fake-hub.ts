@@ -1,0 +1,124 @@
+import { Hub, type ConnectRequest, type HubSettings } from "../../../src/hub/hub.ts";
+import type { Receipt, NewEvent } from "../../../src/hub/event-log.ts";
+import type { LogFields, LogLevel } from "../../../src/hub/logger.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { FakeStream } from "./fake-stream.ts";
+import { newEvents } from "./new-event.ts";
+import { UnrulyLog } from "./unruly-log.ts";
+
+export const SETTINGS: HubSettings = {
+  channel: "default",
+  heartbeatIntervalMs: 30_000,
+  maxConnections: 100,
+  connectionTimeoutMs: 60_000,
+  retryAfterMs: 5_000,
+  maxStreamAgeMs: 0,
+  retention: { maxEvents: 100_000, maxAgeMs: 86_400_000, maxBytes: 1024 ** 3 },
+};
+
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly event: string;
+  readonly fields: LogFields;
+}
+
+export interface ConnectParts {
+  readonly terms?: ConnectRequest["terms"];
+  readonly lastEventId?: string | number | null;
+  readonly logName?: string | null;
+  readonly since?: ConnectRequest["start"]["since"];
+  readonly stream?: FakeStream;
+}
+
+/** What a test may give to a hub of its own. */
+export interface FakeHubOptions {
+  readonly settings?: Partial<HubSettings>;
+  readonly log?: UnrulyLog;
+  readonly clock?: FakeClock;
+  readonly random?: () => number;
+}
+
+/** A hub in a place that a test rules: its time, its storage, its alarm, its clients. */
+export class FakeHub {
+  readonly clock: FakeClock;
+  readonly log: UnrulyLog;
+  readonly lines: LogLine[] = [];
+  readonly settings: HubSettings;
+  /** When the alarm rings; null: none is set. */
+  alarmAt: number | null = null;
+  /** How often the alarm was set: each time costs a write. */
+  alarmsSet = 0;
+  /** How often it has rung. */
+  rings = 0;
+  savedDrain: number | null = null;
+  hub: Hub;
+  readonly #random: () => number;
+  #cancelAlarm: () => void = () => {};
+
+  constructor(options: FakeHubOptions = {}) {
+    this.clock = options.clock ?? new FakeClock();
+    this.log = options.log ?? new UnrulyLog();
+    this.settings = { ...SETTINGS, ...options.settings };
+    this.#random = options.random ?? (() => 0.5);
+    this.hub = this.#wake();
+  }
+
+  /** The object is evicted and wakes again: memory is gone; the log, the alarm and a drain are not. */
+  restart(): void {
+    this.hub = this.#wake();
+  }
+
+  /** Asks for a place; the stream that it answers may not be let in yet. */
+  ask(parts: ConnectParts = {}): { stream: FakeStream; entered: Promise<void> } {
+    const { terms = {}, lastEventId = null, logName = null, since = null } = parts;
+    const stream = parts.stream ?? new FakeStream();
+    const start = { lastEventId: lastEventId === null ? null : String(lastEventId), logName, since };
+    return { stream, entered: this.hub.connect({ terms, start }, stream) };
+  }
+
+  /** Connects a client, and lets everything happen that then happens at once. */
+  async connect(parts: ConnectParts = {}): Promise<FakeStream> {
+    const { stream, entered } = this.ask(parts);
+    await entered;
+    await this.clock.settle();
+    return stream;
+  }
+
+  /** Publishes so many events, or these, and lets everything happen that then happens at once. */
+  async publish(events: number | readonly NewEvent[] = 1): Promise<Receipt[]> {
+    const receipts = await this.hub.publish(typeof events === "number" ? newEvents(events) : events);
+    await this.clock.settle();
+    return receipts;
+  }
+
+  /** The log lines of one event. */
+  logged(event: string): LogLine[] {
+    return this.lines.filter((line) => line.event === event);
+  }
+
+  #wake(): Hub {
+    const hub = new Hub(this.settings, {
+      log: this.log,
+      clock: this.clock,
+      logger: (level, event, fields = {}) => this.lines.push({ level, event, fields }),
+      random: this.#random,
+      setAlarm: (at) => this.#setAlarm(at),
+      saveDrain: (until) => {
+        this.savedDrain = until;
+      },
+    });
+    hub.restore({ alarmAt: this.alarmAt, drainUntil: this.savedDrain });
+    return hub;
+  }
+
+  #setAlarm(at: number): void {
+    this.#cancelAlarm();
+    this.alarmsSet++;
+    this.alarmAt = at;
+    this.#cancelAlarm = this.clock.after(Math.max(0, at - this.clock.now()), () => {
+      this.alarmAt = null;
+      this.rings++;
+      void this.hub.tick();
+    });
+  }
+}

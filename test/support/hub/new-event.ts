@@ -1,0 +1,22 @@
+import type { NewEvent } from "../../../src/hub/event-log.ts";
+
+const encoder = new TextEncoder();
+
+/** An event that has passed the gate. */
+export function newEvent(parts: Partial<Omit<NewEvent, "dataBytes">> = {}): NewEvent {
+  const { data = "{}" } = parts;
+  return {
+    type: "tick",
+    projectId: null,
+    agentId: null,
+    key: null,
+    ...parts,
+    data,
+    dataBytes: encoder.encode(data).byteLength,
+  };
+}
+
+/** So many events of one kind. */
+export function newEvents(count: number, parts: Partial<Omit<NewEvent, "dataBytes">> = {}): NewEvent[] {
+  return Array.from({ length: count }, () => newEvent(parts));
+}

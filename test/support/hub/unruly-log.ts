@@ -1,0 +1,65 @@
+import { MemoryEventLog, type StoredEvent } from "../../../src/hub/event-log.ts";
+
+/** A log in memory that can be slow to become durable, and can fail to be read or written. */
+export class UnrulyLog extends MemoryEventLog {
+  /** Reads fail while this is set. */
+  failing = false;
+  /** Appends fail with this. */
+  appendError: Error | null = null;
+  /** How many events were read. */
+  scanned = 0;
+  #held: { resolve: () => void; reject: (error: Error) => void }[] | null = null;
+
+  /** From now on nothing becomes durable. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  /** Everything that waits becomes durable, and what comes after it at once. */
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const { resolve } of held) {
+      resolve();
+    }
+  }
+
+  /** The oldest sync that waits becomes durable; the later ones go on waiting. */
+  releaseOldest(): void {
+    this.#held?.shift()?.resolve();
+  }
+
+  /** The storage breaks: what waits never becomes durable. */
+  breakSync(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const { reject } of held) {
+      reject(new Error("the storage is broken"));
+    }
+  }
+
+  override append(...parameters: Parameters<MemoryEventLog["append"]>): ReturnType<MemoryEventLog["append"]> {
+    if (this.appendError !== null) {
+      throw this.appendError;
+    }
+    return super.append(...parameters);
+  }
+
+  override sync(): Promise<void> {
+    return this.#held === null
+      ? super.sync()
+      : new Promise((resolve, reject) => {
+          this.#held?.push({ resolve, reject });
+        });
+  }
+
+  override scan(after: number, visit: (event: StoredEvent) => boolean): void {
+    if (this.failing) {
+      throw new Error("the disk is gone");
+    }
+    super.scan(after, (event) => {
+      this.scanned++;
+      return visit(event);
+    });
+  }
+}
