@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { relative } from "node:path";
 
 import { compileConfig, type Compiled } from "../config/compile.ts";
+import { LaunchError } from "./launch-error.ts";
 
 /** Compiles the configuration in a file. Throws if there is no such text to compile. */
 export function compileConfigFile(file: string): Compiled {
@@ -13,6 +14,6 @@ function readText(file: string): string {
     return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
   } catch (error) {
     const reason = error instanceof TypeError ? "it is not UTF-8 text" : (error as Error).message;
-    throw new Error(`${file}: the configuration cannot be read: ${reason}`, { cause: error });
+    throw new LaunchError(`${file}: the configuration cannot be read: ${reason}`, { cause: error });
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -25,7 +25,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
   const runtimePid = join(path, "runtime.pid");
   try {
     for (const folder of [path, storage, build]) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder);
     }
     holdLock(join(path, "lock.db"));
     await runtimeIsGone(runtimePid, build);
@@ -38,6 +38,14 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     });
   }
   return { storage, build, recordRuntime: (pid) => writeFileSync(runtimePid, `${pid}\n`) };
+}
+
+/** Step by step: the recursive way of Node never returns where the system makes no folders, as in /proc. */
+function makeFolder(path: string): void {
+  if (!existsSync(path)) {
+    makeFolder(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
+  }
 }
 
 /** Kept for as long as the process lives: a database that nobody refers to is closed, and its lock let go. */
