@@ -2,6 +2,7 @@ import { HubError, type ProblemItem } from "../hub/errors.ts";
 import type { NewEvent } from "../hub/event-log.ts";
 import { isEventType, isReservedType } from "../sse/event-type.ts";
 import { isChannelName } from "./channels.ts";
+import { isPlainText } from "./plain-text.ts";
 import type { Item } from "./publish-body.ts";
 import { isId } from "./query.ts";
 
@@ -159,8 +160,8 @@ class EventGate {
     if (key === undefined || key === null) {
       return null;
     }
-    if (typeof key !== "string" || key.length < 1 || key.length > KEY_LENGTH || !key.isWellFormed()) {
-      this.#mistake("key", `Expected a text of 1 to ${KEY_LENGTH} characters.`);
+    if (typeof key !== "string" || !isPlainText(key, KEY_LENGTH)) {
+      this.#mistake("key", `Expected a text of 1 to ${KEY_LENGTH} characters, without control characters.`);
       return null;
     }
     return key;

@@ -4,6 +4,7 @@ import type { StartRequest } from "../hub/starting-point.ts";
 import { isEventType } from "../sse/event-type.ts";
 import { isChannelName } from "./channels.ts";
 import { parseInstant } from "./instant.ts";
+import { isPlainText } from "./plain-text.ts";
 
 /** Entries of one list: bounds what a client can make the hub compare with every event. */
 const LIST_ENTRIES = 100;
@@ -13,19 +14,9 @@ const ID_LENGTH = 128;
 
 const DEFAULT_CHANNEL = "default";
 
-/** Control characters, C1 ones too. */
-// oxlint-disable-next-line no-control-regex -- they are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
-
 /** Whether a text may be the id of a project or an agent: it must fit into a comma list of a query. */
 export function isId(text: string): boolean {
-  return (
-    text.length >= 1 &&
-    text.length <= ID_LENGTH &&
-    !text.includes(",") &&
-    !CONTROL.test(text) &&
-    text.isWellFormed()
-  );
+  return isPlainText(text, ID_LENGTH) && !text.includes(",");
 }
 
 /**

@@ -149,7 +149,7 @@ export class MemoryEventLog implements EventLog {
     if (row === undefined) {
       throw new RangeError(`event ${seq} is not kept`);
     }
-    return row;
+    return { publishedAt: row.publishedAt, endOffset: row.endOffset };
   }
 
   trim(through: number): void {

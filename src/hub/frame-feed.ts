@@ -42,8 +42,8 @@ export class FrameFeed {
   readonly #encoder = new TextEncoder();
   /** Where a page from the log is put together. */
   #scratch = new Uint8Array(0);
-  /** Frames of consecutive seqs; those before `#start` are given up, and cut off now and then. */
-  #recent: Frame[] = [];
+  /** Frames of consecutive seqs; before `#start` they are given up, and their places are cut off now and then. */
+  #recent: (Frame | null)[] = [];
   #start = 0;
   #firstSeq = 1;
   #bytes = 0;
@@ -68,6 +68,7 @@ export class FrameFeed {
     this.#bytes += bytes.byteLength;
     while (this.#bytes > RECENT_BYTES || this.#recent.length - this.#start > RECENT_FRAMES) {
       this.#bytes -= this.#recent[this.#start]?.bytes.byteLength ?? 0;
+      this.#recent[this.#start] = null;
       this.#start++;
       this.#firstSeq++;
     }
@@ -101,7 +102,7 @@ export class FrameFeed {
     let seq = cursor;
     while (seq < head) {
       const frame = this.#recent[seq + 1 + offset];
-      if (frame === undefined) {
+      if (!frame) {
         throw new RangeError(`frame ${seq + 1} is not in memory`);
       }
       if (filter.matches(frame)) {
