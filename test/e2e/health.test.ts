@@ -74,3 +74,14 @@ describe("Other routes: GET /health", () => {
     expect(await problemOf(answer)).toMatchObject({ status: 405, code: "method_not_allowed" });
   });
 });
+
+describe("Other routes: GET /health of a full channel", () => {
+  it("is degraded and says why, but still 200", async () => {
+    await Promise.all(Array.from({ length: 7 }, () => service.stream({ channel: "h-full" })));
+    expect(await service.health("h-full")).toMatchObject({
+      httpStatus: 200,
+      status: "degraded",
+      sse: { status: "degraded", active_connections: 7, reasons: ["limit_reached"] },
+    });
+  });
+});

@@ -18,7 +18,8 @@ beforeAll(async () => {
 
 afterAll(() => service.stop());
 
-describe("The stream: heartbeat", () => {
+// Each test waits for its own client on its own channel, so they wait together.
+describe.concurrent("The stream: heartbeat", () => {
   it("comes 1.0 to 1.25 intervals after the last bytes, again and again, and nothing else comes", async () => {
     const stream = await service.stream({ channel: "idle" });
     const times = [(await stream.nextEvent()).at];

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { startService, type Service } from "../support/service.ts";
-import { until } from "../support/until.ts";
 
 let service: Service;
 
@@ -142,28 +141,6 @@ describe("Other routes: GET /api/history", () => {
     }
     expect(seen).toEqual(upTo(40));
     expect(pages).toBeGreaterThan(2);
-  });
-
-  it("tells a gap when what follows the id is not kept, or the id is of nowhere", async () => {
-    await service.publish(ticks(1_000), "gap");
-    await service.publish(ticks(1_000), "gap");
-    await until(async () => (await page("channel=gap&limit=1")).oldest_id === "501", {
-      what: "the log to be trimmed",
-      timeoutMs: 10_000,
-      everyMs: 50,
-    });
-    const expired = await page("channel=gap&after=7&limit=2");
-    expect(ids(expired)).toEqual(["501", "502"]);
-    expect(expired.gap).toMatchObject({
-      requested_id: "7",
-      oldest_id: "501",
-      latest_id: "2000",
-      reason: "expired",
-    });
-    const unknown = await page("channel=gap&after=2001&limit=1");
-    expect(unknown.gap).toMatchObject({ requested_id: "2001", reason: "unknown" });
-    expect(await page("channel=gap&after=500&limit=1")).not.toHaveProperty("gap");
-    expect(await page("channel=gap&limit=1")).not.toHaveProperty("gap");
   });
 
   it.each(["x", "-1", "1.5", "0x1"])(

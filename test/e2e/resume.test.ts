@@ -48,6 +48,13 @@ describe("The stream: resuming", () => {
     expect(await idsUpTo(stream, 10)).toEqual(["9", "10"]);
   });
 
+  it("is told in the log, with the id", async () => {
+    const stream = await service.stream({ channel: "ten", last_event_id: "9" });
+    const { client_id } = json(await stream.nextEvent({ type: "connected" }));
+    const line = await service.logged("client_reconnected", { client_id });
+    expect(line).toMatchObject({ level: "info", channel: "ten", last_event_id: "9" });
+  });
+
   it("believes the header rather than the query", async () => {
     const stream = await service.stream(
       { channel: "ten", last_event_id: "2" },
@@ -140,7 +147,7 @@ describe("The stream: gap", () => {
 
   beforeAll(async () => {
     service = await startService({
-      config: { channels: { allowed: ["*"] }, history: { max_events: 5 } },
+      config: { channels: { allowed: ["*"] } },
     });
     await service.publish(ticks(3), "three");
   });
@@ -193,30 +200,6 @@ describe("The stream: gap", () => {
     expect(json(gap)).toEqual({ requested_id: "5", oldest_id: null, latest_id: "0", reason: "unknown" });
   });
 
-  it("says expired once the history was trimmed past the id, and what is kept follows", async () => {
-    await service.publish(ticks(20), "trimmed");
-    const oldest = async (): Promise<string | null> => {
-      const answer = await service.fetch("/api/history?channel=trimmed");
-      return ((await answer.json()) as { oldest_id: string | null }).oldest_id;
-    };
-    await until(async () => (await oldest()) === "16", { what: "the log to be trimmed", timeoutMs: 10_000 });
-
-    const stream = await service.stream({ channel: "trimmed", last_event_id: "3" });
-    expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: undefined });
-    const gap = await stream.nextEvent();
-    expect(gap).toMatchObject({ type: "gap", id: "15" });
-    expect(json(gap)).toEqual({ requested_id: "3", oldest_id: "16", latest_id: "20", reason: "expired" });
-    expect((await stream.collect(5)).map((event) => event.id)).toEqual(upTo(20, 16));
-
-    const edge = await service.stream({ channel: "trimmed", last_event_id: "15" });
-    expect(await idsUpTo(edge, 20)).toEqual(upTo(20, 16));
-    expect(edge.events.map((event) => event.type)).not.toContain("gap");
-
-    const since = await service.stream({ channel: "trimmed", since: "365d" });
-    expect(await idsUpTo(since, 20)).toEqual(upTo(20, 16));
-    expect(since.events.map((event) => event.type)).not.toContain("gap");
-  });
-
   it("reaches a native EventSource, which then resumes from what is kept", async () => {
     const client = openNative(`${service.url}/api/events?channel=three&last_event_id=77`, ["gap", "tick"]);
     try {
@@ -229,34 +212,6 @@ describe("The stream: gap", () => {
       ]);
     } finally {
       client.close();
-    }
-  });
-});
-
-describe("The stream: a history that was trimmed to nothing", () => {
-  it("keeps counting: ids go on, and an old id is told expired", async () => {
-    const service = await startService({ config: { history: { max_age_seconds: 1 } } });
-    try {
-      await service.publish(ticks(3));
-      await until(
-        async () => {
-          const answer = await service.fetch("/api/history");
-          return ((await answer.json()) as { oldest_id: string | null }).oldest_id === null;
-        },
-        { what: "an empty history", timeoutMs: 12_000, everyMs: 50 },
-      );
-      const stream = await service.stream({ last_event_id: "1" });
-      expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: undefined });
-      const gap = await stream.nextEvent();
-      expect(gap).toMatchObject({ type: "gap", id: "3" });
-      expect(json(gap)).toEqual({ requested_id: "1", oldest_id: null, latest_id: "3", reason: "expired" });
-      const atHead = await service.stream({ last_event_id: "3" });
-      expect(await atHead.nextEvent()).toMatchObject({ type: "connected", id: "3" });
-      expect((await service.publish(ticks(1))).events[0]?.id).toBe("4");
-      expect(await stream.nextEvent()).toMatchObject({ type: "tick", id: "4" });
-      expect(await atHead.nextEvent()).toMatchObject({ type: "tick", id: "4" });
-    } finally {
-      await service.stop();
     }
   });
 });

@@ -13,12 +13,19 @@ interface Refusal {
   code: string;
 }
 
+async function refused(answer: Response, list: Refusal[]): Promise<void> {
+  const { status, code } = await problemOf(answer);
+  list.push({ status, code, retryAfter: answer.headers.get("retry-after") });
+}
+
 describe("Promises: shutdown", () => {
   let service: Service;
   let readers: RawStream[];
   let exitCode: number | null;
   let tookMs: number;
   const refusals: Refusal[] = [];
+  const refusedPublishes: Refusal[] = [];
+  const busyCloses: string[] = [];
 
   beforeAll(async () => {
     service = await startService({
@@ -48,25 +55,33 @@ describe("Promises: shutdown", () => {
     const asked = performance.now();
     service.signal("SIGTERM");
     const stopped = new AbortController();
-    const knocking = (async () => {
+    const knock = async (ask: () => Promise<void>): Promise<void> => {
       while (!stopped.signal.aborted) {
-        try {
-          const answer = await service.fetch("/api/events", { signal: AbortSignal.timeout(2_000) });
-          if (answer.status === 200) {
-            await answer.body?.cancel();
-          } else {
-            const { status, code } = await problemOf(answer);
-            refusals.push({ status, code, retryAfter: answer.headers.get("retry-after") });
-          }
-        } catch {
-          // Nobody listens any more.
-        }
+        // When nobody listens any more, the answer is an error.
+        await ask().catch(() => undefined);
       }
-    })();
+    };
+    const knocking = [
+      knock(async () => {
+        const answer = await service.fetch("/api/events", { signal: AbortSignal.timeout(2_000) });
+        await (answer.status === 200 ? answer.body?.cancel() : refused(answer, refusals));
+      }),
+      knock(async () => {
+        const answer = await service.post('{"type":"small","data":"late"}');
+        await (answer.status === 200 ? answer.body?.cancel() : refused(answer, refusedPublishes));
+      }),
+      knock(async () => {
+        const stream = await service.raw("/api/events?on_busy=stream&types=nothing", { timeoutMs: 2_000 });
+        await stream.untilClosed(3_000);
+        if (stream.events[0]?.type === "close") {
+          busyCloses.push((JSON.parse(stream.events[0].data) as { reason: string }).reason);
+        }
+      }),
+    ];
     exitCode = await service.exited();
     tookMs = performance.now() - asked;
     stopped.abort();
-    await knocking;
+    await Promise.all(knocking);
   });
 
   afterAll(() => service.stop());
@@ -100,6 +115,18 @@ describe("Promises: shutdown", () => {
     for (const refusal of refusals) {
       expect(refusal).toEqual({ status: 503, code: "shutting_down", retryAfter: String(retryAfterSeconds) });
     }
+  });
+
+  it("refuses what is published once the streams are closed, in the same way", () => {
+    expect(refusedPublishes.length).toBeGreaterThan(0);
+    for (const refusal of refusedPublishes) {
+      expect(refusal).toEqual({ status: 503, code: "shutting_down", retryAfter: String(retryAfterSeconds) });
+    }
+  });
+
+  it("tells new clients that ask by on_busy=stream in a stream", () => {
+    expect(busyCloses.length).toBeGreaterThan(0);
+    expect(new Set(busyCloses)).toEqual(new Set(["shutdown"]));
   });
 
   it("says so in the log", () => {

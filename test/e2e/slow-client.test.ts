@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { problemOf } from "../support/problem.ts";
 import type { RawStream } from "../support/raw-stream.ts";
 import { startService, type Service } from "../support/service.ts";
 import { until } from "../support/until.ts";
@@ -12,6 +13,7 @@ const bigEvents = 600;
 const bigData = "x".repeat(30 * kibibyte);
 
 let service: Service;
+let quiet: RawStream;
 
 beforeAll(async () => {
   service = await startService({
@@ -24,6 +26,7 @@ beforeAll(async () => {
       channels: { allowed: ["*"] },
     },
   });
+  quiet = await service.stream({ channel: "silence" });
 });
 
 afterAll(() => service.stop());
@@ -36,10 +39,10 @@ async function openStalled(channel: string): Promise<{ stream: RawStream; id: st
   return { stream, id: (JSON.parse(connected.data) as { client_id: string }).client_id };
 }
 
-async function publishBig(channel: string, count: number): Promise<void> {
+async function publishBig(to: Service, channel: string, count: number): Promise<void> {
   const batch = Array.from({ length: 30 }, () => ({ type: "big", data: bigData }));
   for (let n = 0; n < count / batch.length; n++) {
-    await service.publish(batch, channel);
+    await to.publish(batch, channel);
   }
 }
 
@@ -70,7 +73,7 @@ describe("Promises: one bad client harms nobody", () => {
     await measure(5);
     const before = median(await measure(20));
     stalled = await openStalled(channel);
-    await publishBig(channel, bigEvents);
+    await publishBig(service, channel, bigEvents);
     const during = median(await measure(20));
     expect(during).toBeLessThan(Math.max(3 * before, 100));
   });
@@ -125,18 +128,15 @@ describe("Promises: one bad client harms nobody", () => {
 
 describe("Promises: a client with nothing to take", () => {
   it("is not slow: silence does not count, however long", async () => {
-    const stream = await service.stream({ channel: "silence" });
-    const connected = await stream.nextEvent();
-    await until(() => performance.now() - connected.at > (timeoutSeconds + 1.5) * 1_000, {
-      what: "the time to pass",
-    });
+    const { at } = await quiet.nextEvent();
+    await until(() => performance.now() - at > (timeoutSeconds + 1.5) * 1_000, { what: "the time to pass" });
     await service.publish({ type: "a", data: 1 }, "silence");
-    expect(await stream.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
+    expect(await quiet.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
   });
 
   it("that pauses for less than the timeout and reads on misses nothing", async () => {
     const { stream } = await openStalled("pause");
-    await publishBig("pause", 300);
+    await publishBig(service, "pause", 300);
     stream.resume();
     const events = await stream.collect(300, { type: "big" });
     expect(events.map((event) => Number(event.id))).toEqual(Array.from({ length: 300 }, (_, n) => n + 1));
@@ -145,17 +145,49 @@ describe("Promises: a client with nothing to take", () => {
 });
 
 describe("Promises: lingering clients", () => {
-  it("that leave after they were dropped leave nothing behind", async () => {
-    const channel = "leaves";
-    const { stream, id } = await openStalled(channel);
-    await publishBig(channel, bigEvents);
-    await service.logged("slow_client", { client_id: id }, (timeoutSeconds + 3) * 1_000);
-    stream.reset();
-    await until(async () => (await service.health(channel)).sse.active_connections === 0, {
-      what: "0 connections",
+  let small: Service;
+  const limit = 2;
+
+  beforeAll(async () => {
+    small = await startService({
+      config: {
+        sse: { max_connections: limit, connection_timeout_seconds: 1, heartbeat_interval_seconds: 1 },
+      },
     });
-    const after = await service.stream({ channel });
-    await service.publish({ type: "a", data: 1 }, channel);
-    expect(await after.nextEvent({ type: "a" })).toMatchObject({ id: String(bigEvents + 1) });
+    await publishBig(small, "default", bigEvents);
+  });
+
+  afterAll(() => small.stop());
+
+  /** Takes all places by clients that never read, and waits until they are dropped. */
+  async function stallAll(): Promise<RawStream[]> {
+    const streams = await Promise.all(
+      Array.from({ length: limit }, async () => {
+        const stream = await small.stream({ since: "earliest" });
+        stream.pause();
+        return stream;
+      }),
+    );
+    await until(async () => (await small.health()).sse.active_connections === 0, {
+      what: "all to be dropped",
+    });
+    return streams;
+  }
+
+  it("hold no place, but are counted, and with the clients there are never more than twice max_connections", async () => {
+    const [first] = await stallAll();
+    expect((await small.health()).sse).toMatchObject({ active_connections: 0, lingering_connections: limit });
+    await stallAll();
+    expect((await small.health()).sse["lingering_connections"]).toBe(2 * limit);
+    expect(await problemOf(await small.fetch("/api/events"))).toMatchObject({ status: 503, code: "limit" });
+    first?.reset();
+    const next = await until(
+      async () => {
+        const stream = await small.raw("/api/events?last_event_id=599");
+        return stream.status === 200 ? stream : undefined;
+      },
+      { what: "a place", everyMs: 50 },
+    );
+    expect(await next.nextEvent({ type: "big" })).toMatchObject({ id: String(bigEvents) });
   });
 });

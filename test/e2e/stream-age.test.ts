@@ -4,14 +4,14 @@ import { openNative } from "../support/native.ts";
 import { startService, type Service } from "../support/service.ts";
 import { until } from "../support/until.ts";
 
-const maxAgeMs = 2_000;
+const maxAgeMs = 1_000;
 const travelMs = 150;
 
 let service: Service;
 
 beforeAll(async () => {
   service = await startService({
-    config: { limits: { max_stream_age_seconds: 2 }, channels: { allowed: ["*"] } },
+    config: { limits: { max_stream_age_seconds: 1 }, channels: { allowed: ["*"] } },
   });
 });
 
