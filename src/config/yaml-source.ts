@@ -61,7 +61,12 @@ function slipsOfSyntax(document: Document): Slip[] {
   });
   const warnings = document.warnings.map((warning): Slip => {
     const [offset] = warning.pos;
-    return { offset, path: pathAt(document, offset), problem: warning.message, readable: true };
+    return {
+      offset,
+      path: pathAt(document, offset),
+      problem: `not plain YAML: ${warning.message}`,
+      readable: true,
+    };
   });
   return [...errors, ...warnings];
 }
@@ -126,18 +131,19 @@ function findPair(map: YAMLMap, step: PropertyKey): Pair | undefined {
 function pathAt(document: Document, offset: number): PropertyKey[] {
   let path: PropertyKey[] = [];
   visit(document, {
-    Node(_key, node, parents) {
-      const [start, end] = rangeOf(node) ?? [Infinity, 0];
-      if (start !== undefined && end !== undefined && start <= offset && offset <= end) {
-        path = stepsTo(node, parents);
+    Pair(_key, pair, parents) {
+      const start = startOf(pair.key) ?? Infinity;
+      const [, end = start] = rangeOf(pair.value) ?? rangeOf(pair.key) ?? [];
+      if (start <= offset && offset <= end) {
+        path = stepsTo(pair, parents);
       }
     },
   });
   return path;
 }
 
-function stepsTo(node: Node, parents: readonly unknown[]): PropertyKey[] {
-  return [...parents, node].flatMap((step, index, chain): PropertyKey[] => {
+function stepsTo(pair: Pair, parents: readonly unknown[]): PropertyKey[] {
+  return [...parents, pair].flatMap((step, index, chain): PropertyKey[] => {
     const parent = chain[index - 1];
     if (isPair(step)) {
       return [nameOf(step)];

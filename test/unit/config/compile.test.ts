@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { describe, expect, it } from "vitest";
+
+import { compileConfig } from "../../../src/config/compile.ts";
+import { formatMistake } from "../../../src/config/mistake.ts";
+
+const fixtures = join(import.meta.dirname, "../../fixtures/config");
+const project = join(import.meta.dirname, "../../..");
+
+const defaults = {
+  sse: {
+    heartbeat_interval_seconds: 30,
+    max_connections: 100,
+    connection_timeout_seconds: 60,
+    retry_after_seconds: 5,
+  },
+  channels: { allowed: ["default"] },
+  history: { max_events: 100_000, max_age_seconds: 86_400, max_bytes: 1_073_741_824 },
+  limits: { max_stream_age_seconds: 1800 },
+  logging: { level: "info" },
+};
+
+function read(folder: string, file: string): string {
+  return readFileSync(join(fixtures, folder, file), "utf8");
+}
+
+function mistakesIn(text: string, file = "config.yaml"): string[] {
+  return (compileConfig(text, file).mistakes ?? []).map(formatMistake);
+}
+
+describe("a valid configuration", () => {
+  it.each(["empty.yaml", "only-comments.yaml", "empty-sections.yaml"])("has every default: %s", (file) => {
+    expect(compileConfig(read("valid", file), file).config).toEqual(defaults);
+  });
+
+  it("is the one of the project, which states the defaults", () => {
+    const text = readFileSync(join(project, "config.yaml"), "utf8");
+    expect(compileConfig(text, "config.yaml").config).toEqual(defaults);
+  });
+
+  it("may name the smallest and the largest values", () => {
+    expect(compileConfig(read("valid", "smallest.yaml"), "smallest.yaml").config).toMatchObject({
+      sse: { heartbeat_interval_seconds: 1, max_connections: 1 },
+      history: { max_events: 1, max_age_seconds: 1, max_bytes: 1024 },
+      limits: { max_stream_age_seconds: 0 },
+    });
+    expect(compileConfig(read("valid", "largest.yaml"), "largest.yaml").config).toMatchObject({
+      sse: { heartbeat_interval_seconds: 300, max_connections: 1000 },
+      history: { max_bytes: 8 * 1024 ** 3 },
+      limits: { max_stream_age_seconds: 86_400 },
+    });
+  });
+
+  it("gives the keys of a section that it does not name their defaults", () => {
+    expect(compileConfig("sse: { max_connections: 7 }", "config.yaml").config?.sse).toEqual({
+      ...defaults.sse,
+      max_connections: 7,
+    });
+  });
+
+  it("may repeat a value by an alias", () => {
+    const { config } = compileConfig(read("valid", "aliases.yaml"), "aliases.yaml");
+    expect(config?.sse).toMatchObject({ connection_timeout_seconds: 40, retry_after_seconds: 40 });
+  });
+});
+
+describe("a configuration with mistakes", () => {
+  const invalid = readdirSync(join(fixtures, "invalid")).filter((file) => file.endsWith(".yaml"));
+
+  it.each(invalid)("names file, line, column, key and what was expected: %s", (file) => {
+    const expected = read("invalid", file.replace(".yaml", ".expected.txt"));
+    expect(`${mistakesIn(read("invalid", file), file).join("\n")}\n`).toBe(expected);
+  });
+
+  it("is no configuration at all", () => {
+    for (const file of invalid) {
+      expect(compileConfig(read("invalid", file), file).config).toBeUndefined();
+    }
+  });
+
+  it("is quoted in part only where a value is long", () => {
+    const [mistake = ""] = mistakesIn(`logging: { level: "${"x".repeat(10_000)}" }`);
+    expect(mistake.length).toBeLessThan(200);
+  });
+
+  it("does not pollute the prototypes of the compiler", () => {
+    mistakesIn(read("invalid", "prototype-names.yaml"));
+    expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
+  });
+
+  it.each([
+    ["max_conections", "max_connections"],
+    ["MAX-CONNECTIONS", "max_connections"],
+    ["maxConnection", "max_connections"],
+  ])("suggests what %s was probably meant to be", (written, meant) => {
+    expect(mistakesIn(`sse: { ${written}: 5 }`)[0]).toContain(`(did you mean ${meant}?)`);
+  });
+
+  it("suggests the section of a key that has lost its indentation", () => {
+    expect(mistakesIn("sse:\nmax_connections: 5\n")[0]).toContain("(did you mean sse.max_connections?)");
+  });
+
+  it("suggests nothing for a word that is far from all of them", () => {
+    expect(mistakesIn("sse: { colour: red }")[0]).not.toContain("did you mean");
+  });
+});
