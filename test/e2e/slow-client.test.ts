@@ -49,8 +49,9 @@ async function publishBig(to: Service, channel: string, count: number): Promise<
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
+const channel = "slow";
+
 describe("Promises: one bad client harms nobody", () => {
-  const channel = "slow";
   let stalled: { stream: RawStream; id: string };
   let readers: RawStream[];
 
@@ -132,6 +133,24 @@ describe("Promises: a client with nothing to take", () => {
     await until(() => performance.now() - at > (timeoutSeconds + 1.5) * 1_000, { what: "the time to pass" });
     await service.publish({ type: "a", data: 1 }, "silence");
     expect(await quiet.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
+  });
+
+  it("that reads slowly but steadily is not dropped, however long it takes, and misses nothing", async () => {
+    const stream = await service.stream({ channel, types: "big", since: "earliest" });
+    const started = performance.now();
+    const sips = setInterval(() => {
+      stream.resume();
+      setImmediate(() => stream.pause());
+    }, 350);
+    try {
+      const events = await stream.collect(bigEvents, { type: "big", timeoutMs: 20_000 });
+      expect(performance.now() - started).toBeGreaterThan(timeoutSeconds * 1_000);
+      expect(new Set(events.map((event) => event.id)).size).toBe(bigEvents);
+      expect(stream.events.map((event) => event.type)).not.toContain("close");
+    } finally {
+      clearInterval(sips);
+      stream.reset();
+    }
   });
 
   it("that pauses for less than the timeout and reads on misses nothing", async () => {
