@@ -1,5 +1,5 @@
 import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
-import type { Document, Node, Pair, YAMLMap } from "yaml";
+import type { Document, Pair, YAMLMap } from "yaml";
 
 /** A slip of the YAML itself, before anybody asks what the keys mean. */
 export interface Slip {

@@ -1,6 +1,6 @@
 import type { Horizon } from "./broadcaster.ts";
 import type { Clock } from "./clock.ts";
-import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
+import { sizeOf, type EventLog, type NewEvent, type Receipt } from "./event-log.ts";
 import type { FrameFeed } from "./frame-feed.ts";
 import type { Retention } from "./retention.ts";
 
@@ -58,7 +58,8 @@ export class DurableLog implements Horizon {
     for (const [index, event] of events.entries()) {
       const receipt = receipts[index];
       if (receipt !== undefined && !receipt.duplicate) {
-        this.#feed.push({ ...event, seq: receipt.seq, publishedAt });
+        const { type, projectId, agentId, data } = event;
+        this.#feed.push({ seq: receipt.seq, type, projectId, agentId, data, publishedAt }, sizeOf(event));
       }
     }
   }

@@ -30,6 +30,9 @@ export interface Receipt {
   readonly conflict: boolean;
 }
 
+/** What is read of events: what a frame needs; the ids too, that a filter compares; or the time as well. */
+export type Detail = "frame" | "filterable" | "all";
+
 /** Where an event stands in time and in bytes. */
 export interface Stamp {
   readonly publishedAt: number;
@@ -59,15 +62,23 @@ export interface EventLog {
   append(events: readonly NewEvent[], now: number, keptFrom: number): Receipt[];
   /** Resolves when everything that was appended before the call is durable. */
   sync(): Promise<void>;
-  /** Visits events after a seq, in order, until the visitor answers false or the log ends. */
-  scan(after: number, visit: (event: StoredEvent) => boolean): void;
+  /**
+   * The events after a seq, in order, as many as their sizes leave room for, but one at least.
+   *
+   * @param maxBytes of sizes as `sizeOf` counts them.
+   * @param detail what is read of each: every column costs.
+   */
+  read(after: number, maxBytes: number, detail: Detail): StoredEvent[];
   /** The stamp of a kept event, or of the last one that was trimmed (`oldest - 1`; zeros when none ever was). */
   stamp(seq: number): Stamp;
   /** Deletes all events up to and including a seq, in one transaction. */
   trim(through: number): void;
 }
 
-/** What a row costs beside its texts, as `history.max_bytes` counts it: columns, numbers and index entries. */
+/**
+ * What a row costs beside its texts, as `history.max_bytes` counts it: columns, numbers and index entries. More than the
+ * names and line ends of a frame, so that a page never has more bytes than its events have size.
+ */
 const EVENT_OVERHEAD_BYTES = 64;
 
 /** The size of an event as `history.max_bytes` counts it. */
@@ -136,12 +147,12 @@ export class MemoryEventLog implements EventLog {
     return Promise.resolve();
   }
 
-  scan(after: number, visit: (event: StoredEvent) => boolean): void {
-    for (const row of this.#rows.slice(Math.max(0, after + 1 - this.oldest))) {
-      if (!visit(row)) {
-        return;
-      }
-    }
+  read(after: number, maxBytes: number, _detail: Detail): StoredEvent[] {
+    const from = Math.max(after, this.oldest - 1);
+    const end = this.stamp(from).endOffset + maxBytes;
+    return this.#rows
+      .slice(from + 1 - this.oldest)
+      .filter((row, index) => index === 0 || row.endOffset <= end);
   }
 
   stamp(seq: number): Stamp {

@@ -19,6 +19,8 @@ export interface Filterable {
 export interface Filter {
   readonly key: string;
   readonly terms: FilterTerms;
+  /** Whether it looks at the ids of projects or agents. */
+  readonly needsIds: boolean;
   matches(event: Filterable): boolean;
 }
 
@@ -30,6 +32,7 @@ export function createFilter(terms: FilterTerms): Filter {
   return {
     key: JSON.stringify([sorted(types && terms.types), sorted(terms.projectIds), sorted(terms.agentIds)]),
     terms,
+    needsIds: projectIds !== null || agentIds !== null,
     matches(event) {
       return (
         (types === null || types(event.type)) &&

@@ -1,19 +1,13 @@
 import { encodeEvent } from "../sse/encode.ts";
 import type { EventLog, StoredEvent } from "./event-log.ts";
-import type { Filter, Filterable } from "./filter.ts";
+import type { Filter } from "./filter.ts";
 
 /** Bytes of one write at most: what waits for a slow client. Holds the largest event several times over. */
 export const PAGE_BYTES = 256 * 1024;
 
-/** Events that one page looks at in the log, so that a filter that matches nothing cannot hold the hub. */
-const PAGE_SCAN_EVENTS = 2_000;
-
-/** Characters that one page reads from the log, for the same reason. */
-const PAGE_SCAN_CHARACTERS = 1024 * 1024;
-
-/** Bytes and count of the newest frames that stay in memory, for all clients together. */
+/** Bytes and count of the newest events that stay in memory, for all clients together. */
 const RECENT_BYTES = 8 * 1024 * 1024;
-const RECENT_FRAMES = 16_384;
+const RECENT_EVENTS = 16_384;
 
 /** The next piece of the log for a client at a cursor. */
 export interface Page {
@@ -24,26 +18,22 @@ export interface Page {
   /** The last id in `bytes`. */
   readonly lastId: number;
   readonly events: number;
-  /** When the first event of the page was stored; 0 when `bytes` is null. */
-  readonly publishedAt: number;
+  /** When the first event of a live page was stored; null in replay. */
+  readonly publishedAt: number | null;
 }
 
-interface Frame extends Filterable {
-  readonly bytes: Uint8Array;
-  readonly publishedAt: number;
+/** An event in memory, and its size as the log counts it: never less than its frame has bytes. */
+interface RecentEvent {
+  readonly event: StoredEvent;
+  readonly size: number;
 }
 
-/**
- * Reads the log as encoded frames. Each event is encoded once, for everybody: the newest frames stay in memory, older
- * ones come from the log through the same read.
- */
+/** Reads the log as pages of encoded frames. The newest events stay in memory, older ones come from the log. */
 export class FrameFeed {
   readonly #log: EventLog;
   readonly #encoder = new TextEncoder();
-  /** Where a page from the log is put together. */
-  #scratch = new Uint8Array(0);
-  /** Frames of consecutive seqs; before `#start` they are given up, and their places are cut off now and then. */
-  #recent: (Frame | null)[] = [];
+  /** Events of consecutive seqs; before `#start` they are given up, and their places are cut off now and then. */
+  #recent: (RecentEvent | null)[] = [];
   #start = 0;
   #firstSeq = 1;
   #bytes = 0;
@@ -57,28 +47,26 @@ export class FrameFeed {
     return cursor + 1 >= this.#firstSeq;
   }
 
-  /** Keeps the frame of an event that was just appended. Seqs come without holes. */
-  push(event: StoredEvent): void {
-    const { seq, type, projectId, agentId, publishedAt } = event;
-    const bytes = this.#encoder.encode(encodeEvent(type, seq, event.data));
-    if (seq !== this.#firstSeq + this.#recent.length - this.#start) {
-      this.forget(seq);
+  /** Keeps an event that was just appended. Seqs come without holes. */
+  push(event: StoredEvent, size: number): void {
+    if (event.seq !== this.#firstSeq + this.#recent.length - this.#start) {
+      this.forget(event.seq);
     }
-    this.#recent.push({ type, projectId, agentId, publishedAt, bytes });
-    this.#bytes += bytes.byteLength;
-    while (this.#bytes > RECENT_BYTES || this.#recent.length - this.#start > RECENT_FRAMES) {
-      this.#bytes -= this.#recent[this.#start]?.bytes.byteLength ?? 0;
+    this.#recent.push({ event, size });
+    this.#bytes += size;
+    while (this.#bytes > RECENT_BYTES || this.#recent.length - this.#start > RECENT_EVENTS) {
+      this.#bytes -= this.#recent[this.#start]?.size ?? 0;
       this.#recent[this.#start] = null;
       this.#start++;
       this.#firstSeq++;
     }
-    if (this.#start > RECENT_FRAMES) {
+    if (this.#start > RECENT_EVENTS) {
       this.#recent = this.#recent.slice(this.#start);
       this.#start = 0;
     }
   }
 
-  /** Gives up what is in memory: the next frame to come has this seq. */
+  /** Gives up what is in memory: the next event to come has this seq. */
   forget(nextSeq: number): void {
     this.#recent = [];
     this.#start = 0;
@@ -89,87 +77,59 @@ export class FrameFeed {
   /** The next page after a cursor, up to the durable head. */
   page(cursor: number, head: number, filter: Filter): Page {
     return this.isRecent(cursor)
-      ? this.#recentPage(cursor, head, filter)
-      : this.#loggedPage(cursor, Math.min(head, this.#firstSeq - 1), filter);
+      ? this.#encode(cursor, this.#recentEvents(cursor, head, filter), true)
+      : this.#encode(cursor, this.#loggedEvents(cursor, head, filter), false);
   }
 
-  #recentPage(cursor: number, head: number, filter: Filter): Page {
-    const offset = this.#start - this.#firstSeq;
-    const frames: Uint8Array[] = [];
+  #recentEvents(cursor: number, head: number, filter: Filter): Scanned {
+    const matching: StoredEvent[] = [];
     let size = 0;
-    let lastId = 0;
-    let publishedAt = 0;
     let seq = cursor;
-    while (seq < head) {
-      const frame = this.#recent[seq + 1 + offset];
-      if (!frame) {
-        throw new RangeError(`frame ${seq + 1} is not in memory`);
+    for (; seq < head; seq++) {
+      const recent = this.#recent[seq + 1 - this.#firstSeq + this.#start];
+      if (!recent) {
+        throw new RangeError(`event ${seq + 1} is not in memory`);
       }
-      if (filter.matches(frame)) {
-        if (size + frame.bytes.byteLength > PAGE_BYTES) {
+      if (filter.matches(recent.event)) {
+        size += recent.size;
+        if (size > PAGE_BYTES) {
           break;
         }
-        size += frame.bytes.byteLength;
-        publishedAt ||= frame.publishedAt;
-        frames.push(frame.bytes);
-        lastId = seq + 1;
+        matching.push(recent.event);
       }
-      seq++;
     }
-    return { bytes: concatenate(frames, size), cursor: seq, lastId, events: frames.length, publishedAt };
+    return { matching, through: seq };
   }
 
-  #loggedPage(cursor: number, through: number, filter: Filter): Page {
-    if (this.#scratch.byteLength === 0) {
-      this.#scratch = new Uint8Array(PAGE_BYTES);
-    }
-    let size = 0;
-    let characters = 0;
-    let scanned = 0;
-    let lastId = 0;
-    let events = 0;
-    let publishedAt = 0;
-    let seq = cursor;
-    this.#log.scan(cursor, (event) => {
-      if (event.seq > through) {
-        return false;
-      }
-      if (filter.matches(event)) {
-        const frame = encodeEvent(event.type, event.seq, event.data);
-        const { read, written } = this.#encoder.encodeInto(frame, this.#scratch.subarray(size));
-        if (read < frame.length) {
-          return false;
-        }
-        size += written;
-        publishedAt ||= event.publishedAt;
-        lastId = event.seq;
-        events++;
-      }
-      seq = event.seq;
-      scanned++;
-      characters += event.data.length;
-      return seq < through && scanned < PAGE_SCAN_EVENTS && characters < PAGE_SCAN_CHARACTERS;
-    });
+  #loggedEvents(cursor: number, head: number, filter: Filter): Scanned {
+    const events = this.#log.read(cursor, PAGE_BYTES, filter.needsIds ? "filterable" : "frame");
+    const durable = events.filter((event) => event.seq <= head);
     return {
-      bytes: size === 0 ? null : this.#scratch.slice(0, size),
-      cursor: seq,
-      lastId,
-      events,
+      matching: durable.filter((event) => filter.matches(event)),
+      through: durable.at(-1)?.seq ?? cursor,
+    };
+  }
+
+  #encode(cursor: number, { matching, through }: Scanned, isLive: boolean): Page {
+    let text = "";
+    for (const { type, seq, data } of matching) {
+      text += encodeEvent(type, seq, data);
+    }
+    const bytes = matching.length === 0 ? null : this.#encoder.encode(text);
+    const publishedAt = isLive ? (matching[0]?.publishedAt ?? null) : null;
+    return {
+      bytes,
+      cursor: through,
+      lastId: matching.at(-1)?.seq ?? cursor,
+      events: matching.length,
       publishedAt,
     };
   }
 }
 
-function concatenate(frames: readonly Uint8Array[], size: number): Uint8Array | null {
-  const [first] = frames;
-  if (first === undefined || frames.length === 1) {
-    return first ?? null;
-  }
-  const bytes = new Uint8Array(size);
-  let offset = 0;
-  for (const frame of frames) {
-    bytes.set(frame, offset);
-    offset += frame.byteLength;
-  }
-  return bytes;
+interface Scanned {
+  /** What the filter lets through. */
+  readonly matching: readonly StoredEvent[];
+  /** The last seq that was looked at. */
+  readonly through: number;
 }

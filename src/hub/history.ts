@@ -10,6 +10,9 @@ const SCAN_EVENTS = 10_000;
 const ANSWER_BYTES = 1024 * 1024 - 1024;
 const EVENT_BYTES = 160;
 
+/** What one read brings into memory. */
+const READ_BYTES = 256 * 1024;
+
 const encoder = new TextEncoder();
 
 /** A piece of the past. */
@@ -37,20 +40,21 @@ export function readHistory(
   const events: StoredEvent[] = [];
   let next = start.cursor;
   let bytes = 0;
-  log.scan(start.cursor, (event) => {
-    if (event.seq > head) {
-      return false;
-    }
-    if (filter.matches(event)) {
-      bytes += bytesOf(event);
-      if (bytes > ANSWER_BYTES) {
-        return false;
+  let isFull = false;
+  while (!isFull && next < head && next - start.cursor < SCAN_EVENTS) {
+    for (const event of log.read(next, READ_BYTES, "all")) {
+      const isWanted = filter.matches(event);
+      bytes += isWanted ? bytesOf(event) : 0;
+      isFull = event.seq > head || events.length === limit || bytes > ANSWER_BYTES;
+      if (isFull) {
+        break;
       }
-      events.push(event);
+      if (isWanted) {
+        events.push(event);
+      }
+      next = event.seq;
     }
-    next = event.seq;
-    return events.length < limit && next - start.cursor < SCAN_EVENTS;
-  });
+  }
   return {
     events,
     next,

@@ -85,7 +85,9 @@ export class Hub {
       delivered: (page) => {
         this.counters.pages++;
         this.counters.deliveries += page.events;
-        observeLatency(this.counters.latency, (clock.now() - page.publishedAt) / 1_000);
+        if (page.publishedAt !== null) {
+          observeLatency(this.counters.latency, (clock.now() - page.publishedAt) / 1_000);
+        }
       },
       lost: (client) => this.#registry.leave(client, "client_left"),
       swept: (clients, head) => {
