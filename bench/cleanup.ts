@@ -1,0 +1,34 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** What is to be undone at the end, whatever the end is. */
+export interface Cleanup {
+  /** Adds a step, and answers a function that takes it at once instead. */
+  add(step: () => void | Promise<void>): () => Promise<void>;
+  /** Takes all steps that are left, the latest first. */
+  run(): Promise<void>;
+}
+
+export function createCleanup(): Cleanup {
+  const steps: (() => Promise<void>)[] = [];
+  return {
+    add: (step) => {
+      let taken: Promise<void> | undefined;
+      const once = (): Promise<void> => (taken ??= Promise.resolve(step()));
+      steps.push(once);
+      return once;
+    },
+    run: async () => {
+      for (const step of steps.splice(0).toReversed()) {
+        await step().catch((error: unknown) => console.error(error));
+      }
+    },
+  };
+}
+
+export function makeTemporaryFolder(cleanup: Cleanup): string {
+  const folder = mkdtempSync(join(tmpdir(), "edge-sse-bench-"));
+  cleanup.add(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}

@@ -1,0 +1,46 @@
+import type { Cleanup } from "./cleanup.ts";
+import type { Usage } from "./usage.ts";
+
+/** A row of the benchmark: one noun of the table of numbers, measured on hosts that it starts and stops itself. */
+export interface Row {
+  readonly name: string;
+  readonly title: string;
+  measure(options: RowOptions): Promise<Outcome>;
+}
+
+export interface RowOptions {
+  readonly cleanup: Cleanup;
+  /** The length of one measurement; null: the row's own. */
+  readonly seconds: number | null;
+}
+
+export interface Outcome {
+  readonly measures: readonly Measure[];
+  /** CPU by host, while it was measured. */
+  readonly usage: Readonly<Record<string, Usage>>;
+  readonly notes: readonly string[];
+}
+
+export interface Measure {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: string;
+  /** Without one it only informs. */
+  readonly bound?: Bound;
+}
+
+export interface Bound {
+  readonly is: "below" | "at least";
+  readonly must: number;
+  readonly aim: number;
+}
+
+export type Verdict = "aim" | "must" | "missed";
+
+export function judge(value: number, { is, must, aim }: Bound): Verdict {
+  const keeps = (limit: number): boolean => (is === "below" ? value < limit : value >= limit);
+  if (!keeps(must)) {
+    return "missed";
+  }
+  return keeps(aim) ? "aim" : "must";
+}

@@ -1,0 +1,196 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { Cleanup } from "../cleanup.ts";
+import { batchBody } from "../event.ts";
+import { startFloor } from "../floor/floor.ts";
+import { startGenerator, type Generator } from "../generator.ts";
+import type { Host } from "../host.ts";
+import { openPublisher, type Publisher } from "../publisher.ts";
+import type { Bound, Outcome, Row } from "../row.ts";
+import { startService } from "../service.ts";
+import { median } from "../statistics.ts";
+import { meanUsage, meterUsage, type Usage } from "../usage.ts";
+
+/** Whom the service is compared with, and how it must do. */
+interface Peer {
+  readonly start: (cleanup: Cleanup) => Promise<Host>;
+  readonly bound: Bound;
+}
+
+const PEERS: readonly Peer[] = [{ start: startFloor, bound: { is: "at least", must: 0.8, aim: 0.95 } }];
+
+const CLIENTS = 1_000;
+/** Every so many clients one decodes each frame and checks that none is missing. */
+const SAMPLE = 50;
+const BATCH_EVENTS = 20;
+/** Events that the slowest client may be behind: one batch on its way to the clients, two on their way to the hub. */
+const WINDOW_EVENTS = 3 * BATCH_EVENTS;
+/** With so many, bytes count and not writes: what the load generator can take. */
+const CEILING_WINDOW_EVENTS = 50 * BATCH_EVENTS;
+
+const PAIRS = 6;
+const WINDOW_SECONDS = 2;
+const WARM_UP_MS = 500;
+
+/**
+ * Deliveries a second when there is always more to deliver. Each host is driven by the same closed loop: batches are
+ * published as long as the slowest client is no more than a window behind, so that neither publisher nor log overflows,
+ * and a faster host gets more.
+ */
+export const fanOut: Row = {
+  name: "fan-out",
+  title: `saturated fan-out, ${CLIENTS} clients, ~200-byte frames`,
+  measure: async ({ cleanup, seconds }) => {
+    const service = await openSide(await startService(cleanup), cleanup);
+    const peers: Side[] = [];
+    for (const peer of PEERS) {
+      peers.push(await openSide(await peer.start(cleanup), cleanup));
+    }
+    const sides = [service, ...peers];
+    for (let pair = 0; pair < PAIRS; pair++) {
+      for (const side of sides) {
+        side.windows.push(await playWindow(side, seconds ?? WINDOW_SECONDS, WINDOW_EVENTS));
+      }
+    }
+    const [floor = service] = peers;
+    const ceiling = await playWindow(floor, 1, CEILING_WINDOW_EVENTS);
+    return outcomeOf(service, peers, ceiling);
+  },
+};
+
+interface Side {
+  readonly host: Host;
+  readonly generator: Generator;
+  readonly publisher: Publisher;
+  readonly windows: Window[];
+  head: number;
+  slowest: number;
+  onSlowest: () => void;
+}
+
+interface Window {
+  readonly deliveriesPerSecond: number;
+  readonly usage: Usage;
+}
+
+async function openSide(host: Host, cleanup: Cleanup): Promise<Side> {
+  const generator = startGenerator(cleanup);
+  const publisher = openPublisher(host, host.publishPath("fan-out"));
+  cleanup.add(() => publisher.close());
+  const side: Side = {
+    host,
+    generator,
+    publisher,
+    windows: [],
+    head: 0,
+    slowest: 0,
+    onSlowest: () => {},
+  };
+  await generator.connect(host, "fan-out", { clients: CLIENTS, attention: "newest", sample: SAMPLE });
+  await generator.watch((id) => {
+    side.slowest = id;
+    side.onSlowest();
+  });
+  return side;
+}
+
+async function playWindow(side: Side, seconds: number, windowEvents: number): Promise<Window> {
+  const { generator, host } = side;
+  const stopped = new AbortController();
+  const loop = publishUntil(stopped.signal, side, windowEvents);
+  try {
+    await Promise.race([sleep(WARM_UP_MS), loop]);
+    const usage = await meterUsage(host.pid, generator);
+    const before = await generator.ask({ do: "look" });
+    await Promise.race([sleep(seconds * 1_000), loop]);
+    const after = await generator.ask({ do: "look" });
+    const used = await usage();
+    stopped.abort();
+    await loop;
+    const end = await generator.ask({ do: "reach", id: side.head, withinMs: 10_000 });
+    if (end.faults > 0 || end.ends.length > 0 || end.events !== (side.head * CLIENTS) / SAMPLE) {
+      throw new Error(
+        `${host.name}: ${end.faults} faults, ${end.ends.length} clients lost, ${end.events} events in the sample`,
+      );
+    }
+    return {
+      deliveriesPerSecond: ((after.delivered - before.delivered) / (after.atMs - before.atMs)) * 1_000,
+      usage: used,
+    };
+  } finally {
+    stopped.abort();
+  }
+}
+
+async function publishUntil(stopped: AbortSignal, side: Side, windowEvents: number): Promise<void> {
+  const body = batchBody(BATCH_EVENTS);
+  const answers = new Set<Promise<void>>();
+  const failures: Error[] = [];
+  while (!stopped.aborted && failures.length === 0) {
+    if (side.head + BATCH_EVENTS - side.slowest > windowEvents) {
+      await new Promise<void>((resolve) => {
+        side.onSlowest = resolve;
+      });
+      continue;
+    }
+    side.head += BATCH_EVENTS;
+    const answer = side.publisher
+      .publish(body)
+      .catch((error: Error) => {
+        failures.push(error);
+        side.onSlowest();
+      })
+      .finally(() => answers.delete(answer));
+    answers.add(answer);
+  }
+  await Promise.all(answers);
+  for (const failure of failures) {
+    throw failure;
+  }
+}
+
+function outcomeOf(service: Side, peers: readonly Side[], ceiling: Window): Outcome {
+  const rates = (side: Side): number[] => side.windows.map(({ deliveriesPerSecond }) => deliveriesPerSecond);
+  const cpu = (side: Side): number =>
+    median(side.windows.map(({ usage, deliveriesPerSecond }) => (usage.runtime * 1e6) / deliveriesPerSecond));
+  const own = rates(service);
+  const ratios = peers.map((peer, index) => ({
+    what: `against ${peer.host.name}`,
+    value: median(own) / median(rates(peer)),
+    unit: "x",
+    ...(PEERS[index] === undefined ? {} : { bound: PEERS[index].bound }),
+  }));
+  const notes = [service, ...peers].map(
+    (side) =>
+      `${side.host.name}: ${rates(side).map(thousands).join(" ")} thousand deliveries/s, ` +
+      `${cpu(side).toFixed(2)} us of CPU each`,
+  );
+  for (const peer of peers) {
+    const theirs = rates(peer);
+    const pairs = own.map((rate, pair) => (rate / (theirs[pair] ?? Number.NaN)).toFixed(2));
+    notes.push(`pair by pair against ${peer.host.name}: ${pairs.join(" ")}`);
+  }
+  notes.push(
+    `the load generator took ${thousands(ceiling.deliveriesPerSecond)} thousand/s from the floor in larger pages, ` +
+      `with ${Math.round(ceiling.usage.generator * 100)} % of a core: it is not what is measured`,
+  );
+  return {
+    measures: [
+      { what: "deliveries/s", value: median(own), unit: "/s" },
+      ...peers.map((peer) => ({
+        what: `deliveries/s, ${peer.host.name}`,
+        value: median(rates(peer)),
+        unit: "/s",
+      })),
+      ...ratios,
+    ],
+    usage: Object.fromEntries(
+      [service, ...peers].map((side) => [side.host.name, meanUsage(side.windows.map(({ usage }) => usage))]),
+    ),
+    notes,
+  };
+}
+
+function thousands(value: number): string {
+  return String(Math.round(value / 1_000));
+}

@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { startGenerator } from "../generator.ts";
+import type { Row } from "../row.ts";
+import { startService } from "../service.ts";
+import { meterUsage } from "../usage.ts";
+
+const SETTLE_MS = 2_000;
+const SECONDS = 10;
+
+/** More often than the default of 30, so that the window holds some. */
+const HEARTBEAT_SECONDS = 4;
+
+/** What 100 clients cost to whom nothing is sent but heartbeats. */
+export const idleCpu: Row = {
+  name: "idle-cpu",
+  title: "CPU with 100 idle clients",
+  measure: async ({ cleanup, seconds }) => {
+    const service = await startService(cleanup, { heartbeatSeconds: HEARTBEAT_SECONDS });
+    const generator = startGenerator(cleanup);
+    await generator.connect(service, "idle", { clients: 100, attention: "idle" });
+    await sleep(SETTLE_MS);
+    const usage = await meterUsage(service.pid, generator);
+    await sleep((seconds ?? SECONDS) * 1_000);
+    const used = await usage();
+    return {
+      measures: [
+        {
+          what: "of a core",
+          value: used.runtime * 100,
+          unit: "%",
+          bound: { is: "below", must: 2, aim: 0.5 },
+        },
+      ],
+      usage: { [service.name]: used },
+      notes: [`${seconds ?? SECONDS} s with a heartbeat every ${HEARTBEAT_SECONDS} s (the default is 30)`],
+    };
+  },
+};

@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { Cleanup } from "../cleanup.ts";
+import { eventOf } from "../event.ts";
+import { startFloor } from "../floor/floor.ts";
+import { startGenerator, type Generator } from "../generator.ts";
+import type { Host } from "../host.ts";
+import { openPublisher, type Publisher } from "../publisher.ts";
+import type { Bound, Measure, Outcome, Row } from "../row.ts";
+import { startService } from "../service.ts";
+import { median, percentile } from "../statistics.ts";
+import { meanUsage, meterUsage, type Usage } from "../usage.ts";
+
+interface Load {
+  readonly clients: number;
+  readonly eventsPerSecond: number;
+  readonly percentile: 95 | 99;
+  readonly bound: Bound;
+}
+
+const ROUNDS = 3;
+const ROUND_SECONDS = 4;
+const WARM_UP_SECONDS = 1;
+
+/** From publish call to client receipt, of every event at every client, at a steady pace. */
+export function latencyRow(name: string, load: Load): Row {
+  return {
+    name,
+    title: `delivery latency, ${load.clients} clients, ${load.eventsPerSecond} events/s`,
+    measure: async ({ cleanup, seconds }) => {
+      const service = await openSide(await startService(cleanup), load, cleanup);
+      const floor = await openSide(await startFloor(cleanup), load, cleanup);
+      for (const side of [service, floor]) {
+        await playRound(side, load, WARM_UP_SECONDS);
+      }
+      const rounds = new Map<Side, Round[]>([
+        [service, []],
+        [floor, []],
+      ]);
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const [side, played] of rounds) {
+          played.push(await playRound(side, load, seconds ?? ROUND_SECONDS));
+        }
+      }
+      return outcomeOf(load, rounds.get(service) ?? [], rounds.get(floor) ?? []);
+    },
+  };
+}
+
+interface Side {
+  readonly host: Host;
+  readonly generator: Generator;
+  readonly publisher: Publisher;
+  published: number;
+}
+
+interface Round {
+  readonly latenciesMs: Float64Array;
+  readonly usage: Usage;
+}
+
+async function openSide(host: Host, { clients }: Load, cleanup: Cleanup): Promise<Side> {
+  const generator = startGenerator(cleanup);
+  const publisher = openPublisher(host, host.publishPath("latency"));
+  cleanup.add(() => publisher.close());
+  await generator.connect(host, "latency", { clients, attention: "every" });
+  return { host, generator, publisher, published: 0 };
+}
+
+/** Publishes at a steady pace, whether answered or not: who waits for an answer measures fewer of the slow ones. */
+async function playRound(side: Side, { clients, eventsPerSecond }: Load, seconds: number): Promise<Round> {
+  const events = Math.max(1, Math.round(seconds * eventsPerSecond));
+  const before = await side.generator.ask({ do: "take" });
+  const usage = await meterUsage(side.host.pid, side.generator);
+  const answers: Promise<void>[] = [];
+  const startedAt = performance.now();
+  for (let event = 0; event < events; event++) {
+    await sleep(Math.max(0, startedAt + (event * 1_000) / eventsPerSecond - performance.now()));
+    const at = Number(process.hrtime.bigint()) / 1_000;
+    answers.push(side.publisher.publish(JSON.stringify(eventOf({ at }))));
+  }
+  await Promise.all(answers);
+  const used = await usage();
+  side.published += events;
+  await side.generator.ask({ do: "reach", id: side.published, withinMs: 10_000 });
+  const after = await side.generator.ask({ do: "take" });
+  const received = after.events - before.events;
+  if (received !== events * clients || after.faults > 0 || after.latenciesMs.length !== received) {
+    throw new Error(
+      `${side.host.name}: ${events * clients} deliveries were due, ${received} came, ${after.faults} of them out of order`,
+    );
+  }
+  return { latenciesMs: after.latenciesMs, usage: used };
+}
+
+function outcomeOf(load: Load, service: readonly Round[], floor: readonly Round[]): Outcome {
+  const over = (rounds: readonly Round[], percent: number): number =>
+    median(rounds.map(({ latenciesMs }) => percentile(latenciesMs, percent)));
+  const measure = (percent: 50 | 95 | 99): Measure => ({
+    what: `P${percent}`,
+    value: over(service, percent),
+    unit: "ms",
+    ...(percent === load.percentile ? { bound: load.bound } : {}),
+  });
+  const peers = [50, 95, 99].map((percent) => `P${percent} ${over(floor, percent).toFixed(1)}`).join(", ");
+  const deliveries = service.reduce((sum, { latenciesMs }) => sum + latenciesMs.length, 0);
+  return {
+    measures: [measure(50), measure(95), measure(99)],
+    usage: {
+      "edge-sse": meanUsage(service.map(({ usage }) => usage)),
+      floor: meanUsage(floor.map(({ usage }) => usage)),
+    },
+    notes: [
+      `the bare floor in the same run: ${peers} ms`,
+      `medians of ${service.length} rounds; ${deliveries} deliveries, each complete and in order`,
+    ],
+  };
+}

@@ -1,0 +1,116 @@
+/** `npm run bench`: the numbers that the service promises, on the real runtime over real sockets. */
+import { parseArgs } from "node:util";
+
+import { createCleanup } from "./cleanup.ts";
+import { allKept, tableHead, tableRow, toJson, type Result } from "./report.ts";
+import type { Row } from "./row.ts";
+import { batchPublish } from "./rows/batch-publish.ts";
+import { fanOut } from "./rows/fan-out.ts";
+import { idleCpu } from "./rows/idle-cpu.ts";
+import { latencyRow } from "./rows/latency.ts";
+import { memory } from "./rows/memory.ts";
+import { publish } from "./rows/publish.ts";
+import { replay } from "./rows/replay.ts";
+
+const ROWS: readonly Row[] = [
+  latencyRow("latency-100", {
+    clients: 100,
+    eventsPerSecond: 50,
+    percentile: 95,
+    bound: { is: "below", must: 100, aim: 20 },
+  }),
+  latencyRow("latency-1000", {
+    clients: 1_000,
+    eventsPerSecond: 10,
+    percentile: 99,
+    bound: { is: "below", must: 250, aim: 100 },
+  }),
+  fanOut,
+  memory,
+  idleCpu,
+  publish,
+  batchPublish,
+  replay,
+];
+
+const USAGE = `Usage: npm run bench -- [options]
+
+  --only ROW     only this row; may be repeated (${ROWS.map(({ name }) => name).join(", ")})
+  --seconds N    the length of one measurement, instead of each row's own
+  --json         for machines
+
+Exits with 1 when a must is missed or a row could not be measured.`;
+
+const { only, seconds, json, help } = readOptions();
+if (help === true) {
+  console.log(USAGE);
+  process.exit(0);
+}
+
+const cleanup = createCleanup();
+let stopped = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    stopped = true;
+    void cleanup.run().then(() => process.exit(signal === "SIGINT" ? 130 : 143));
+  });
+}
+
+if (json !== true) {
+  console.log(tableHead());
+}
+const results: Result[] = [];
+for (const row of ROWS.filter(({ name }) => only === undefined || only.includes(name))) {
+  const result = await measure(row);
+  if (stopped) {
+    break;
+  }
+  results.push(result);
+  if (json !== true) {
+    console.log(tableRow(result));
+  }
+}
+if (!stopped) {
+  if (json === true) {
+    console.log(toJson(results));
+  }
+  process.exit(allKept(results) ? 0 : 1);
+}
+
+async function measure(row: Row): Promise<Result> {
+  const startedAt = performance.now();
+  const took = (): number => (performance.now() - startedAt) / 1_000;
+  try {
+    const outcome = await row.measure({ cleanup, seconds });
+    return { row, outcome, seconds: took() };
+  } catch (error) {
+    return { row, failure: error instanceof Error ? error.message : String(error), seconds: took() };
+  } finally {
+    await cleanup.run();
+  }
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        only: { type: "string", multiple: true },
+        seconds: { type: "string" },
+        json: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+    const unknown = values.only?.find((name) => !ROWS.some((row) => row.name === name));
+    if (unknown !== undefined) {
+      throw new Error(`there is no row called ${unknown}`);
+    }
+    const length = values.seconds === undefined ? null : Number(values.seconds);
+    if (length !== null && !(length >= 0.1 && length <= 600)) {
+      throw new Error("--seconds must be a number from 0.1 to 600");
+    }
+    return { ...values, seconds: length };
+  } catch (error) {
+    console.error(`npm run bench: ${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}

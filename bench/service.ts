@@ -1,0 +1,97 @@
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { makeTemporaryFolder, type Cleanup } from "./cleanup.ts";
+import type { Host } from "./host.ts";
+import { findDescendant } from "./process-usage.ts";
+
+const launcher = join(import.meta.dirname, "../src/local/start.ts");
+
+/** The defaults, but as many clients as a channel may have, and a channel for each row. */
+const configOf = ({ heartbeatSeconds = 30 }: ServiceOptions): string => `sse:
+  max_connections: 1000
+  heartbeat_interval_seconds: ${heartbeatSeconds}
+channels:
+  allowed: ["*"]
+`;
+
+interface ServiceOptions {
+  readonly heartbeatSeconds?: number;
+}
+
+/** The launcher promises 5 seconds. */
+const STOP_GRACE_MS = 6_000;
+
+/** Starts the service as `npm start` does, with storage of its own. */
+export async function startService(cleanup: Cleanup, options: ServiceOptions = {}): Promise<Host> {
+  const folder = makeTemporaryFolder(cleanup);
+  const configFile = join(folder, "config.yaml");
+  writeFileSync(configFile, configOf(options));
+  const token = randomUUID();
+  const child = spawn(
+    process.execPath,
+    [
+      launcher,
+      "--port",
+      "0",
+      "--host",
+      "127.0.0.1",
+      "--data-dir",
+      join(folder, "data"),
+      "--config",
+      configFile,
+    ],
+    {
+      // A group of its own: Ctrl-C reaches it through this process, after the load has stopped.
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        ...process.env,
+        PUBLISH_TOKEN: token,
+        ADMIN_TOKEN: randomUUID(),
+        EDGE_SSE_DEV_VARS: join(folder, ".dev.vars"),
+      },
+    },
+  );
+  const exited = once(child, "exit");
+  const stop = cleanup.add(async () => {
+    child.kill("SIGTERM");
+    const inTime = await Promise.race([exited.then(() => true), sleep(STOP_GRACE_MS, false, { ref: false })]);
+    if (!inTime) {
+      child.kill("SIGKILL");
+      await exited;
+    }
+  });
+  const lastWords: string[] = [];
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    lastWords.push(line);
+    lastWords.splice(0, lastWords.length - 20);
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const ready = /^Ready on http:\/\/[^:]*:(\d+)/.exec(line);
+      if (ready !== null) {
+        resolve(Number(ready[1]));
+      }
+    });
+    child.once("exit", () => reject(new Error(`The service did not start:\n${lastWords.join("\n")}`)));
+  });
+  const pid = child.pid === undefined ? undefined : findDescendant(child.pid, "workerd");
+  if (pid === undefined) {
+    throw new Error("The launcher runs no process called workerd.");
+  }
+  return {
+    name: "edge-sse",
+    port,
+    pid,
+    token,
+    eventsPath: (channel) => `/api/events?channel=${channel}`,
+    publishPath: (channel) => `/api/publish?channel=${channel}`,
+    stop,
+  };
+}
