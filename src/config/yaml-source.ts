@@ -2,7 +2,7 @@ import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, vi
 import type { Document, Pair, YAMLMap } from "yaml";
 
 /** A slip of the YAML itself, before anybody asks what the keys mean. */
-export interface Slip {
+interface Slip {
   readonly offset: number;
   readonly path: readonly PropertyKey[];
   readonly problem: string;

@@ -17,7 +17,7 @@ export interface Runtime {
   stop(): Promise<boolean>;
 }
 
-export interface Ended {
+interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -30,18 +30,20 @@ export interface RuntimeOptions {
   readonly secrets: Readonly<Record<string, string>>;
 }
 
+const require = createRequire(import.meta.url);
+
 /** The path of the binary for this platform. The package has no types. */
-const { default: workerd } = createRequire(import.meta.url)("workerd") as { default: string };
+const { default: workerd } = require("workerd") as { default: string };
 
 /** What a secret is called in the environment of the runtime: none can be taken for a `PATH`. */
 export const secretVariable = (name: string): string => `EDGE_SSE_SECRET_${name}`;
 
 /**
  * Becomes the runtime, and leaves a guard behind in the same process group: it reads from a pipe of which only the
- * launcher has the other end, and kills the group when that is closed. However the launcher dies, the pipe closes;
- * and the guard is there before the runtime is.
+ * launcher has the other end, and kills the group when that is closed. Nothing is ever written to it; however the
+ * launcher dies, it closes; and the guard is there before the runtime is.
  */
-const GUARDED = '(cat <&4 >/dev/null; kill -KILL 0) & exec "$0" "$@" 4<&-';
+const GUARDED = '(read -r _ <&4; kill -KILL 0) & exec "$0" "$@" 4<&-';
 
 /** workerd waits for its open responses without a deadline. */
 const STOP_GRACE_MS = 400;
