@@ -1,0 +1,15 @@
+import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const project = join(import.meta.dirname, "../..");
+
+/** The project in a folder of its own, to change what the real one must keep: `config.yaml`, `public/`, `.dev.vars`. */
+export async function copyProject(): Promise<{ path: string; remove: () => Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), "edge-sse-project-"));
+  for (const part of ["config.yaml", "package.json", "public", "scripts", "src", "wrangler.toml"]) {
+    await cp(join(project, part), join(path, part), { recursive: true });
+  }
+  await symlink(join(project, "node_modules"), join(path, "node_modules"));
+  return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) };
+}

@@ -1,0 +1,69 @@
+import { resolve } from "node:path";
+
+import { describe, expect, it } from "vitest";
+
+import { LaunchError } from "../../../src/local/launch-error.ts";
+import { readOptions } from "../../../src/local/options.ts";
+
+const read = (args: string[] = [], env: NodeJS.ProcessEnv = {}) => readOptions(args, env, "/project");
+
+describe("the options of npm start", () => {
+  it("have defaults, whose files are the project's", () => {
+    expect(read()).toEqual({
+      host: "127.0.0.1",
+      port: 8787,
+      configFile: "/project/config.yaml",
+      dataFolder: "/project/.data",
+      devVarsFile: "/project/.dev.vars",
+    });
+  });
+
+  it("come from the environment", () => {
+    const env = { PORT: "0", HOST: "::1", EDGE_SSE_DEV_VARS: "/secrets" };
+    expect(read([], env)).toMatchObject({ host: "::1", port: 0, devVarsFile: "/secrets" });
+  });
+
+  it("come from the command line above all, whose files are relative to the working directory", () => {
+    const args = ["--port", "81", "--host=localhost", "--config", "c.yaml", "--data-dir=d"];
+    expect(read(args, { PORT: "80", HOST: "::1" })).toMatchObject({
+      host: "localhost",
+      port: 81,
+      configFile: resolve("c.yaml"),
+      dataFolder: resolve("d"),
+    });
+  });
+
+  it("ignore an empty variable", () => {
+    expect(read([], { PORT: "", HOST: "" })).toMatchObject({ host: "127.0.0.1", port: 8787 });
+  });
+
+  it("take an IPv6 address with the brackets of a URL, too", () => {
+    expect(read(["--host", "[::1]"])).toMatchObject({ host: "::1" });
+  });
+
+  it("can be asked for", () => {
+    expect(read(["--help"])).toBe("help");
+  });
+
+  it.each([
+    [["--port", "abc"], "the port must be a number from 0 to 65535"],
+    [["--port", "65536"], "the port must be a number from 0 to 65535"],
+    [["--port", "-1"], "--port"],
+    [["--port=1e3"], "the port must be a number from 0 to 65535"],
+    [["--port="], "the port must be a number from 0 to 65535"],
+    [["--port"], "--port"],
+    [["--prot", "1"], "--prot"],
+    [["8080"], "8080"],
+    [["--host", "a b"], "the host must be a name or an address"],
+    [["--host="], "the host must be a name or an address"],
+    [["--config="], "--config needs a path"],
+    [["--data-dir="], "--data-dir needs a path"],
+  ])("that are wrong are named: %j", (args, message) => {
+    expect(() => read(args)).toThrow(LaunchError);
+    expect(() => read(args)).toThrow(message);
+  });
+
+  it("of the environment that are wrong are named as well", () => {
+    expect(() => read([], { PORT: "http" })).toThrow('got "http"');
+  });
+});
