@@ -20,6 +20,12 @@ export interface Door {
   probe(): boolean;
 }
 
+/** A connect that waits for a place. */
+interface Waiting {
+  readonly take: () => void;
+  readonly done: (hasTaken: boolean) => void;
+}
+
 /**
  * Decides who gets a place. A dead client must not hold one: before anybody is refused, the quiet clients get a
  * heartbeat, and whoever waits then takes the places of those that turn out to be gone.
@@ -28,7 +34,7 @@ export class Admission {
   readonly #door: Door;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<Waiting>();
   #probedAt = Number.NEGATIVE_INFINITY;
   readonly #refused = new Map<string, number>();
 
@@ -45,48 +51,54 @@ export class Admission {
    */
   async enter(take: () => void): Promise<void> {
     this.#refuseIfClosed();
-    if (!this.#door.hasPlace()) {
-      await this.#waitForPlace();
-      this.#refuseIfClosed();
+    if (this.#door.hasPlace()) {
+      take();
+      return;
     }
-    if (!this.#door.hasPlace()) {
+    const hasTaken = await this.#waitForPlace(take);
+    this.#refuseIfClosed();
+    if (!hasTaken) {
       throw this.#refusal("limit", "All connections of this channel are in use.");
     }
-    take();
   }
 
-  /** A place is free: who has waited longest takes it. */
+  /** A place is free: who has waited longest takes it at once, before anybody who comes later. */
   placeFreed(): void {
     const [longest] = this.#waiting;
-    longest?.();
+    if (longest !== undefined && this.#door.closedBecause() === null && this.#door.hasPlace()) {
+      longest.take();
+      longest.done(true);
+    }
   }
 
   /** The door was closed: who waits need not. */
   closed(): void {
-    // A set may lose members while it is walked.
     for (const waiting of this.#waiting) {
-      waiting();
+      waiting.done(false);
     }
   }
 
-  async #waitForPlace(): Promise<void> {
+  /** Answers whether a place was taken in time. */
+  async #waitForPlace(take: () => void): Promise<boolean> {
     const now = this.#clock.now();
     if (now - this.#probedAt >= PROBE_PAUSE_MS && this.#door.probe()) {
       this.#probedAt = now;
     }
     const left = this.#probedAt + PROBE_WAIT_MS - now;
     if (left <= 0) {
-      return;
+      return false;
     }
-    await new Promise<void>((resolve) => {
-      const cancel = this.#clock.after(left, done);
-      const waiting = this.#waiting;
-      waiting.add(done);
-      function done(): void {
-        cancel();
-        waiting.delete(done);
-        resolve();
-      }
+    return new Promise((resolve) => {
+      const waiting: Waiting = {
+        take,
+        done: (hasTaken) => {
+          cancel();
+          this.#waiting.delete(waiting);
+          resolve(hasTaken);
+        },
+      };
+      const cancel = this.#clock.after(left, () => waiting.done(false));
+      this.#waiting.add(waiting);
     });
   }
 

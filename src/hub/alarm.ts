@@ -19,10 +19,6 @@ export class Alarm {
     this.#at = at ?? Number.POSITIVE_INFINITY;
   }
 
-  get isSet(): boolean {
-    return this.#at !== Number.POSITIVE_INFINITY;
-  }
-
   /** Makes sure that it rings at this time or, for something else, before. Rings up to one step late. */
   arm(at: number): void {
     const rounded = Math.ceil(at / this.#stepMs) * this.#stepMs;

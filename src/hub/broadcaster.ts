@@ -178,10 +178,15 @@ export class Broadcaster {
       client.awaitedBy = this.#sweep;
       this.#untaken++;
     }
-    client.stream.write(bytes).then(
+    this.#hand(client, bytes).then(
       () => this.#onTaken(client, page),
       () => this.#observer.lost(client),
     );
+  }
+
+  /** Whatever a stream does, it does to its client alone: a throw is a rejection. */
+  async #hand(client: Client, bytes: Uint8Array): Promise<void> {
+    await client.stream.write(bytes);
   }
 
   #onTaken(client: Client, page: Page | null): void {

@@ -14,6 +14,7 @@ export class DurableLog implements Horizon {
   readonly #retention: Retention;
   readonly #clock: Clock;
   #head: number;
+  #created: Promise<void> | null;
 
   constructor(log: EventLog, feed: FrameFeed, retention: Retention, clock: Clock) {
     this.#log = log;
@@ -21,6 +22,7 @@ export class DurableLog implements Horizon {
     this.#retention = retention;
     this.#clock = clock;
     this.#head = log.head;
+    this.#created = log.name === null ? null : Promise.resolve();
     feed.forget(log.head + 1);
   }
 
@@ -34,12 +36,11 @@ export class DurableLog implements Horizon {
     return Math.min(this.#retention.oldest(this.#clock.now()), this.#head + 1);
   }
 
-  /** Creates the log, if it does not exist, so that its name survives. */
-  async create(): Promise<void> {
-    if (this.#log.name === null) {
-      this.#log.create();
-      await this.#log.sync();
-    }
+  /** Creates the log, if it does not exist. Resolves when its name survives a crash. */
+  create(): Promise<void> {
+    this.#log.create();
+    this.#created ??= this.#log.sync();
+    return this.#created;
   }
 
   /** Stores events in one transaction. Resolves when they are durable, and what they duplicate is. */

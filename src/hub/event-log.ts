@@ -148,7 +148,7 @@ export class MemoryEventLog implements EventLog {
   }
 
   read(after: number, maxBytes: number, _detail: Detail): StoredEvent[] {
-    const from = Math.max(after, this.oldest - 1);
+    const from = Math.min(Math.max(after, this.oldest - 1), this.head);
     const end = this.stamp(from).endOffset + maxBytes;
     return this.#rows
       .slice(from + 1 - this.oldest)

@@ -58,10 +58,14 @@ export class Retention {
     return head - oldest + 1 > this.#bounds.maxEvents || bytes > this.#bounds.maxBytes;
   }
 
-  /** When the next event gets too old, in ms since the epoch; null when the log is empty. */
+  /** When the oldest event gets too old, in ms since the epoch; null when the log is empty. Cheap, likewise. */
   nextExpiry(): number | null {
     const { head, oldest } = this.#log;
-    return oldest > head ? null : this.#log.stamp(oldest).publishedAt + this.#bounds.maxAgeMs + 1;
+    if (oldest > head) {
+      return null;
+    }
+    const { publishedAt } = this.#kept.seq === oldest ? this.#kept : this.#log.stamp(oldest);
+    return publishedAt + this.#bounds.maxAgeMs + 1;
   }
 
   #first(from: number, holds: (seq: number) => boolean): number {

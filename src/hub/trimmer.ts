@@ -26,13 +26,9 @@ export class Trimmer {
   /** Asks for the alarm when the log is over a bound, or will be by age. An empty log asks for none. */
   arm(): void {
     const now = this.#clock.now();
-    if (this.#retention.isOver()) {
-      this.#alarm.arm(now + TRIM_DELAY_MS);
-    } else if (!this.#alarm.isSet) {
-      const expiry = this.#retention.nextExpiry();
-      if (expiry !== null) {
-        this.#alarm.arm(Math.max(now, expiry) + TRIM_DELAY_MS);
-      }
+    const due = this.#retention.isOver() ? now : this.#retention.nextExpiry();
+    if (due !== null) {
+      this.#alarm.arm(Math.max(now, due) + TRIM_DELAY_MS);
     }
   }
 
