@@ -50,28 +50,30 @@ function parserFor(request: Request): (text: string) => readonly Item[] {
   throw new HubError("unsupported_media_type", detail);
 }
 
-/** Reads no further than the limit, whatever the Content-Length says or leaves out. */
 async function readBody(request: Request): Promise<Uint8Array> {
-  const tooLarge = new HubError("body_too_large", `A body has ${BODY_BYTES} bytes at most.`);
-  if (Number(request.headers.get("Content-Length") ?? 0) > BODY_BYTES) {
-    throw tooLarge;
+  const length = request.headers.get("Content-Length");
+  if (length !== null && Number(length) > BODY_BYTES) {
+    throw tooLarge();
   }
+  // With a length the runtime itself reads no further; without one it would read without end.
+  return length === null ? readChunks(request.body) : new Uint8Array(await request.arrayBuffer());
+}
+
+async function readChunks(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body ?? []) {
+  for await (const chunk of body ?? []) {
     size += chunk.byteLength;
     if (size > BODY_BYTES) {
-      throw tooLarge;
+      throw tooLarge();
     }
     chunks.push(chunk);
   }
-  const body = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return body;
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+function tooLarge(): HubError {
+  return new HubError("body_too_large", `A body has ${BODY_BYTES} bytes at most.`);
 }
 
 function decode(body: Uint8Array): string {
