@@ -19,7 +19,7 @@ export function allKept(results: readonly Result[]): boolean {
 }
 
 /** Where a number was measured: it means little anywhere else. */
-export function machine(): Record<string, string | number> {
+function machine(): Record<string, string | number> {
   const { version } = createRequire(import.meta.url)("workerd/package.json") as { version: string };
   return {
     platform: `${process.platform} ${process.arch}`,

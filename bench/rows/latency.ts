@@ -18,9 +18,9 @@ interface Load {
   readonly bound: Bound;
 }
 
-const ROUNDS = 3;
-const ROUND_SECONDS = 4;
-const WARM_UP_SECONDS = 1;
+const ROUNDS = 5;
+const ROUND_SECONDS = 2.5;
+const WARM_UP_SECONDS = 1.5;
 
 /** From publish call to client receipt, of every event at every client, at a steady pace. */
 export function latencyRow(name: string, load: Load): Row {
@@ -103,6 +103,8 @@ function outcomeOf(load: Load, service: readonly Round[], floor: readonly Round[
     ...(percent === load.percentile ? { bound: load.bound } : {}),
   });
   const peers = [50, 95, 99].map((percent) => `P${percent} ${over(floor, percent).toFixed(1)}`).join(", ");
+  const each = (rounds: readonly Round[]): string =>
+    rounds.map(({ latenciesMs }) => percentile(latenciesMs, load.percentile).toFixed(1)).join(" ");
   const deliveries = service.reduce((sum, { latenciesMs }) => sum + latenciesMs.length, 0);
   return {
     measures: [measure(50), measure(95), measure(99)],
@@ -112,6 +114,7 @@ function outcomeOf(load: Load, service: readonly Round[], floor: readonly Round[
     },
     notes: [
       `the bare floor in the same run: ${peers} ms`,
+      `P${load.percentile} of each round: edge-sse ${each(service)}, floor ${each(floor)} ms`,
       `medians of ${service.length} rounds; ${deliveries} deliveries, each complete and in order`,
     ],
   };
