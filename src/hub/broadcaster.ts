@@ -17,8 +17,8 @@ const RETRY_READ_MS = 1_000;
 
 /** What the broadcaster tells its owner. Nothing of it may throw. */
 export interface BroadcastObserver {
-  /** A page was taken by a client. */
-  delivered(page: Page): void;
+  /** A write was taken, and the client is idle again. The page is null for a frame of the service. */
+  taken(client: Client, page: Page | null): void;
   /** Something was written: whoever does not take it is to be looked at in time. */
   wrote(): void;
   /** A write was refused by the client's stream. */
@@ -191,13 +191,15 @@ export class Broadcaster {
 
   #onTaken(client: Client, page: Page | null): void {
     const now = this.#clock.now();
-    client.busy = client.pendingSince !== null && now - client.pendingSince > this.#patience();
+    if (now - (client.pendingSince ?? now) <= this.#patience()) {
+      client.busy = false;
+    }
     client.pendingSince = null;
     if (page !== null) {
       client.lastEventAt = now;
       client.eventsSent += page.events;
-      this.#observer.delivered(page);
     }
+    this.#observer.taken(client, page);
     this.#settle(client);
     if (client.cursor < this.#horizon.head()) {
       this.wake();
@@ -215,8 +217,10 @@ export class Broadcaster {
   }
 
   async #taken(startedAt: number): Promise<void> {
+    const awaited = this.#untaken;
+    const patience = this.#patience();
     const inTime = await new Promise<boolean>((resolve) => {
-      const cancel = this.#clock.after(this.#patience(), () => resolve(false));
+      const cancel = this.#clock.after(patience, () => resolve(false));
       this.#allTaken = () => {
         cancel();
         resolve(true);
@@ -224,6 +228,19 @@ export class Broadcaster {
     });
     if (inTime) {
       this.#typicalSweepMs += (this.#clock.now() - startedAt - this.#typicalSweepMs) / 8;
+    } else if (this.#untaken * 2 > awaited) {
+      // Most are late: that is not their slowness, it is the load. The next sweep has more patience.
+      this.#typicalSweepMs += (patience - this.#typicalSweepMs) / 2;
+    } else {
+      this.#giveUpOnTheLate();
+    }
+  }
+
+  #giveUpOnTheLate(): void {
+    for (const client of this.#clients.values()) {
+      if (client.awaitedBy === this.#sweep) {
+        client.busy = true;
+      }
     }
   }
 

@@ -7,7 +7,7 @@ import type { Clock } from "./clock.ts";
  */
 export class Departures {
   readonly #leaving = new Set<ClientStream>();
-  #allGone: () => void = () => {};
+  readonly #waiting = new Set<() => void>();
 
   /** How many linger. */
   get size(): number {
@@ -20,7 +20,7 @@ export class Departures {
     const gone = (): void => {
       this.#leaving.delete(stream);
       if (this.#leaving.size === 0) {
-        this.#allGone();
+        this.#waiting.forEach((resolve) => resolve());
       }
     };
     stream.write(lastBytes).catch(() => {});
@@ -34,11 +34,13 @@ export class Departures {
       return;
     }
     await new Promise<void>((resolve) => {
-      const cancel = clock.after(withinMs, resolve);
-      this.#allGone = () => {
+      const done = (): void => {
         cancel();
+        this.#waiting.delete(done);
         resolve();
       };
+      const cancel = clock.after(withinMs, done);
+      this.#waiting.add(done);
     });
   }
 }

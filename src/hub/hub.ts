@@ -8,7 +8,7 @@ import { DurableLog } from "./durable-log.ts";
 import { HubError } from "./errors.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
 import { createFilter, type FilterTerms } from "./filter.ts";
-import { FrameFeed } from "./frame-feed.ts";
+import { FrameFeed, type Page } from "./frame-feed.ts";
 import { readHistory, type HistoryPage } from "./history.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
@@ -82,12 +82,9 @@ export class Hub {
     });
     this.#broadcaster = new Broadcaster(this.#registry.clients, feed, this.#log, clock, {
       wrote: () => this.#alarm.arm(clock.now() + settings.connectionTimeoutMs),
-      delivered: (page) => {
-        this.counters.pages++;
-        this.counters.deliveries += page.events;
-        if (page.publishedAt !== null) {
-          observeLatency(this.counters.latency, (clock.now() - page.publishedAt) / 1_000);
-        }
+      taken: (client, page) => {
+        this.#alarm.arm(client.writtenAt + settings.heartbeatIntervalMs);
+        this.#countDelivered(page);
       },
       lost: (client) => this.#registry.leave(client, "client_left"),
       swept: (clients, head) => {
@@ -126,7 +123,7 @@ export class Hub {
     }
     const receipts = await this.#append(events);
     this.#broadcaster.wake();
-    this.#trimmer.arm();
+    this.#armTrimmer();
     return receipts;
   }
 
@@ -166,10 +163,9 @@ export class Hub {
       }
     } catch (error) {
       logger("error", "tick_failed", { error: String(error) });
-    } finally {
-      this.#armForClients();
-      this.#trimmer.arm();
     }
+    this.#armNext();
+    this.#armTrimmer();
   }
 
   /** Ends all streams and lets nobody in until a time. Publishing goes on. */
@@ -315,16 +311,36 @@ export class Hub {
     }
   }
 
-  #armForClients(): void {
+  /** Asks for the next alarm: for a heartbeat, a stalled client or the end of a drain. */
+  #armNext(): void {
     const { connectionTimeoutMs, heartbeatIntervalMs } = this.#settings;
-    const due = Array.from(this.#registry.clients.values(), ({ pendingSince, writtenAt }) =>
-      Math.min(
-        writtenAt + heartbeatIntervalMs,
-        (pendingSince ?? Number.POSITIVE_INFINITY) + connectionTimeoutMs,
-      ),
-    );
-    if (due.length > 0) {
-      this.#alarm.arm(Math.min(...due));
+    const now = this.#host.clock.now();
+    let due = this.#drainUntil ?? Number.POSITIVE_INFINITY;
+    for (const { pendingSince, writtenAt } of this.#registry.clients.values()) {
+      const heartbeatAt = writtenAt + heartbeatIntervalMs;
+      // Whose write is pending gets its next heartbeat only once it is taken, however late that is.
+      due = pendingSince === null || heartbeatAt > now ? Math.min(due, heartbeatAt) : due;
+      due = pendingSince === null ? due : Math.min(due, pendingSince + connectionTimeoutMs);
+    }
+    if (due !== Number.POSITIVE_INFINITY) {
+      this.#alarm.arm(due);
+    }
+  }
+
+  /** What is durable is durable, and an alarm has to go on, though the log cannot be read just now. */
+  #armTrimmer(): void {
+    try {
+      this.#trimmer.arm();
+    } catch (error) {
+      this.#host.logger("error", "trim_not_armed", { error: String(error) });
+    }
+  }
+
+  #countDelivered(page: Page | null): void {
+    this.counters.pages += page === null ? 0 : 1;
+    this.counters.deliveries += page?.events ?? 0;
+    if (page !== null && page.publishedAt !== null) {
+      observeLatency(this.counters.latency, (this.#host.clock.now() - page.publishedAt) / 1_000);
     }
   }
 
