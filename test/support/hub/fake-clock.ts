@@ -2,8 +2,8 @@ import { setImmediate as everythingElse } from "node:timers/promises";
 
 import type { Clock } from "../../../src/hub/clock.ts";
 
-/** Turns that one settling may take: a loop that never comes to rest fails its test instead of hanging it. */
-const TURNS_AT_MOST = 20_000;
+/** Turns or timers without time passing: a loop that never comes to rest fails its test instead of hanging it. */
+const AT_MOST_AT_ONCE = 20_000;
 
 interface Timer {
   readonly at: number;
@@ -47,7 +47,7 @@ export class FakeClock implements Clock {
   async settle(): Promise<void> {
     await everythingElse();
     for (let taken = 0; this.#turns.length > 0; taken++) {
-      if (taken > TURNS_AT_MOST) {
+      if (taken > AT_MOST_AT_ONCE) {
         throw new Error("something takes one turn after the other and never comes to rest");
       }
       const waiting = this.#turns;
@@ -63,7 +63,12 @@ export class FakeClock implements Clock {
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     await this.settle();
+    let atOnce = 0;
     for (let next = this.#next(until); next !== undefined; next = this.#next(until)) {
+      atOnce = next.at > this.#now ? 0 : atOnce + 1;
+      if (atOnce > AT_MOST_AT_ONCE / 20) {
+        throw new Error("timers ring one after the other and no time passes");
+      }
       this.#timers = this.#timers.filter((other) => other !== next);
       this.#now = Math.max(this.#now, next.at);
       next.callback();

@@ -1,4 +1,5 @@
-import { Hub, type ConnectRequest, type HubSettings } from "../../../src/hub/hub.ts";
+import { Hub, type ConnectRequest } from "../../../src/hub/hub.ts";
+import type { HubSettings } from "../../../src/hub/hub-settings.ts";
 import type { Receipt, NewEvent } from "../../../src/hub/event-log.ts";
 import type { LogFields, LogLevel } from "../../../src/hub/logger.ts";
 import { FakeClock } from "./fake-clock.ts";

@@ -6,8 +6,9 @@ export class UnrulyLog extends MemoryEventLog {
   failing = false;
   /** Appends fail with this. */
   appendError: Error | null = null;
-  /** How many events were read. */
-  scanned = 0;
+  /** How often the log was read, and how many events that brought. */
+  reads = 0;
+  eventsRead = 0;
   #held: { resolve: () => void; reject: (error: Error) => void }[] | null = null;
 
   /** From now on nothing becomes durable. */
@@ -53,13 +54,13 @@ export class UnrulyLog extends MemoryEventLog {
         });
   }
 
-  override scan(after: number, visit: (event: StoredEvent) => boolean): void {
+  override read(...parameters: Parameters<MemoryEventLog["read"]>): StoredEvent[] {
     if (this.failing) {
       throw new Error("the disk is gone");
     }
-    super.scan(after, (event) => {
-      this.scanned++;
-      return visit(event);
-    });
+    const events = super.read(...parameters);
+    this.reads++;
+    this.eventsRead += events.length;
+    return events;
   }
 }

@@ -1,0 +1,22 @@
+/** How a promise has come out so far. */
+export interface Outcome<Value> {
+  /** `waiting`; `done`; or the code of the error it failed with, its message if there is none. */
+  readonly state: string;
+  readonly value: Value | null;
+}
+
+/** Looks at a promise without waiting for it. */
+export function outcomeOf<Value>(promise: Promise<Value>): Outcome<Value> {
+  const outcome: { state: string; value: Value | null } = { state: "waiting", value: null };
+  const look = async (): Promise<void> => {
+    try {
+      outcome.value = await promise;
+      outcome.state = "done";
+    } catch (error) {
+      const { code, message } = error as { code?: string; message?: string };
+      outcome.state = String(code ?? message);
+    }
+  };
+  void look();
+  return outcome;
+}

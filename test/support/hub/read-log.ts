@@ -1,0 +1,20 @@
+import type { EventLog, StoredEvent } from "../../../src/hub/event-log.ts";
+
+/** All events after a seq, however many reads that takes. */
+export function eventsOf(log: EventLog, after = 0): StoredEvent[] {
+  const events: StoredEvent[] = [];
+  for (let next = after; ;) {
+    const read = log.read(next, 1024 * 1024, "all");
+    const last = read.at(-1);
+    if (last === undefined) {
+      return events;
+    }
+    if (last.seq <= next) {
+      throw new Error(`event ${last.seq} was read again after ${next}`);
+    }
+    for (const { seq, type, projectId, agentId, data, publishedAt } of read) {
+      events.push({ seq, type, projectId, agentId, data, publishedAt });
+    }
+    next = last.seq;
+  }
+}

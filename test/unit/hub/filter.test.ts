@@ -1,0 +1,149 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { createFilter, FilterPool, type Filterable, type FilterTerms } from "../../../src/hub/filter.ts";
+
+function event(parts: Partial<Filterable> = {}): Filterable {
+  return { type: "turn_detected", projectId: "7", agentId: "1", ...parts };
+}
+
+function passes(terms: FilterTerms, parts?: Partial<Filterable>): boolean {
+  return createFilter(terms).matches(event(parts));
+}
+
+function keyOf(terms: FilterTerms): string {
+  return createFilter(terms).key;
+}
+
+describe("a filter by type", () => {
+  it("lets everything through when it is absent or has a star among its entries", () => {
+    expect(passes({})).toBe(true);
+    expect(passes({ types: ["*"] })).toBe(true);
+    expect(passes({ types: ["other", "*"] })).toBe(true);
+  });
+
+  it("compares names exactly", () => {
+    expect(passes({ types: ["turn_detected"] })).toBe(true);
+    for (const type of ["turn", "turn_detected_", "Turn_detected", "urn_detected", "turn_detecte"]) {
+      expect(passes({ types: [type] })).toBe(false);
+    }
+  });
+
+  it("takes a name that ends in a star as a prefix", () => {
+    for (const type of ["t*", "turn_*", "turn_detected*"]) {
+      expect(passes({ types: [type] })).toBe(true);
+    }
+    for (const type of ["u*", "turn_detected_*", "T*", "urn*"]) {
+      expect(passes({ types: [type] })).toBe(false);
+    }
+  });
+
+  it("takes the characters of a prefix literally", () => {
+    expect(passes({ types: ["a.*"] }, { type: "a.b" })).toBe(true);
+    expect(passes({ types: ["a.*"] }, { type: "axb" })).toBe(false);
+  });
+
+  it("lets through what any of its entries lets through", () => {
+    const terms = { types: ["session_ended", "turn_*"] };
+    expect(passes(terms)).toBe(true);
+    expect(passes(terms, { type: "session_ended" })).toBe(true);
+    expect(passes(terms, { type: "session_discovered" })).toBe(false);
+  });
+
+  it("with no entry lets nothing through", () => {
+    expect(passes({ types: [] })).toBe(false);
+  });
+});
+
+describe("a filter by project or agent", () => {
+  it("compares ids as strings", () => {
+    expect(passes({ projectIds: ["7"] })).toBe(true);
+    for (const id of ["07", "7.0", " 7", "77", ""]) {
+      expect(passes({ projectIds: [id] })).toBe(false);
+    }
+  });
+
+  it("does not match an event that has none", () => {
+    expect(passes({ projectIds: ["7"] }, { projectId: null })).toBe(false);
+    expect(passes({ agentIds: ["1"] }, { agentId: null })).toBe(false);
+    expect(passes({ projectIds: ["null", ""] }, { projectId: null })).toBe(false);
+  });
+
+  it("does not take the one for the other", () => {
+    expect(passes({ projectIds: ["1"] })).toBe(false);
+    expect(passes({ agentIds: ["7"] })).toBe(false);
+  });
+
+  it("ORs the entries of one list and ANDs the lists", () => {
+    const terms = { types: ["turn_*", "x"], projectIds: ["6", "7"], agentIds: ["1", "2"] };
+    expect(passes(terms)).toBe(true);
+    expect(passes(terms, { type: "y" })).toBe(false);
+    expect(passes(terms, { projectId: "8" })).toBe(false);
+    expect(passes(terms, { agentId: "3" })).toBe(false);
+    expect(passes(terms, { projectId: "6", agentId: "2", type: "x" })).toBe(true);
+  });
+});
+
+describe("the key of a filter", () => {
+  it("is the same for terms that mean the same, in whatever order and how often they are given", () => {
+    expect(keyOf({ types: ["a", "b"] })).toBe(keyOf({ types: ["b", "a", "b"] }));
+    expect(keyOf({ types: ["*"] })).toBe(keyOf({}));
+    expect(keyOf({ projectIds: ["2", "10"] })).toBe(keyOf({ projectIds: ["10", "2"] }));
+  });
+
+  it("differs between lists, and between no list and an empty one", () => {
+    const keys = [
+      {},
+      { types: ["1"] },
+      { projectIds: ["1"] },
+      { agentIds: ["1"] },
+      { types: [] },
+      { projectIds: [] },
+      { types: ["a", "b"] },
+      { types: ["a,b"] },
+      { types: ['a","b'] },
+    ].map(keyOf);
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  it("is equal only for filters that let the same through", () => {
+    const names = fc.constantFrom("a", "b", "ab", "a*", "*");
+    const ids = fc.constantFrom("a", "b");
+    const terms: fc.Arbitrary<FilterTerms> = fc.record(
+      { types: fc.array(names), projectIds: fc.array(ids), agentIds: fc.array(ids) },
+      { requiredKeys: [] },
+    );
+    const events: fc.Arbitrary<Filterable> = fc.record({
+      type: fc.constantFrom("a", "b", "ab", "c"),
+      projectId: fc.option(ids),
+      agentId: fc.option(ids),
+    });
+    fc.assert(
+      fc.property(terms, terms, events, (one, other, candidate) => {
+        const [a, b] = [createFilter(one), createFilter(other)];
+        fc.pre(a.key === b.key);
+        expect(a.matches(candidate)).toBe(b.matches(candidate));
+      }),
+      { numRuns: 100, maxSkipsPerRun: 1_000 },
+    );
+  });
+});
+
+describe("the pool of filters", () => {
+  it("gives one filter to all who ask for the same", () => {
+    const pool = new FilterPool();
+    expect(pool.acquire({ types: ["a", "b"] })).toBe(pool.acquire({ types: ["b", "a"] }));
+    expect(pool.acquire({ types: ["a"] })).not.toBe(pool.acquire({ types: ["b"] }));
+  });
+
+  it("keeps it until the last one gives it back", () => {
+    const pool = new FilterPool();
+    const first = pool.acquire({ types: ["a"] });
+    pool.acquire({ types: ["a"] });
+    pool.release(first);
+    expect(pool.acquire({ types: ["a"] })).toBe(first);
+    pool.release(first);
+    pool.release(first);
+    expect(pool.acquire({ types: ["a"] })).not.toBe(first);
+  });
+});
