@@ -185,6 +185,10 @@ export class SqliteLog implements EventLog {
     this.#trimmed = trimmed;
   }
 
+  check(): void {
+    this.#sql.exec("SELECT name FROM log").one();
+  }
+
   #load(): void {
     if (!isMigrated(this.#storage)) {
       return;

@@ -73,6 +73,8 @@ export interface EventLog {
   stamp(seq: number): Stamp;
   /** Deletes all events up to and including a seq, in one transaction. */
   trim(through: number): void;
+  /** Reads a little. Throws when the storage cannot be read: it is out of order, or belongs to a newer instance. */
+  check(): void;
 }
 
 /**
@@ -167,4 +169,6 @@ export class MemoryEventLog implements EventLog {
     this.#trimmed = this.stamp(through);
     this.#rows = this.#rows.slice(Math.max(0, through + 1 - this.oldest));
   }
+
+  check(): void {}
 }

@@ -2,6 +2,7 @@ import { Client, type ClientOptions, type ClientStream, type LeaveReason } from 
 import type { Clock } from "./clock.ts";
 import { count, type Counters } from "./counters.ts";
 import { Departures } from "./departures.ts";
+import type { EventLog } from "./event-log.ts";
 import { FilterPool, type FilterTerms } from "./filter.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
@@ -11,6 +12,7 @@ import type { ClientView } from "./views.ts";
 
 /** What the registry needs from where it runs. */
 export interface RegistryHost {
+  readonly log: EventLog;
   readonly clock: Clock;
   readonly logger: Logger;
   random(): number;
@@ -37,7 +39,12 @@ export class Registry {
     this.#host = host;
     this.#counters = counters;
     this.#left = left;
-    this.#ages = new StreamAges(host.clock, this.#clients, (client) => this.end(client, "max_age"));
+    this.#ages = new StreamAges(
+      host.clock,
+      this.#clients,
+      () => host.log.check(),
+      (client) => this.end(client, "max_age"),
+    );
   }
 
   /** The registered clients, in the order of their connecting. */

@@ -4,19 +4,31 @@ import type { Clock } from "./clock.ts";
 /** A stream ends after 80 to 100 % of the maximum age: a crowd that came at once does not leave at once. */
 const JITTER = 0.2;
 
+/** How often an object that holds streams looks whether its storage is still its own. */
+const CHECK_MS = 60_000;
+
 /**
  * Ends streams that are too old. By a timer of the object that holds them, not by the alarm: after a deploy the alarm
- * rings at the new instance, and an instance that is left behind has to end its streams by itself.
+ * rings at the new instance, and an instance that is left behind has to end its streams by itself. It learns so from
+ * its storage, which it can no longer read; then all of its streams end, and resume at the new one.
  */
 export class StreamAges {
   readonly #clock: Clock;
   readonly #clients: ReadonlyMap<string, Client>;
+  readonly #checkStorage: () => void;
   readonly #end: (client: Client) => void;
   #timer: { readonly at: number; readonly cancel: () => void } | null = null;
 
-  constructor(clock: Clock, clients: ReadonlyMap<string, Client>, end: (client: Client) => void) {
+  /** @param checkStorage throws when the storage cannot be read. */
+  constructor(
+    clock: Clock,
+    clients: ReadonlyMap<string, Client>,
+    checkStorage: () => void,
+    end: (client: Client) => void,
+  ) {
     this.#clock = clock;
     this.#clients = clients;
+    this.#checkStorage = checkStorage;
     this.#end = end;
   }
 
@@ -27,10 +39,9 @@ export class StreamAges {
 
   /** A client came: the timer may have to ring earlier. */
   came(client: Client): void {
-    const { expiresAt } = client;
-    if (expiresAt !== null && (this.#timer === null || expiresAt < this.#timer.at)) {
-      this.#timer?.cancel();
-      this.#start(expiresAt);
+    const at = client.expiresAt ?? Number.POSITIVE_INFINITY;
+    if (this.#timer === null || at < this.#timer.at) {
+      this.#start(at);
     }
   }
 
@@ -42,24 +53,37 @@ export class StreamAges {
     }
   }
 
-  #start(at: number): void {
-    const cancel = this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#ring());
-    this.#timer = { at, cancel };
+  #start(expiry: number): void {
+    this.#timer?.cancel();
+    const now = this.#clock.now();
+    const at = Math.min(expiry, now + CHECK_MS);
+    this.#timer = { at, cancel: this.#clock.after(Math.max(0, at - now), () => this.#ring()) };
   }
 
   #ring(): void {
     this.#timer = null;
     const now = this.#clock.now();
+    const isLeftBehind = !this.#canReadStorage();
     let next = Number.POSITIVE_INFINITY;
     for (const client of this.#clients.values()) {
-      if (client.expiresAt !== null && client.expiresAt <= now) {
+      const at = client.expiresAt ?? Number.POSITIVE_INFINITY;
+      if (isLeftBehind || at <= now) {
         this.#end(client);
       } else {
-        next = Math.min(next, client.expiresAt ?? next);
+        next = Math.min(next, at);
       }
     }
-    if (next !== Number.POSITIVE_INFINITY) {
+    if (this.#clients.size > 0) {
       this.#start(next);
+    }
+  }
+
+  #canReadStorage(): boolean {
+    try {
+      this.#checkStorage();
+      return true;
+    } catch {
+      return false;
     }
   }
 }
