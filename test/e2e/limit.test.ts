@@ -137,6 +137,28 @@ describe("At the limit", () => {
     expect(answer.status).toBe(503);
   });
 
+  it("clients that never read count", async () => {
+    const batch = Array.from({ length: 30 }, () => ({ type: "big", data: "x".repeat(30 * 1024) }));
+    for (let n = 0; n < 15; n++) {
+      await service.publish(batch, "stalled");
+    }
+    for (let n = 0; n < limit; n++) {
+      const stream = await service.stream({ channel: "stalled", since: "earliest" });
+      stream.pause();
+    }
+    await until(
+      async () => {
+        const answer = await service.admin("/api/admin/clients?channel=stalled");
+        const { clients } = (await answer.json()) as { clients: { pending_ms: number }[] };
+        return clients.length === limit && clients.every((client) => client.pending_ms > 100);
+      },
+      { what: "all clients to be stalled" },
+    );
+    const answer = await service.fetch("/api/events?channel=stalled");
+    expect(await problemOf(answer)).toMatchObject({ status: 503, code: "limit" });
+    expect(await connections("stalled")).toBe(limit);
+  });
+
   it.each([
     ["closed (FIN)", (stream: RawStream) => stream.end()],
     ["reset (RST)", (stream: RawStream) => stream.reset()],
