@@ -29,6 +29,8 @@ export interface RawStream extends Head {
   /** Stops taking bytes off the socket. */
   pause(): void;
   resume(): void;
+  /** Says that it will send nothing more, and reads on. */
+  halfClose(): void;
   /** Leaves politely: FIN. What still comes is answered with RST, as when a browser closes a tab. */
   end(): void;
   /** Leaves rudely: RST. */
@@ -245,12 +247,13 @@ function receive(socket: Socket, method: string) {
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
+    halfClose: () => void socket.end(),
     end: () => void socket.destroy(),
     reset: () => void socket.resetAndDestroy(),
   };
 }
 
 /** The types that no publisher may use. */
-export function isServiceFrame(type: string): boolean {
+function isServiceFrame(type: string): boolean {
   return ["connected", "gap", "error", "close", "heartbeat", "open"].includes(type);
 }
