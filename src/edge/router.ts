@@ -9,6 +9,7 @@ import { createLogger } from "./logger.ts";
 import { readMetrics } from "./metrics.ts";
 import { bugResponse, problemResponse } from "./problem.ts";
 import { publishEvents } from "./publish.ts";
+import { isStorageFull, storageFull } from "./storage-full.ts";
 import { describeStream, streamEvents } from "./stream.ts";
 
 /** Answers one method of one route. */
@@ -44,23 +45,24 @@ function refuse(error: unknown, request: IRequest, env: Env): Response {
     return problemResponse(error, env.SSE.retry_after_seconds);
   }
   const requestId = crypto.randomUUID();
-  const { pathname } = new URL(request.url);
   createLogger(env.LOGGING.level)("error", "request_failed", {
     request_id: requestId,
     method: request.method,
-    path: pathname.slice(0, 256),
+    path: new URL(request.url).pathname.slice(0, 256),
     error: error instanceof Error ? (error.stack ?? error.message) : String(error),
   });
-  return isUnreachable(error)
-    ? problemResponse(
-        new HubError("hub_unreachable", "The hub cannot be reached just now."),
-        env.SSE.retry_after_seconds,
-      )
-    : bugResponse(requestId);
+  const refusal = refusalOf(error);
+  return refusal === null ? bugResponse(requestId) : problemResponse(refusal, env.SSE.retry_after_seconds);
 }
 
-/** The runtime marks what is no fault of the code: an object that is overloaded, moved or reset. */
-function isUnreachable(error: unknown): boolean {
+/** What breaks without a bug of ours: an object that is overloaded, moved or reset, as the runtime marks it; storage. */
+function refusalOf(error: unknown): HubError | null {
   const { retryable, overloaded } = (error ?? {}) as { retryable?: unknown; overloaded?: unknown };
-  return retryable === true || overloaded === true;
+  if (isStorageFull(error)) {
+    return storageFull();
+  }
+  if (retryable === true || overloaded === true) {
+    return new HubError("hub_unreachable", "The hub cannot be reached just now.");
+  }
+  return null;
 }

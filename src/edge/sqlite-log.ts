@@ -1,5 +1,5 @@
-import { HubError } from "../hub/errors.ts";
 import { isMigrated, migrate } from "./migrations.ts";
+import { isStorageFull, storageFull } from "./storage-full.ts";
 import {
   sameContent,
   sizeOf,
@@ -232,10 +232,7 @@ export class SqliteLog implements EventLog {
     try {
       this.#storage.transactionSync(work);
     } catch (error) {
-      if (String(error).includes("SQLITE_FULL")) {
-        throw new HubError("storage_full", "The storage of this channel is full: nothing was stored.");
-      }
-      throw error;
+      throw isStorageFull(error) ? storageFull() : error;
     }
   }
 }
