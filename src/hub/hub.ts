@@ -302,6 +302,9 @@ export class Hub {
   #dropStalled(now: number): void {
     for (const client of this.#registry.clients.values()) {
       const { pendingSince } = client;
+      if (!this.#registry.canLinger) {
+        return;
+      }
       if (pendingSince !== null && now - pendingSince >= this.#settings.connectionTimeoutMs) {
         const fields = { client_id: client.id, stalled_ms: now - pendingSince, cursor: client.cursor };
         this.#host.logger("warn", "slow_client", fields);

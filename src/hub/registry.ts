@@ -64,6 +64,11 @@ export class Registry {
     return active < maxConnections && active + this.lingering < 2 * maxConnections;
   }
 
+  /** Whether one more may linger. While too many do, a client that does not read keeps its place. */
+  get canLinger(): boolean {
+    return this.lingering < this.#settings.maxConnections;
+  }
+
   /** Registers a client. */
   add(
     stream: ClientStream,

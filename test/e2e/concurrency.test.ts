@@ -40,14 +40,9 @@ describe("Numbers: delivery latency, 100 clients, 50 events/s", () => {
     for (const events of received) {
       expect(events.map((event) => Number(event.id))).toEqual(upTo(count));
     }
-    const bySecond: number[][] = Array.from({ length: count / perSecond }, () => []);
-    for (const event of received.flat()) {
-      const n = Number(event.data);
-      bySecond[Math.floor(n / perSecond)]?.push(event.at - (publishedAt[n] ?? 0));
-    }
-    expect(bySecond.map((latencies) => latencies.length)).toEqual(bySecond.map(() => 100 * perSecond));
-    // The best of some seconds: what else this machine does meanwhile is not the latency of the service.
-    expect(Math.min(...bySecond.map(percentile95))).toBeLessThan(100);
+    const latencies = received.flat().map((event) => event.at - (publishedAt[Number(event.data)] ?? 0));
+    expect(latencies).toHaveLength(100 * count);
+    expect(percentile95(latencies)).toBeLessThan(100);
   });
 });
 
