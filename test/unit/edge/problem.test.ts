@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+
+import { answer, unwrap } from "../../../src/edge/answer.ts";
+import { bugResponse, problemResponse } from "../../../src/edge/problem.ts";
+import { HubError, type HubErrorOptions, type ProblemCode } from "../../../src/hub/errors.ts";
+
+function respond(code: ProblemCode, options?: HubErrorOptions): Response {
+  return problemResponse(new HubError(code, "What went wrong.", options), 7);
+}
+
+describe("a refusal as a response", () => {
+  it("is problem+json that says what and why, and is not cached", async () => {
+    const response = respond("invalid_parameter", {
+      errors: [{ field: "types", detail: "An entry is empty." }],
+    });
+    expect(response.status).toBe(400);
+    expect(response.headers.get("Content-Type")).toBe("application/problem+json");
+    expect(response.headers.get("Cache-Control")).toBe("no-store");
+    expect(await response.json()).toEqual({
+      type: expect.any(String),
+      title: expect.any(String),
+      status: 400,
+      detail: "What went wrong.",
+      code: "invalid_parameter",
+      errors: [{ field: "types", detail: "An entry is empty." }],
+    });
+  });
+
+  it.each([
+    ["not_found", 404],
+    ["unknown_channel", 404],
+    ["unknown_client", 404],
+    ["method_not_allowed", 405],
+    ["not_acceptable", 406],
+    ["unsupported_media_type", 415],
+    ["not_configured", 503],
+    ["unauthorized", 401],
+    ["body_too_large", 413],
+    ["too_many_events", 413],
+    ["event_too_large", 413],
+    ["invalid_body", 400],
+    ["invalid_event", 400],
+    ["mixed_channels", 400],
+    ["limit", 503],
+    ["draining", 503],
+    ["shutting_down", 503],
+    ["storage_full", 503],
+    ["hub_unreachable", 503],
+    ["internal", 500],
+  ] as const)("%s is %d", async (code, status) => {
+    const response = respond(code);
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ status, code });
+  });
+
+  it.each(["limit", "draining", "shutting_down"] as const)("%s says when to come back", (code) => {
+    expect(respond(code).headers.get("Retry-After")).toBe("7");
+  });
+
+  it("says nothing of coming back where that does not help", () => {
+    expect(respond("not_configured").headers.has("Retry-After")).toBe(false);
+    expect(respond("invalid_event").headers.has("Retry-After")).toBe(false);
+  });
+
+  it("says how to be let in", () => {
+    expect(respond("unauthorized").headers.get("WWW-Authenticate")).toMatch(/^Bearer\b/);
+    expect(respond("not_found").headers.has("WWW-Authenticate")).toBe(false);
+  });
+
+  it("says which methods there are", () => {
+    expect(respond("method_not_allowed", { allow: ["GET", "HEAD"] }).headers.get("Allow")).toBe("GET, HEAD");
+  });
+
+  it("of several things lists none when there are none", async () => {
+    expect(await respond("not_found").json()).not.toHaveProperty("errors");
+  });
+});
+
+describe("a bug as a response", () => {
+  it("says no more than where the log says more", async () => {
+    const response = bugResponse("abc-123");
+    expect(response.status).toBe(500);
+    expect(await response.json()).toMatchObject({ status: 500, code: "internal", request_id: "abc-123" });
+  });
+});
+
+describe("an answer over RPC", () => {
+  it("carries a value", async () => {
+    expect(unwrap(await answer(() => 5))).toBe(5);
+    expect(unwrap(await answer(() => Promise.resolve(null)))).toBeNull();
+  });
+
+  it("carries a refusal as plain data, and it is the same on the other side", async () => {
+    const errors = [{ index: 3, field: "type", detail: "Expected a text." }];
+    const answered = await answer(() => {
+      throw new HubError("invalid_event", "Nothing was stored.", { errors });
+    });
+    const carried = structuredClone(answered);
+    expect(() => unwrap(carried)).toThrow(
+      expect.objectContaining({
+        name: "HubError",
+        code: "invalid_event",
+        message: "Nothing was stored.",
+        errors,
+      }),
+    );
+  });
+
+  it("throws on what is no refusal", async () => {
+    await expect(answer(() => Promise.reject(new RangeError("a bug")))).rejects.toThrow(RangeError);
+  });
+});

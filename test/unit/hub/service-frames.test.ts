@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+
+import {
+  closeFrame,
+  errorFrame,
+  gapFrame,
+  heartbeatFrame,
+  retryDelayMs,
+  type CloseReason,
+} from "../../../src/hub/service-frames.ts";
+import { dataOf, decodeStream } from "../../support/hub/frames.ts";
+
+/** The shortest, the middle and the longest delay. */
+function delays(reason: CloseReason): number[] {
+  return [0, 0.5, 0.999_999].map((random) => retryDelayMs(reason, 5_000, () => random));
+}
+
+describe("the frames of the service", () => {
+  it("gap carries the id after which it goes on", () => {
+    expect(gapFrame({ reason: "expired", requestedId: "3", oldest: 7, latest: 10 })).toBe(
+      'event: gap\nid: 6\ndata: {"requested_id":"3","oldest_id":"7","latest_id":"10","reason":"expired"}\n\n',
+    );
+  });
+
+  it("gap says when nothing is kept, and carries the head", () => {
+    expect(gapFrame({ reason: "unknown", requestedId: "x", oldest: 11, latest: 10 })).toBe(
+      'event: gap\nid: 10\ndata: {"requested_id":"x","oldest_id":null,"latest_id":"10","reason":"unknown"}\n\n',
+    );
+  });
+
+  it("gap of a channel that nobody has used goes on after 0", () => {
+    expect(gapFrame({ reason: "unknown", requestedId: "x", oldest: 1, latest: 0 })).toContain("\nid: 0\n");
+  });
+
+  it("heartbeat is a comment, with an id or without", () => {
+    expect(heartbeatFrame(null)).toBe(": heartbeat\n\n");
+    expect(heartbeatFrame(57)).toBe(": heartbeat\nid: 57\n\n");
+    expect(heartbeatFrame(0)).toBe(": heartbeat\nid: 0\n\n");
+  });
+
+  it("error carries no id", () => {
+    expect(errorFrame("slow_client", "a\nb", true)).toBe(
+      'event: error\ndata: {"error_type":"slow_client","message":"a\\nb","retryable":true}\n\n',
+    );
+  });
+
+  it("close paces a native EventSource too, and carries no id", () => {
+    expect(closeFrame("drain", 7_500)).toBe(
+      'retry: 7500\nevent: close\ndata: {"reason":"drain","retry_after_ms":7500}\n\n',
+    );
+  });
+});
+
+describe("how long the peer of an ended stream waits", () => {
+  it.each(["shutdown", "drain", "limit"] as const)("is 1 to 2 times retry_after_seconds for %s", (reason) => {
+    expect(delays(reason)).toEqual([5_000, 7_500, 10_000]);
+  });
+
+  it.each(["max_age", "slow_client", "token_expired"] as const)("is 0.1 to 1 s for %s", (reason) => {
+    expect(delays(reason)).toEqual([100, 550, 1_000]);
+  });
+
+  it("is a whole number: a reader ignores any other `retry`", () => {
+    for (const reason of ["limit", "max_age", "kicked"] as const) {
+      const retryMs = retryDelayMs(reason, 5_000, () => 0.123_456_789);
+      const seen = decodeStream(closeFrame(reason, retryMs));
+      expect(seen.retries).toEqual([retryMs]);
+      expect(dataOf(seen.events[0])["retry_after_ms"]).toBe(retryMs);
+    }
+  });
+});
