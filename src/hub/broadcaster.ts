@@ -92,6 +92,14 @@ export class Broadcaster {
 
   async #run(): Promise<void> {
     this.#running = true;
+    try {
+      await this.#sweepUntilDone();
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #sweepUntilDone(): Promise<void> {
     while (this.#clients.size > 0) {
       const startedAt = this.#clock.now();
       const more = this.#sweepOnce(startedAt);
@@ -101,10 +109,9 @@ export class Broadcaster {
         // Nothing to wait for, only more of the log to look at: whoever else is ready comes first.
         await this.#clock.turn();
       } else {
-        break;
+        return;
       }
     }
-    this.#running = false;
   }
 
   /** Serves whoever is behind and idle. Answers whether clients in replay are left that the next sweep can serve. */

@@ -9,12 +9,13 @@ import { HubError } from "./errors.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
 import { createFilter, type FilterTerms } from "./filter.ts";
 import { FrameFeed, type Page } from "./frame-feed.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { readHistory, type HistoryPage } from "./history.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
 import { Registry } from "./registry.ts";
 import { Retention } from "./retention.ts";
-import { errorFrame, heartbeatFrame, openingFrames } from "./service-frames.ts";
+import { openingFrames } from "./service-frames.ts";
 import { startingPoint, type StartRequest } from "./starting-point.ts";
 import { Trimmer } from "./trimmer.ts";
 import type { ClientView, Ended, HubHealth } from "./views.ts";
@@ -61,6 +62,7 @@ export class Hub {
   readonly #log: DurableLog;
   readonly #registry: Registry;
   readonly #broadcaster: Broadcaster;
+  readonly #heartbeat: Heartbeat;
   readonly #admission: Admission;
   readonly #alarm: Alarm;
   readonly #trimmer: Trimmer;
@@ -97,11 +99,12 @@ export class Hub {
         logger("error", "log_read_failed", { client_id: client.id, error: String(error) });
       },
     });
+    this.#heartbeat = new Heartbeat(settings, this.#registry, this.#broadcaster, this.counters, logger);
     this.#admission = new Admission(
       {
         closedBecause: () => this.#closedBecause(),
         hasPlace: () => this.#registry.hasPlace,
-        probe: () => this.#beat(clock.now() - QUIET_MS) > 0,
+        probe: () => this.#heartbeat.beatQuietSince(clock.now() - QUIET_MS) > 0,
       },
       clock,
       logger,
@@ -153,9 +156,8 @@ export class Hub {
       if (this.#drainUntil !== null && now >= this.#drainUntil) {
         this.resume();
       }
-      this.#dropStalled(now);
-      const beaten = this.#beat(now - this.#settings.heartbeatIntervalMs);
-      logger("debug", "heartbeat", { clients: beaten });
+      this.#heartbeat.dropStalled(now);
+      this.#heartbeat.beat(now);
       const trimmed = await this.#trimmer.trim();
       if (trimmed > 0) {
         this.counters.trimmed += trimmed;
@@ -284,47 +286,12 @@ export class Hub {
     return this.#drainUntil !== null && this.#host.clock.now() < this.#drainUntil ? "draining" : null;
   }
 
-  /** Sends a heartbeat to whoever is idle and got nothing since; with the cursor when the filter has hidden events. */
-  #beat(quietSince: number): number {
-    let beaten = 0;
-    for (const client of this.#registry.clients.values()) {
-      if (client.pendingSince === null && client.writtenAt <= quietSince) {
-        const hasHidden = client.cursor > client.toldCursor;
-        client.toldCursor = client.cursor;
-        this.#broadcaster.write(client, heartbeatFrame(hasHidden ? client.cursor : null));
-        beaten++;
-      }
-    }
-    this.counters.heartbeats += beaten;
-    return beaten;
-  }
-
-  #dropStalled(now: number): void {
-    for (const client of this.#registry.clients.values()) {
-      const { pendingSince } = client;
-      if (!this.#registry.canLinger) {
-        return;
-      }
-      if (pendingSince !== null && now - pendingSince >= this.#settings.connectionTimeoutMs) {
-        const fields = { client_id: client.id, stalled_ms: now - pendingSince, cursor: client.cursor };
-        this.#host.logger("warn", "slow_client", fields);
-        const message = "This client has not taken its events in time. It can resume with its last event id.";
-        this.#registry.end(client, "slow_client", errorFrame("slow_client", message, true));
-      }
-    }
-  }
-
   /** Asks for the next alarm: for a heartbeat, a stalled client or the end of a drain. */
   #armNext(): void {
-    const { connectionTimeoutMs, heartbeatIntervalMs } = this.#settings;
-    const now = this.#host.clock.now();
-    let due = this.#drainUntil ?? Number.POSITIVE_INFINITY;
-    for (const { pendingSince, writtenAt } of this.#registry.clients.values()) {
-      const heartbeatAt = writtenAt + heartbeatIntervalMs;
-      // Whose write is pending gets its next heartbeat only once it is taken, however late that is.
-      due = pendingSince === null || heartbeatAt > now ? Math.min(due, heartbeatAt) : due;
-      due = pendingSince === null ? due : Math.min(due, pendingSince + connectionTimeoutMs);
-    }
+    const due = Math.min(
+      this.#heartbeat.nextDue(this.#host.clock.now()),
+      this.#drainUntil ?? Number.POSITIVE_INFINITY,
+    );
     if (due !== Number.POSITIVE_INFINITY) {
       this.#alarm.arm(due);
     }
