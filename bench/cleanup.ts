@@ -8,21 +8,32 @@ export interface Cleanup {
   add(step: () => void | Promise<void>): () => Promise<void>;
   /** Takes all steps that are left, the latest first. */
   run(): Promise<void>;
+  /** The same for good: a step that is added later is taken at once. */
+  finish(): Promise<void>;
 }
 
 export function createCleanup(): Cleanup {
   const steps: (() => Promise<void>)[] = [];
+  let finished = false;
+  const run = async (): Promise<void> => {
+    for (const step of steps.splice(0).toReversed()) {
+      await step().catch((error: unknown) => console.error(error));
+    }
+  };
   return {
     add: (step) => {
       let taken: Promise<void> | undefined;
-      const once = (): Promise<void> => (taken ??= Promise.resolve(step()));
+      const once = (): Promise<void> => (taken ??= (async () => step())());
       steps.push(once);
+      if (finished) {
+        void run();
+      }
       return once;
     },
-    run: async () => {
-      for (const step of steps.splice(0).toReversed()) {
-        await step().catch((error: unknown) => console.error(error));
-      }
+    run,
+    finish: () => {
+      finished = true;
+      return run();
     },
   };
 }

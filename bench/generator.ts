@@ -90,7 +90,7 @@ export function startGenerator(cleanup: Cleanup): Generator {
   const ask = (order: Order): Promise<Report> =>
     new Promise((resolve, reject) => {
       waiting.set(++serial, { resolve, reject });
-      child.send({ ...order, serial });
+      child.send({ ...order, serial }, (error) => (error === null ? undefined : reject(error)));
     });
   return {
     ask,

@@ -49,12 +49,12 @@ if (help === true) {
 
 const cleanup = createCleanup();
 let stopped = false;
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    stopped = true;
-    void cleanup.run().then(() => process.exit(signal === "SIGINT" ? 130 : 143));
-  });
-}
+process.on("SIGINT", () => stop(130));
+process.on("SIGTERM", () => stop(143));
+process.on("uncaughtException", (error) => {
+  console.error(error);
+  stop(1);
+});
 
 if (json !== true) {
   console.log(tableHead());
@@ -75,6 +75,12 @@ if (!stopped) {
     console.log(toJson(results));
   }
   process.exit(allKept(results) ? 0 : 1);
+}
+
+/** Ends what was started, then this process. */
+function stop(code: number): void {
+  stopped = true;
+  void cleanup.finish().then(() => process.exit(code));
 }
 
 async function measure(row: Row): Promise<Result> {

@@ -66,6 +66,7 @@ export async function startService(cleanup: Cleanup, options: ServiceOptions = {
       child.kill("SIGKILL");
       await exited;
     }
+    killGroup(child.pid);
   });
   const lastWords: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => {
@@ -94,4 +95,13 @@ export async function startService(cleanup: Cleanup, options: ServiceOptions = {
     publishPath: (channel) => `/api/publish?channel=${channel}`,
     stop,
   };
+}
+
+/** A launcher that is stopped while it builds leaves the bundler behind, which would go on writing. */
+function killGroup(leader: number | undefined): void {
+  try {
+    process.kill(-(leader ?? Number.NaN), "SIGKILL");
+  } catch {
+    // Nobody is left.
+  }
 }

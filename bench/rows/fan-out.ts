@@ -28,9 +28,9 @@ const WINDOW_EVENTS = 3 * BATCH_EVENTS;
 /** With so many, bytes count and not writes: what the load generator can take. */
 const CEILING_WINDOW_EVENTS = 50 * BATCH_EVENTS;
 
-const PAIRS = 6;
-const WINDOW_SECONDS = 2;
-const WARM_UP_MS = 500;
+const PAIRS = 8;
+const WINDOW_SECONDS = 1.25;
+const WARM_UP_MS = 400;
 
 /**
  * Deliveries a second when there is always more to deliver. Each host is driven by the same closed loop: batches are

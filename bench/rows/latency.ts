@@ -77,7 +77,10 @@ async function playRound(side: Side, { clients, eventsPerSecond }: Load, seconds
   for (let event = 0; event < events; event++) {
     await sleep(Math.max(0, startedAt + (event * 1_000) / eventsPerSecond - performance.now()));
     const at = Number(process.hrtime.bigint()) / 1_000;
-    answers.push(side.publisher.publish(JSON.stringify(eventOf({ at }))));
+    const answer = side.publisher.publish(JSON.stringify(eventOf({ at })));
+    // Looked at when all are published.
+    answer.catch(() => {});
+    answers.push(answer);
   }
   await Promise.all(answers);
   const used = await usage();
