@@ -55,8 +55,12 @@ async function readBody(request: Request): Promise<Uint8Array> {
   if (length !== null && Number(length) > BODY_BYTES) {
     throw tooLarge();
   }
-  // With a length the runtime itself reads no further; without one it would read without end.
-  return length === null ? readChunks(request.body) : new Uint8Array(await request.arrayBuffer());
+  try {
+    // With a length the runtime itself reads no further; without one it would read without end.
+    return length === null ? await readChunks(request.body) : new Uint8Array(await request.arrayBuffer());
+  } catch (error) {
+    throw error instanceof HubError ? error : new HubError("invalid_body", "The body was cut short.");
+  }
 }
 
 async function readChunks(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
