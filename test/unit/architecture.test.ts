@@ -1,0 +1,149 @@
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+
+import { describe, expect, it } from "vitest";
+
+interface Import {
+  /** The file that imports, from the root of the project. */
+  readonly from: string;
+  /** A file from the root of the project, or a module. */
+  readonly to: string;
+  readonly isTypeOnly: boolean;
+}
+
+interface Room {
+  /** Rooms that may be imported. */
+  readonly rooms: readonly string[];
+  /** Rooms of which only types may be imported. */
+  readonly types?: readonly string[];
+  readonly modules?: RegExp;
+}
+
+/** Who may see whom. Imports flow one way: `sse <- hub <- edge <- index`. */
+const ROOMS: Readonly<Record<string, Room>> = {
+  sse: { rooms: [] },
+  auth: { rooms: [] },
+  hub: { rooms: ["sse"] },
+  client: { rooms: ["sse"] },
+  config: { rooms: [], modules: /^(?:zod|yaml)$/ },
+  edge: {
+    rooms: ["sse", "hub", "auth"],
+    types: ["config"],
+    modules: /^(?:cloudflare:workers|itty-router|negotiator)$/,
+  },
+  index: { rooms: ["edge"], modules: /^$/ },
+  local: { rooms: ["config"], modules: /^(?:node:.+|esbuild)$/ },
+  "local/workerd": { rooms: [] },
+};
+
+/** The one file outside of `src` that something in it reads: the version comes from there. */
+const OUTSIDE = [{ from: "src/edge/health.ts", to: "package.json" }];
+
+const FILES = globSync("src/**/*.ts").toSorted();
+const IMPORTS = FILES.flatMap(importsOf);
+
+/** Static imports, re-exports and dynamic imports, as they are written at the start of a line or in an expression. */
+function importsOf(file: string): Import[] {
+  const text = readFileSync(file, "utf8");
+  const found = [
+    ...text.matchAll(/^(?:import|export)\s+(type\s)?[^;"'`]*?\bfrom\s+"([^"]+)"/gm),
+    ...text.matchAll(/^import\s+()"([^"]+)"/gm),
+    ...text.matchAll(/\bimport\(\s*()"([^"]+)"/g),
+  ];
+  return found.map(([, type, specifier = ""]) => ({
+    from: file,
+    to: specifier.startsWith(".") ? normalize(join(dirname(file), specifier)) : specifier,
+    isTypeOnly: Boolean(type),
+  }));
+}
+
+function roomOf(file: string): string {
+  const parts = file.split("/").slice(1, -1);
+  return parts.length === 0 ? file.replace(/^src\/|\.ts$/g, "") : parts.join("/");
+}
+
+function isAllowed({ from, to, isTypeOnly }: Import): boolean {
+  const own = roomOf(from);
+  const { rooms, types = [], modules } = ROOMS[own] ?? { rooms: [] };
+  if (!to.startsWith("src/")) {
+    return OUTSIDE.some((known) => known.from === from && known.to === to) || (modules?.test(to) ?? false);
+  }
+  const other = roomOf(to);
+  return other === own || rooms.includes(other) || (isTypeOnly && types.includes(other));
+}
+
+/** Files and modules that are loaded with a file: types are not. */
+function reachedFrom(file: string, reached = new Set<string>()): ReadonlySet<string> {
+  for (const { to, isTypeOnly } of importsOf(file)) {
+    if (!isTypeOnly && !reached.has(to)) {
+      reached.add(to);
+      if (to.endsWith(".ts")) {
+        reachedFrom(to, reached);
+      }
+    }
+  }
+  return reached;
+}
+
+function told({ from, to }: Import): string {
+  return `${from} imports ${to}`;
+}
+
+describe("the architecture", () => {
+  it("has these rooms and no other", () => {
+    expect(FILES.length).toBeGreaterThan(40);
+    expect(FILES.filter((file) => !Object.hasOwn(ROOMS, roomOf(file)))).toEqual([]);
+  });
+
+  it("is seen by this test: what is written is what is found", () => {
+    const hubObject = IMPORTS.filter(({ from }) => from === "src/edge/hub-object.ts").map(({ to }) => to);
+    expect(hubObject).toContain("src/hub/hub.ts");
+    expect(hubObject).toContain("cloudflare:workers");
+    expect(IMPORTS.filter(({ from }) => from === "src/index.ts")).toHaveLength(4);
+    expect(IMPORTS).toContainEqual({
+      from: "src/edge/env.ts",
+      to: "src/config/schema.ts",
+      isTypeOnly: true,
+    });
+    const written = FILES.map((file) => readFileSync(file, "utf8").match(/\bfrom "/g)?.length ?? 0);
+    expect(IMPORTS.length).toBeGreaterThanOrEqual(written.reduce((sum, each) => sum + each, 0));
+  });
+
+  it("lets imports flow one way", () => {
+    expect(IMPORTS.filter((each) => !isAllowed(each)).map(told)).toEqual([]);
+  });
+
+  it("keeps Cloudflare in edge and Node in local", () => {
+    const strangers = IMPORTS.filter(
+      ({ from, to }) =>
+        (to.startsWith("cloudflare:") && roomOf(from) !== "edge") ||
+        (to.startsWith("node:") && roomOf(from) !== "local"),
+    );
+    expect(strangers.map(told)).toEqual([]);
+  });
+
+  it("keeps the compiler of the configuration, and what it needs, out of the Worker", () => {
+    const reached = [...reachedFrom("src/index.ts")];
+    expect(reached).toContain("src/hub/hub.ts");
+    expect(reached.filter((each) => /^src\/(?:config|local)|^(?:zod|yaml|node:.*)$/.test(each))).toEqual([]);
+  });
+
+  it("has no circle of imports, that of a file and its types aside", () => {
+    const circles = FILES.filter((file) => reachedFrom(file).has(file));
+    expect(circles).toEqual([]);
+  });
+
+  it("names files as they are: every import ends in its extension and exists", () => {
+    const relative = IMPORTS.filter(({ to }) => to.startsWith("src/"));
+    expect(relative.filter(({ to }) => !FILES.includes(to)).map(told)).toEqual([]);
+  });
+
+  it("has a unit lane that needs no runtime", () => {
+    const tests = globSync("test/unit/{sse,hub,auth,edge}/*.test.ts");
+    const needy = tests.filter((test) =>
+      [...reachedFrom(test)].some((each) => each.startsWith("cloudflare:")),
+    );
+    expect(tests.length).toBeGreaterThan(20);
+    expect(needy).toEqual([]);
+  });
+});
