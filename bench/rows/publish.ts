@@ -10,9 +10,9 @@ import { median } from "../statistics.ts";
 import { meanUsage, meterUsage, type Usage } from "../usage.ts";
 
 const CALLERS = 16;
-const PAIRS = 4;
-const WINDOW_SECONDS = 2;
-const WARM_UP_MS = 400;
+const PAIRS = 8;
+const WINDOW_SECONDS = 1;
+const WARM_UP_MS = 300;
 
 /** Single events, each durable before it is acknowledged, against an object that inserts one row a call. */
 export const publish: Row = {
