@@ -117,6 +117,8 @@ export class Hub {
   restore(kept: { readonly alarmAt: number | null; readonly drainUntil: number | null }): void {
     this.#alarm.restore(kept.alarmAt);
     this.#drainUntil = kept.drainUntil;
+    // The configuration may have changed since: what was within the bounds need not be any more.
+    this.#armTrimmer();
   }
 
   /** Stores events and, once they are durable, delivers them. Answers only then. */
