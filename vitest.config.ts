@@ -10,8 +10,33 @@ export default defineConfig({
       },
       {
         // Objects inside workerd: SQLite, alarms on demand, eviction.
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
-        test: { name: "object", include: ["test/object/**/*.test.ts"] },
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              bindings: {
+                PUBLISH_TOKEN: "publish",
+                ADMIN_TOKEN: "admin",
+                CHANNELS: { allowed: ["*"] },
+                SSE: {
+                  heartbeat_interval_seconds: 30,
+                  max_connections: 10,
+                  connection_timeout_seconds: 60,
+                  retry_after_seconds: 5,
+                },
+                LOGGING: { level: "error" },
+              },
+            },
+          }),
+        ],
+        test: {
+          name: "object",
+          include: ["test/object/**/*.test.ts"],
+          // Every test has a channel of its own: files can share a worker, which saves the starts.
+          isolate: false,
+          // Bundled, since its source maps name files that its package does not have.
+          deps: { optimizer: { ssr: { enabled: true, include: ["itty-router"] } } },
+        },
       },
       {
         // The whole service by `npm start`, over real sockets. One file at a time: two cores, and some measure.

@@ -512,7 +512,7 @@ function replay(
     } else {
       const through = model.reach(step.share);
       model.keptFrom = Math.max(model.keptFrom, through + 1);
-      if (step.kind === "trim") {
+      if (step.kind === "trim" && log.name !== null) {
         log.trim(through);
         model.oldest = through + 1;
       }

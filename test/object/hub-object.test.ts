@@ -1,0 +1,246 @@
+import {
+  abortAllDurableObjects,
+  evictDurableObject,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from "cloudflare:test";
+import { afterEach, describe, expect, it, vi } from "vitest";
+
+import { SqliteLog } from "../../src/edge/sqlite-log.ts";
+import { hubOf, newChannel, openStream, publish, send, tick } from "./service.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60_000;
+
+/** Tables, keys and alarm of an object. */
+function storedIn(channel: string): Promise<{ tables: string[]; keys: string[]; alarm: number | null }> {
+  return runInDurableObject(hubOf(channel), async (_hub, { storage }) => ({
+    tables: storage.sql
+      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
+      .toArray()
+      .map(({ name }) => name),
+    keys: [...storage.kv.list()].map(([key]) => key),
+    alarm: await storage.getAlarm(),
+  }));
+}
+
+/** What time it is to the object; its alarm is run by hand. */
+function setTime(now: number): void {
+  vi.useFakeTimers({ now, toFake: ["Date"] });
+}
+
+function startDrain(channel: string, seconds: number): Promise<Response> {
+  return send(`/api/admin/drain?channel=${channel}&for_seconds=${seconds}`, {
+    method: "POST",
+    headers: { Authorization: "Bearer admin" },
+  });
+}
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("an object", () => {
+  it("that was only asked for its health has no table, no key and no alarm", async () => {
+    const channel = newChannel();
+    const response = await send(`/health?channel=${channel}`);
+    expect(await response.json()).toMatchObject({
+      status: "healthy",
+      sse: { active_connections: 0, last_event_id: "0" },
+    });
+    await send(`/api/history?channel=${channel}`);
+    await send(`/metrics?channel=${channel}`);
+    await hubOf(channel).clients();
+    expect(await storedIn(channel)).toEqual({ tables: [], keys: [], alarm: null });
+  });
+
+  it("whose request was refused has none either", async () => {
+    const channel = newChannel();
+    expect((await send(`/api/publish?channel=${channel}`, { method: "POST" })).status).toBe(401);
+    expect((await send(`/api/events?channel=${channel}&typo=1`)).status).toBe(400);
+    expect((await send(`/api/events?channel=${channel}`, { method: "HEAD" })).status).toBe(200);
+    expect(await storedIn(channel)).toEqual({ tables: [], keys: [], alarm: null });
+  });
+
+  it("knows its channel, also when it is woken again", async () => {
+    const channel = newChannel();
+    await publish(channel, tick());
+    await evictDurableObject(hubOf(channel));
+    const stream = await openStream(channel);
+    expect(stream.dataOf("connected")).toMatchObject({ channel, last_event_id: "1" });
+    await stream.leave();
+  });
+});
+
+describe("an eviction", () => {
+  it("takes no event and no id: they go on, and the log keeps its name", async () => {
+    const channel = newChannel();
+    await publish(channel, tick(1), tick(2));
+    const before = await openStream(channel, "&last_event_id=0");
+    await before.until(({ ids }) => ids.length === 2);
+    await before.leave();
+    await evictDurableObject(hubOf(channel));
+    expect(await publish(channel, tick(3))).toMatchObject({ events: [{ id: "3" }] });
+    const after = await openStream(channel, "&last_event_id=1");
+    await after.until(({ ids }) => ids.length === 2);
+    expect(after.ids).toEqual([2, 3]);
+    expect(after.dataOf("connected")["log"]).toBe(before.dataOf("connected")["log"]);
+    await after.leave();
+  });
+
+  it("of an object whose log was trimmed to nothing does not start its ids anew", async () => {
+    const channel = newChannel();
+    await publish(channel, tick(), tick(), tick());
+    await runInDurableObject(hubOf(channel), (_hub, { storage }) => new SqliteLog(storage).trim(3));
+    await evictDurableObject(hubOf(channel));
+    const health = await hubOf(channel).health();
+    expect([health.lastEventId, health.oldestEventId]).toEqual([3, null]);
+    expect(await publish(channel, tick())).toMatchObject({ events: [{ id: "4" }] });
+  });
+
+  it("takes no idempotency key", async () => {
+    const channel = newChannel();
+    const event = { type: "tick", data: { n: 1 }, key: "once" };
+    await publish(channel, event);
+    await evictDurableObject(hubOf(channel));
+    expect((await publish(channel, event)).events).toEqual([{ id: "1", type: "tick", duplicate: true }]);
+    expect((await publish(channel, { ...event, data: 2 })).events).toEqual([
+      { id: "1", type: "tick", duplicate: true, conflict: true },
+    ]);
+  });
+
+  it("by force takes nothing that was acknowledged", async () => {
+    const channel = newChannel();
+    await publish(channel, tick(1));
+    await abortAllDurableObjects();
+    await publish(channel, tick(2));
+    const stream = await openStream(channel, "&since=earliest");
+    await stream.until(({ ids }) => ids.length === 2);
+    expect(stream.ids).toEqual([1, 2]);
+    await stream.leave();
+  });
+});
+
+describe("the alarm", () => {
+  it("brings heartbeats to who is idle, with the cursor where the filter has hidden events", async () => {
+    const channel = newChannel();
+    const [all, none] = [await openStream(channel), await openStream(channel, "&types=other")];
+    await publish(channel, tick());
+    await all.until(({ ids }) => ids.length === 1);
+    setTime(Date.now() + 31 * SECOND);
+    expect(await runDurableObjectAlarm(hubOf(channel))).toBe(true);
+    await all.until(({ comments }) => comments.length === 1);
+    await none.until(({ comments }) => comments.length === 1);
+    expect([all.comments, none.comments]).toEqual([["heartbeat"], ["heartbeat"]]);
+    expect([all.lastEventId, none.lastEventId]).toEqual(["1", "1"]);
+    expect((await storedIn(channel)).alarm).not.toBeNull();
+    await Promise.all([all.leave(), none.leave()]);
+  });
+
+  it("that rings early brings none, and is set again", async () => {
+    const channel = newChannel();
+    const stream = await openStream(channel);
+    expect(await runDurableObjectAlarm(hubOf(channel))).toBe(true);
+    const { alarm } = await storedIn(channel);
+    expect(alarm ?? 0).toBeGreaterThan(Date.now() + 20 * SECOND);
+    await publish(channel, tick());
+    await stream.until(({ ids }) => ids.length === 1);
+    expect(stream.comments).toEqual([]);
+    await stream.leave();
+  });
+
+  it("is not left when the last client of an empty channel has gone", async () => {
+    const channel = newChannel();
+    const stream = await openStream(channel);
+    await stream.leave();
+    expect((await hubOf(channel).health()).activeConnections).toBe(0);
+    setTime(Date.now() + 40 * SECOND);
+    await runDurableObjectAlarm(hubOf(channel));
+    expect((await storedIn(channel)).alarm).toBeNull();
+    expect(await runDurableObjectAlarm(hubOf(channel))).toBe(false);
+  });
+
+  it("trims what is too old, and is then not set any more", async () => {
+    const channel = newChannel();
+    await publish(channel, tick(), tick());
+    setTime(Date.now() + 86_400 * SECOND + 10 * SECOND);
+    expect(await runDurableObjectAlarm(hubOf(channel))).toBe(true);
+    const { alarm } = await storedIn(channel);
+    expect(alarm).toBeNull();
+    const rows = await runInDurableObject(hubOf(channel), (_hub, { storage }) =>
+      storage.sql.exec("SELECT count(*) AS left FROM events").one(),
+    );
+    expect(rows).toEqual({ left: 0 });
+    expect(await publish(channel, tick())).toMatchObject({ events: [{ id: "3" }] });
+  });
+
+  it("of an object that was evicted goes on where it was", async () => {
+    const channel = newChannel();
+    await publish(channel, tick());
+    const { alarm } = await storedIn(channel);
+    await evictDurableObject(hubOf(channel));
+    await publish(channel, tick());
+    expect((await storedIn(channel)).alarm).toBe(alarm);
+  });
+});
+
+describe("a drain", () => {
+  it("ends the streams with a close, and lets nobody in", async () => {
+    const channel = newChannel();
+    const stream = await openStream(channel);
+    expect(await (await startDrain(channel, 60)).json()).toMatchObject({ channels: 1, closed: 1 });
+    await stream.untilEnd();
+    expect(stream.events.at(-1)?.type).toBe("close");
+    expect(stream.dataOf("close")).toMatchObject({ reason: "drain" });
+    const refused = await send(`/api/events?channel=${channel}`);
+    expect([refused.status, refused.headers.get("Retry-After")]).toEqual([503, "5"]);
+    expect(await refused.json()).toMatchObject({ code: "draining" });
+  });
+
+  it("survives an eviction, and ends after its time", async () => {
+    const channel = newChannel();
+    await publish(channel, tick());
+    await startDrain(channel, 60);
+    await evictDurableObject(hubOf(channel));
+    expect((await send(`/api/events?channel=${channel}`)).status).toBe(503);
+    expect((await hubOf(channel).health()).status).toBe("draining");
+    await publish(channel, tick());
+    setTime(Date.now() + MINUTE - SECOND);
+    expect((await send(`/api/events?channel=${channel}`)).status).toBe(503);
+    setTime(Date.now() + 2 * SECOND);
+    const stream = await openStream(channel);
+    await stream.leave();
+    await runDurableObjectAlarm(hubOf(channel));
+    expect((await storedIn(channel)).keys).toEqual([]);
+  });
+
+  it("ends by a resume, for good", async () => {
+    const channel = newChannel();
+    await startDrain(channel, 60);
+    const resumed = await send(`/api/admin/resume?channel=${channel}`, {
+      method: "POST",
+      headers: { Authorization: "Bearer admin" },
+    });
+    expect(await resumed.json()).toEqual({ channels: 1 });
+    await evictDurableObject(hubOf(channel));
+    const stream = await openStream(channel);
+    await stream.leave();
+  });
+});
+
+describe("a batch", () => {
+  it("of which one event cannot be stored is taken back whole, and nobody is sent any of it", async () => {
+    const channel = newChannel();
+    const stream = await openStream(channel);
+    const event = { type: "tick", data: "1", dataBytes: 1, projectId: null, agentId: null, key: null };
+    const broken = { ...event, data: null as unknown as string };
+    await expect(
+      runInDurableObject(hubOf(channel), (hub) => hub.publish([event, broken, event])),
+    ).rejects.toThrow(/NOT NULL/);
+    expect((await hubOf(channel).health()).lastEventId).toBe(0);
+    expect((await publish(channel, tick(1))).events).toMatchObject([{ id: "1" }]);
+    await stream.until(({ ids }) => ids.length === 1);
+    expect(stream.events.at(-1)).toEqual({ type: "tick", id: "1", data: '{"n":1}' });
+    await stream.leave();
+  });
+});
