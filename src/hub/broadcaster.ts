@@ -4,10 +4,11 @@ import type { FrameFeed, Page } from "./frame-feed.ts";
 import type { Filter } from "./filter.ts";
 import { errorFrame, gapFrame } from "./service-frames.ts";
 
-/** How long a sweep waits for its writes at least and at most; between them: three typical sweeps. */
-const PATIENCE_MIN_MS = 20;
-const PATIENCE_MAX_MS = 150;
-const PATIENCE_SWEEPS = 3;
+/** A sweep that nobody has taken a write of for so long waits for nobody else. */
+const PATIENCE_MS = 25;
+
+/** Nor does a sweep last longer than this, though now and then somebody takes a write. */
+const SWEEP_MS = 250;
 
 /** Events that one sweep reads from the log for clients in replay, so that live ones stay live. */
 const REPLAY_EVENTS_PER_SWEEP = 4_000;
@@ -57,7 +58,6 @@ export class Broadcaster {
   #sweep = 0;
   #untaken = 0;
   #allTaken: () => void = () => {};
-  #typicalSweepMs = 5;
 
   constructor(
     clients: ReadonlyMap<string, Client>,
@@ -185,8 +185,9 @@ export class Broadcaster {
       client.awaitedBy = this.#sweep;
       this.#untaken++;
     }
+    const sweep = this.#sweep;
     this.#hand(client, bytes).then(
-      () => this.#onTaken(client, page),
+      () => this.#onTaken(client, sweep, page),
       () => this.#observer.lost(client),
     );
   }
@@ -196,11 +197,10 @@ export class Broadcaster {
     await client.stream.write(bytes);
   }
 
-  #onTaken(client: Client, page: Page | null): void {
+  #onTaken(client: Client, sweep: number, page: Page | null): void {
     const now = this.#clock.now();
-    if (now - (client.pendingSince ?? now) <= this.#patience()) {
-      client.busy = false;
-    }
+    const isPrompt = now - (client.pendingSince ?? now) <= PATIENCE_MS;
+    client.busy &&= !isPrompt && !(this.#running && sweep === this.#sweep);
     client.pendingSince = null;
     if (page !== null) {
       client.lastEventAt = now;
@@ -223,36 +223,36 @@ export class Broadcaster {
     }
   }
 
+  /** Waits for the writes of this sweep, as long as there is progress; who is late then is busy. */
   async #taken(startedAt: number): Promise<void> {
-    const awaited = this.#untaken;
-    const patience = this.#patience();
-    const inTime = await new Promise<boolean>((resolve) => {
-      const cancel = this.#clock.after(patience, () => resolve(false));
+    while (this.#untaken > 0) {
+      const untaken = this.#untaken;
+      if (await this.#allTakenInTime()) {
+        return;
+      }
+      // The hub itself may have been held up: writes that were taken meanwhile are heard of in this turn.
+      await this.#clock.turn();
+      if (this.#untaken === untaken || this.#clock.now() - startedAt >= SWEEP_MS) {
+        this.#giveUpOnTheLate();
+        return;
+      }
+    }
+  }
+
+  #allTakenInTime(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(PATIENCE_MS, () => resolve(false));
       this.#allTaken = () => {
         cancel();
         resolve(true);
       };
     });
-    if (inTime) {
-      this.#typicalSweepMs += (this.#clock.now() - startedAt - this.#typicalSweepMs) / 8;
-    } else if (this.#untaken * 2 > awaited) {
-      // Most are late: that is not their slowness, it is the load. The next sweep has more patience.
-      this.#typicalSweepMs += (patience - this.#typicalSweepMs) / 2;
-    } else {
-      this.#giveUpOnTheLate();
-    }
   }
 
   #giveUpOnTheLate(): void {
     for (const client of this.#clients.values()) {
-      if (client.awaitedBy === this.#sweep) {
-        client.busy = true;
-      }
+      client.busy ||= client.awaitedBy === this.#sweep;
     }
-  }
-
-  #patience(): number {
-    return Math.min(PATIENCE_MAX_MS, Math.max(PATIENCE_MIN_MS, PATIENCE_SWEEPS * this.#typicalSweepMs));
   }
 }
 

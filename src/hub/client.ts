@@ -56,7 +56,7 @@ export class Client {
   eventsSent = 0;
   /** The sweep that waits for its pending write; 0: none does. */
   awaitedBy = 0;
-  /** It outlasted a sweep that most others took in time: no sweep waits for it until it takes a write in time. */
+  /** A sweep has given up on it: none waits for it until it takes a write promptly. */
   busy = false;
   /** After a failed read of the log: no sweep serves it before. */
   retryAt = 0;
