@@ -7,7 +7,7 @@ import { FakeStream } from "./fake-stream.ts";
 import { newEvents } from "./new-event.ts";
 import { UnrulyLog } from "./unruly-log.ts";
 
-export const SETTINGS: HubSettings = {
+const SETTINGS: HubSettings = {
   channel: "default",
   heartbeatIntervalMs: 30_000,
   maxConnections: 100,

@@ -136,7 +136,7 @@ export class FakeStream implements ClientStream {
 }
 
 /** The ids of the events of publishers, in the order in which they came. */
-export function published(seen: Seen): number[] {
+function published(seen: Seen): number[] {
   return seen.events.filter(({ type }) => !SERVICE_TYPES.has(type)).map(({ id }) => Number(id));
 }
 
