@@ -1,0 +1,62 @@
+import { describe, expect, it, onTestFailed } from "vitest";
+
+import { seedOfRun } from "../../support/faults/random.ts";
+import { rage, type Aftermath, type StormOptions } from "../../support/faults/storm.ts";
+
+const seed = seedOfRun();
+
+const weather = {
+  seed,
+  durationMs: 5_000,
+  publishers: 3,
+  roamers: 24,
+  natives: 4,
+  batch: 40,
+  pauseMs: 20,
+} satisfies Partial<StormOptions>;
+
+async function survive(options: StormOptions): Promise<Aftermath> {
+  onTestFailed(() => console.error(`The choices of this run come back with SEED=${seed}`));
+  const aftermath = await rage(options);
+  expect(aftermath.violations, `SEED=${seed}`).toEqual([]);
+  expect(aftermath.published).toBeGreaterThan(500);
+  expect(aftermath.gaps).toBeGreaterThan(0);
+  return aftermath;
+}
+
+describe("Promises: no loss, no double, whatever happens at once", () => {
+  it("while the runtime is killed again and again, the history is trimmed, and clients stall, leave and come back", async () => {
+    const { deaths, missedHistory } = await survive({
+      ...weather,
+      lifeMs: 2_500,
+      history: { max_events: 1_000 },
+      connectionTimeoutSeconds: 2,
+      maxStreamAgeSeconds: 2,
+      text: 300,
+      stallMs: 1_500,
+      awayMs: 3_000,
+      stalls: 0.2,
+    });
+    expect(deaths).toBeGreaterThan(1);
+    expect(missedHistory).toBe(0);
+  }, 60_000);
+
+  it("while events get too old under clients that stall until they are dropped, and stay away too long", async () => {
+    const { closes, dropped } = await survive({
+      ...weather,
+      lifeMs: null,
+      history: { max_age_seconds: 2 },
+      connectionTimeoutSeconds: 1,
+      maxStreamAgeSeconds: 5,
+      roamers: 14,
+      batch: 8,
+      pauseMs: 5,
+      text: 60_000,
+      stallMs: 3_500,
+      awayMs: 3_000,
+      stalls: 0.5,
+    });
+    expect(dropped).toBeGreaterThan(0);
+    expect(closes["max_age"]).toBeGreaterThan(0);
+  }, 60_000);
+});

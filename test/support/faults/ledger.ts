@@ -1,0 +1,116 @@
+import type { Random } from "./random.ts";
+
+/** An event as a publisher of the suite sends it. Its data carries its name, so that no two are alike. */
+export interface Sent {
+  readonly type: string;
+  readonly data: { readonly name: string; readonly text: string };
+  readonly key: string;
+  readonly project_id?: number;
+  readonly agent_id?: string;
+}
+
+/** What a client asks to see. */
+export interface Wanted {
+  readonly types?: readonly string[];
+  readonly project_id?: readonly string[];
+  readonly agent_id?: readonly string[];
+}
+
+export const TYPES = ["tick", "turn_started", "turn_ended", "state", "note"] as const;
+const PROJECTS = [1, 2, 3] as const;
+const AGENTS = ["a", "b"] as const;
+const TERMS = ["tick", "turn_*", "turn_ended", "state", "n*", "never"] as const;
+
+export function inventEvent(name: string, random: Random, textLength: number): Sent {
+  return {
+    type: random.pick(TYPES),
+    data: { name, text: random.chance(0.2) ? "ż\n😀".repeat(textLength >> 3) : "x".repeat(textLength) },
+    key: name,
+    ...(random.chance(0.7) && { project_id: random.pick(PROJECTS) }),
+    ...(random.chance(0.5) && { agent_id: random.pick(AGENTS) }),
+  };
+}
+
+export function inventWish(random: Random): Wanted {
+  const types = random.some(TERMS);
+  return {
+    ...(random.chance(0.5) && types.length > 0 && { types }),
+    ...(random.chance(0.3) && { project_id: random.some(PROJECTS.map(String)).concat("1") }),
+    ...(random.chance(0.2) && { agent_id: [random.pick(AGENTS)] }),
+  };
+}
+
+export function toQuery(wanted: Wanted): Record<string, string> {
+  return Object.fromEntries(Object.entries(wanted).map(([name, values]) => [name, values.join(",")]));
+}
+
+/** The contract of the filters, once more. */
+export function isWanted(event: Sent, { types, project_id, agent_id }: Wanted): boolean {
+  const hasType = types?.some((term) =>
+    term.endsWith("*") ? event.type.startsWith(term.slice(0, -1)) : event.type === term,
+  );
+  return (hasType ?? true) && isOneOf(event.project_id, project_id) && isOneOf(event.agent_id, agent_id);
+}
+
+function isOneOf(id: string | number | undefined, ids: readonly string[] | undefined): boolean {
+  return ids === undefined || (id !== undefined && ids.includes(String(id)));
+}
+
+/** What was acknowledged, and everything that was found to be wrong. */
+export interface Ledger {
+  /** The last id that was acknowledged. */
+  readonly head: number;
+  readonly size: number;
+  readonly violations: readonly string[];
+  at(id: number): Sent | undefined;
+  /** The last event that somebody wants to see; 0: there is none. */
+  lastWanted(wanted: Wanted): number;
+  acknowledge(id: number, event: Sent): void;
+  accuse(violation: string): void;
+}
+
+export function createLedger(): Ledger {
+  const events = new Map<number, Sent>();
+  const names = new Map<string, number>();
+  const violations: string[] = [];
+  const accuse = (violation: string): void => {
+    if (violations.length < 50) {
+      violations.push(violation);
+    }
+  };
+  let head = 0;
+  return {
+    get head() {
+      return head;
+    },
+    get size() {
+      return events.size;
+    },
+    violations,
+    accuse,
+    at: (id) => events.get(id),
+    lastWanted: (wanted) => {
+      for (let id = head; id > 0; id--) {
+        const event = events.get(id);
+        if (event !== undefined && isWanted(event, wanted)) {
+          return id;
+        }
+      }
+      return 0;
+    },
+    acknowledge: (id, event) => {
+      const { name } = event.data;
+      const other = events.get(id)?.data.name ?? name;
+      if (other !== name) {
+        accuse(`id ${id} was acknowledged for ${other}, and for ${name}`);
+      }
+      const before = names.get(name) ?? id;
+      if (before !== id) {
+        accuse(`${name} was acknowledged as ${before}, and as ${id}`);
+      }
+      events.set(id, event);
+      names.set(name, id);
+      head = Math.max(head, id);
+    },
+  };
+}

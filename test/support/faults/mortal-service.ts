@@ -1,0 +1,90 @@
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+
+import { makeDataDir, startService, type LogLine, type Service, type ServiceOptions } from "../service.ts";
+
+/** Whom the SIGKILL hits: the launcher and the runtime at once, or one of them, which takes the other with it. */
+export type Victim = "both" | "launcher" | "runtime";
+
+/** A service that is killed and comes back, with the same data and on the same port. */
+export interface MortalService {
+  readonly url: string;
+  /** The life that runs now, or ran last. */
+  readonly service: Service;
+  readonly deaths: number;
+  /** What all lives so far have logged, and printed. */
+  readonly logs: readonly LogLine[];
+  readonly output: string;
+  /** Returns when it is dead and its port is free. */
+  die(victim?: Victim): Promise<void>;
+  revive(config?: ServiceOptions["config"]): Promise<void>;
+  /** Stops it in good order, and removes its data. */
+  end(): Promise<void>;
+}
+
+export async function startMortal(config: ServiceOptions["config"] = {}): Promise<MortalService> {
+  const dataDir = await makeDataDir();
+  const port = await freePort();
+  const start = (now: ServiceOptions["config"]): Promise<Service> =>
+    startService({ port, dataDir: dataDir.path, config: now ?? config });
+  const lives = [await start(config)];
+  const current = (): Service => {
+    const service = lives.at(-1);
+    if (service === undefined) {
+      throw new Error("It never lived");
+    }
+    return service;
+  };
+  return {
+    url: current().url,
+    get service() {
+      return current();
+    },
+    get deaths() {
+      return lives.length - 1;
+    },
+    get logs() {
+      return lives.flatMap(({ logs }) => logs);
+    },
+    get output() {
+      return lives.map(({ output }) => output).join("\n");
+    },
+    die: async (victim = "both") => {
+      if (victim !== "both") {
+        const pid =
+          victim === "launcher"
+            ? current().pid
+            : Number(await readFile(join(dataDir.path, "runtime.pid"), "utf8"));
+        process.kill(pid, "SIGKILL");
+        await current().exited();
+      }
+      await current().kill();
+    },
+    revive: async (now) => {
+      lives.push(await start(now));
+    },
+    end: async () => {
+      await current().stop();
+      await dataDir.remove();
+    },
+  };
+}
+
+/**
+ * A port that nobody gets by chance: while the service is dead, a client that calls a port of the ephemeral range could
+ * be given that very port as its own, and be connected to itself.
+ */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) {
+      return port;
+    }
+  }
+}

@@ -1,0 +1,245 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { openNative, type NativeClient } from "../native.ts";
+import { until } from "../until.ts";
+import { createArchivist } from "./archivist.ts";
+import { judge, type MayBeGone, type Seen } from "./judge.ts";
+import { publishUntil } from "./keyed-publisher.ts";
+import { createLedger, inventWish, toQuery, TYPES, type Ledger, type Wanted } from "./ledger.ts";
+import { startMortal, type MortalService } from "./mortal-service.ts";
+import { createRandom, type Random } from "./random.ts";
+import { createRoamer } from "./roamer.ts";
+
+export interface StormOptions {
+  readonly seed: number | string;
+  readonly durationMs: number;
+  /** How long the runtime lives at most before it is killed; null: it is not. */
+  readonly lifeMs: number | null;
+  readonly history: { readonly max_events?: number; readonly max_age_seconds?: number };
+  readonly connectionTimeoutSeconds: number;
+  readonly maxStreamAgeSeconds: number;
+  readonly publishers: number;
+  readonly roamers: number;
+  readonly natives: number;
+  /** What the publishers do, and how the clients behave. */
+  readonly batch: number;
+  readonly text: number;
+  readonly pauseMs: number;
+  readonly stallMs: number;
+  readonly awayMs: number;
+  readonly stalls: number;
+}
+
+/** What is left of a storm. */
+export interface Aftermath {
+  /** Everything that was found to be wrong. */
+  readonly violations: readonly string[];
+  readonly published: number;
+  readonly deaths: number;
+  readonly connections: number;
+  /** How often clients were told of a gap, and why the service has ended their streams. */
+  readonly gaps: number;
+  readonly closes: Readonly<Record<string, number>>;
+  /** How many clients were dropped since they did not read. */
+  readonly dropped: number;
+  /** What nobody could read by `GET /api/history` before it was gone. */
+  readonly missedHistory: number;
+}
+
+const CHANNEL = "storm";
+const HEARTBEAT_SECONDS = 1;
+
+/** What is a fault of the weather, not of the service. */
+const EXPECTED_ERRORS: ReadonlySet<string> = new Set(["runtime_ended"]);
+
+/**
+ * Publishes with keys and reads in every way, while the runtime is killed, the history is trimmed and the clients
+ * misbehave. Then it lets everybody finish, and looks at what they have seen.
+ */
+export async function rage(options: StormOptions): Promise<Aftermath> {
+  const random = createRandom(options.seed);
+  const ledger = createLedger();
+  const mortal = await startMortal(toConfig(options));
+  const natives: Native[] = [];
+  try {
+    const { url } = mortal;
+    const maxAgeMs = (options.history.max_age_seconds ?? Number.POSITIVE_INFINITY) * 1_000;
+    const archivist = createArchivist(url, CHANNEL, ledger, maxAgeMs);
+    const roamers = numbered(options.roamers, "client").map((name, n) => {
+      const own = random.of(name);
+      // Every third wants everything.
+      const wanted = n % 3 === 0 ? {} : inventWish(own);
+      return createRoamer({ ...options, name, url, channel: CHANNEL, ledger, random: own, wanted });
+    });
+    natives.push(
+      ...numbered(options.natives, "EventSource").map((name) => openNamed(name, url, random.of(name))),
+    );
+
+    const calm = new AbortController();
+    const publishing = new AbortController();
+    const work = [
+      archivist.read(calm.signal),
+      ...roamers.map((roamer) => roamer.roam(calm.signal)),
+      ...numbered(options.publishers, "publisher").map((name) =>
+        publishUntil(publishing.signal, {
+          ...options,
+          name,
+          url,
+          channel: CHANNEL,
+          ledger,
+          random: random.of(name),
+          repeats: options.history.max_age_seconds === undefined,
+        }),
+      ),
+    ];
+    await killUntil(performance.now() + options.durationMs, mortal, random.of("killer"), options.lifeMs);
+    publishing.abort();
+    calm.abort();
+    await Promise.all(work);
+
+    await archivist.catchUp();
+    await Promise.all(roamers.map((roamer) => roamer.catchUp()));
+    await Promise.all(natives.map((native) => native.catchUp(ledger)));
+    await untilRegistered(mortal, roamers.length + natives.length);
+    await Promise.all(roamers.map((roamer) => roamer.leave()));
+    for (const native of natives) {
+      native.client.close();
+    }
+    await untilRegistered(mortal, 0);
+
+    const mayBeGone: MayBeGone = (id, latest, at) =>
+      latest - id >= (options.history.max_events ?? Number.POSITIVE_INFINITY) ||
+      (archivist.publishedAt(id) ?? Number.NEGATIVE_INFINITY) <= at - maxAgeMs;
+    archivist.judge();
+    const testimonies = [...roamers, ...natives].map((client) => client.testimony());
+    for (const testimony of testimonies) {
+      judge(testimony, ledger, mayBeGone);
+    }
+    judgeLog(mortal, ledger);
+
+    const frames = testimonies
+      .flatMap(({ seen }) => seen)
+      .filter((entry): entry is Extract<Seen, { what: "frame" }> => entry.what === "frame");
+    const closes = frames.filter(({ type }) => type === "close");
+    return {
+      violations: ledger.violations,
+      published: ledger.size,
+      deaths: mortal.deaths,
+      connections: roamers.reduce((sum, { connections }) => sum + connections, 0),
+      gaps: frames.filter(({ type }) => type === "gap").length,
+      closes: countBy(closes, ({ data }) => (JSON.parse(data) as { reason: string }).reason),
+      dropped: mortal.logs.filter(({ event }) => event === "slow_client").length,
+      missedHistory: archivist.missed,
+    };
+  } finally {
+    for (const native of natives) {
+      native.client.close();
+    }
+    await mortal.end();
+  }
+}
+
+function toConfig({ history, connectionTimeoutSeconds, maxStreamAgeSeconds }: StormOptions) {
+  return {
+    sse: {
+      heartbeat_interval_seconds: HEARTBEAT_SECONDS,
+      connection_timeout_seconds: connectionTimeoutSeconds,
+      retry_after_seconds: 1,
+      max_connections: 200,
+    },
+    channels: { allowed: [CHANNEL] },
+    history,
+    limits: { max_stream_age_seconds: maxStreamAgeSeconds },
+  };
+}
+
+async function killUntil(
+  end: number,
+  mortal: MortalService,
+  random: Random,
+  lifeMs: number | null,
+): Promise<void> {
+  for (;;) {
+    const left = end - performance.now();
+    if (left <= 0) {
+      return;
+    }
+    await sleep(Math.min(left, lifeMs === null ? left : random.between(100, lifeMs)));
+    if (lifeMs !== null && performance.now() < end) {
+      await mortal.die(random.pick(["both", "launcher", "runtime"]));
+      await sleep(random.between(0, 300));
+      await mortal.revive();
+    }
+  }
+}
+
+/** Waits until so many clients are registered, and nobody lingers. The dead are out within two heartbeats. */
+async function untilRegistered({ service }: MortalService, count: number): Promise<void> {
+  const found = async (): Promise<string> => {
+    const { sse } = await service.health(CHANNEL);
+    return `${sse.active_connections} clients, ${String(sse["lingering_connections"])} lingering`;
+  };
+  let last = "";
+  await until(
+    async () => {
+      last = await found();
+      return last === `${count} clients, 0 lingering`;
+    },
+    {
+      what: () => `${count} clients in the registry; there are ${last}`,
+      timeoutMs: 2 * HEARTBEAT_SECONDS * 1_000 + 500,
+      everyMs: 50,
+    },
+  );
+}
+
+function judgeLog({ logs, output }: MortalService, ledger: Ledger): void {
+  const errors = logs.filter(({ level, event }) => level === "error" && !EXPECTED_ERRORS.has(event));
+  for (const [event, count] of Object.entries(countBy(errors, (line) => line.event))) {
+    const first = errors.find((line) => line.event === event);
+    ledger.accuse(`the log has ${count} errors like ${JSON.stringify(first)}`);
+  }
+  const [uncaught] = /^.*\b(?:uncaught|unhandled)\b.*$/im.exec(output) ?? [];
+  if (uncaught !== undefined) {
+    ledger.accuse(`the runtime says ${uncaught}`);
+  }
+}
+
+/** A native EventSource: it reconnects as it likes, and nobody tells it how. */
+interface Native {
+  readonly client: NativeClient;
+  catchUp(ledger: Ledger): Promise<void>;
+  testimony(): { name: string; wanted: Wanted; seen: readonly Seen[] };
+}
+
+function openNamed(name: string, url: string, random: Random): Native {
+  const wanted = inventWish(random);
+  const query = new URLSearchParams({ channel: CHANNEL, on_busy: "stream", ...toQuery(wanted) });
+  const client = openNative(`${url}/api/events?${query}`, [...TYPES, "connected", "gap", "close", "error"]);
+  const seen = (): Seen[] =>
+    client.events.map((event) => ({ what: "frame", at: Number.POSITIVE_INFINITY, ...event }));
+  return {
+    client,
+    catchUp: async (ledger) => {
+      const last = ledger.lastWanted(wanted);
+      await until(() => client.events.some(({ type, id }) => type !== "close" && Number(id) >= last), {
+        what: () =>
+          `${name} to get event ${last}; it has ${JSON.stringify(client.events.at(-1))}, state ${client.source.readyState}`,
+        timeoutMs: 10_000,
+      });
+    },
+    testimony: () => ({ name, wanted, seen: seen() }),
+  };
+}
+
+function numbered(count: number, word: string): string[] {
+  return Array.from({ length: count }, (_, n) => `${word} ${n + 1}`);
+}
+
+function countBy<T>(list: readonly T[], keyOf: (item: T) => string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const item of list) {
+    counts[keyOf(item)] = (counts[keyOf(item)] ?? 0) + 1;
+  }
+  return counts;
+}
