@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFailed } from "vitest";
 
+import { createRandom, seedOfRun } from "../support/faults/random.ts";
+import { problemOf } from "../support/problem.ts";
 import { startService, type Service } from "../support/service.ts";
 
 let service: Service;
@@ -161,5 +163,166 @@ describe("Other routes: GET /api/history", () => {
     expect(history.events.map(({ id, type, data }) => [id, type, JSON.stringify(data)])).toEqual(
       events.map(({ id, type, data }) => [id, type, data]),
     );
+  });
+});
+
+describe("Other routes: GET /api/history, asked for what it cannot give", () => {
+  it.each(["0", "1001", "-1", "1.5", "1e2", "0x10", "ten", "", " 10", "9".repeat(400)])(
+    "a limit that is not a whole number from 1 to 1,000 is refused by its name (%j)",
+    async (limit) => {
+      const answer = await service.fetch(`/api/history?channel=limits&limit=${encodeURIComponent(limit)}`);
+      const problem = await problemOf(answer);
+      expect(problem).toMatchObject({ status: 400, code: "invalid_parameter" });
+      expect(problem.errors).toEqual([{ field: "limit", detail: expect.stringMatching(/1 to 1000/) }]);
+    },
+  );
+
+  it.each([
+    ["limit=1&limit=2", "limit"],
+    ["after=1&after=2", "after"],
+    ["befor=1", "befor"],
+    ["last_event_id=1", "last_event_id"],
+    ["project_id=", "project_id"],
+    ["types=a,,b", "types"],
+    ["since=yesterday", "since"],
+    ["channel=A", "channel"],
+  ])("a parameter that is wrong is refused by its name (%s)", async (query, field) => {
+    const problem = await problemOf(await service.fetch(`/api/history?${query}`));
+    expect(problem).toMatchObject({ status: 400, code: "invalid_parameter" });
+    expect(problem.errors?.map((error) => error.field)).toEqual([field]);
+  });
+});
+
+/** Pages from the oldest event until there is no more, and how many bytes each has. */
+async function readAll(query: string, limits: () => number): Promise<{ pages: Page[]; bytes: number[] }> {
+  const pages: Page[] = [];
+  const bytes: number[] = [];
+  let after = "0";
+  for (let more = true; more;) {
+    const answer = await service.fetch(`/api/history?${query}&limit=${limits()}&after=${after}`);
+    const text = await answer.text();
+    const found = JSON.parse(text) as Page;
+    expect(Number(found.next)).toBeGreaterThan(found.more ? Number(after) : -1);
+    expect(found.events.every(({ id }) => Number(id) > Number(after))).toBe(true);
+    expect(Number(found.events.at(-1)?.id ?? 0)).toBeLessThanOrEqual(Number(found.next));
+    pages.push(found);
+    bytes.push(Buffer.byteLength(text));
+    ({ next: after, more } = found);
+  }
+  return { pages, bytes };
+}
+
+const toInstant = (ms: number): string => encodeURIComponent(new Date(ms).toISOString());
+
+describe("Other routes: GET /api/history, read to the end", () => {
+  it("covers everything once, whatever the limits and the filter, while publishing goes on", async () => {
+    const channel = "growing";
+    const seed = seedOfRun();
+    onTestFailed(() => console.error(`The choices of this run come back with SEED=${seed}`));
+    const random = createRandom(seed);
+    let count = 0;
+    const publishing = (async () => {
+      for (let n = 0; n < 60; n++) {
+        const batch = Array.from({ length: random.between(1, 20) }, () => ({
+          type: count++ % 3 === 0 ? "fizz" : "tick",
+          data: count,
+          agent_id: count % 5,
+        }));
+        await service.publish(batch, channel);
+      }
+    })();
+    const limits = random.of("limits");
+    const during = await readAll(`channel=${channel}`, () => limits.between(1, 30));
+    await publishing;
+    expect(during.pages.flatMap(ids)).toEqual(upTo(Number(during.pages.at(-1)?.next)));
+
+    const everything = upTo(count).map(Number);
+    for (const [filter, matches] of [
+      ["", () => true],
+      ["types=fizz", (id: number) => id % 3 === 1],
+      ["types=fi*,none&agent_id=2,4", (id: number) => id % 3 === 1 && (id % 5 === 2 || id % 5 === 4)],
+      ["types=none", () => false],
+    ] as const) {
+      const { pages } = await readAll(`channel=${channel}&${filter}`, () => limits.between(1, 300));
+      expect(pages.flatMap(ids)).toEqual(everything.filter(matches).map(String));
+      expect(pages.at(-1)).toMatchObject({ next: String(count), more: false });
+    }
+  });
+
+  it("is at most 1 MiB a page for events of 64 KiB, and not much less, whatever their characters", async () => {
+    const channel = "largest";
+    // 65,536 bytes with the quotes around them.
+    const texts = ["x".repeat(65_534), "\u4e16".repeat(21_844), '"\\'.repeat(16_383)];
+    for (let n = 0; n < 15; n++) {
+      await service.publish(
+        texts.map((data) => ({
+          type: "big",
+          data,
+          project_id: "p".repeat(128),
+        })),
+        channel,
+      );
+    }
+    const { pages, bytes } = await readAll(`channel=${channel}`, () => 1_000);
+    expect(pages.flatMap(ids)).toEqual(upTo(45));
+    expect(pages.flatMap(({ events }) => events.map(({ data }) => data))).toEqual(
+      Array.from({ length: 15 }, () => texts).flat(),
+    );
+    expect(Math.max(...bytes)).toBeLessThanOrEqual(1024 * 1024);
+    expect(Math.min(...bytes.slice(0, -1))).toBeGreaterThan(900 * 1024);
+  });
+
+  it("has times that never decrease along the ids, and one time for the events of one request", async () => {
+    const channel = "times";
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        for (let n = 0; n < 10; n++) {
+          await service.publish(ticks(3), channel);
+        }
+      }),
+    );
+    const { events } = await page(`channel=${channel}&limit=1000`);
+    const times = events.map((event) => Date.parse(String(event["published_at"])));
+    expect(times).toHaveLength(240);
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    for (let n = 0; n < times.length; n += 3) {
+      expect(new Set(times.slice(n, n + 3)).size).toBe(1);
+    }
+  });
+
+  it("starts where since says, and an id wins over it", async () => {
+    const channel = "since";
+    await service.publish(ticks(2), channel);
+    const { events } = await page(`channel=${channel}`);
+    const stored = Date.parse(String(events[0]?.["published_at"]));
+    expect(ids(await page(`channel=${channel}&since=${toInstant(stored)}`))).toEqual(["1", "2"]);
+    const later = await page(`channel=${channel}&since=${toInstant(stored + 1)}`);
+    expect(later).toMatchObject({ events: [], next: "2", more: false });
+    expect(later).not.toHaveProperty("gap");
+    expect(ids(await page(`channel=${channel}&since=${toInstant(stored + 1)}&after=1`))).toEqual(["2"]);
+  });
+
+  it("goes on over events that the filter hides, however many those are", async () => {
+    const long = await startService();
+    try {
+      const batch = JSON.stringify(Array.from({ length: 1_000 }, () => ({ type: "tick", data: 1 })));
+      for (let n = 0; n < 23; n++) {
+        expect((await long.post(batch)).status).toBe(200);
+      }
+      await long.publish({ type: "rare", data: 1 });
+      const pages: Page[] = [];
+      for (let after = "0", more = true; more;) {
+        const answer = await long.fetch(`/api/history?types=rare&after=${after}`);
+        const found = (await answer.json()) as Page;
+        expect(Number(found.next)).toBeGreaterThan(Number(after));
+        pages.push(found);
+        ({ next: after, more } = found);
+      }
+      expect(pages.flatMap(ids)).toEqual(["23001"]);
+      expect(pages.at(-1)?.next).toBe("23001");
+      expect(pages.length).toBeLessThan(10);
+    } finally {
+      await long.stop();
+    }
   });
 });
