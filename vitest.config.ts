@@ -48,6 +48,10 @@ export default defineConfig({
           hookTimeout: 30_000,
         },
       },
+      {
+        // The storms of the e2e tests, for as long as anybody likes: not part of `npm test`.
+        test: { name: "soak", include: ["test/soak/**/*.test.ts"] },
+      },
     ],
   },
 });
