@@ -1,17 +1,15 @@
 import type { IRequest } from "itty-router";
 import { HubError } from "../hub/errors.ts";
 import type { ClientView, Ended } from "../hub/views.ts";
+import { inTurn, onAllChannels, together, type Act } from "./all-channels.ts";
 import { requireAllowed } from "./channels.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
 import { requireToken } from "./guard.ts";
-import { hubOf, type HubObject } from "./hub-object.ts";
+import { hubOf } from "./hub-object.ts";
 import { Query } from "./query.ts";
 
 const DRAIN_SECONDS = { default: 300, most: 86_400 } as const;
-
-/** Channels that are told something at the same time. */
-const CHANNELS_AT_ONCE = 50;
 
 /** `GET /api/admin/clients`: the registry of a channel. */
 export async function listClients(request: IRequest, env: Env): Promise<Response> {
@@ -40,7 +38,7 @@ export async function drainChannels(request: IRequest, env: Env): Promise<Respon
   if (channel === null) {
     await directoryOf(env).drain(until);
   }
-  const ended = await onChannels(env, channel, (hub) => hub.drain(until));
+  const ended = await onChannels<Ended>(env, channel, (hub) => hub.drain(until));
   return respond({ ...summed(ended), draining_until: new Date(until).toISOString() });
 }
 
@@ -61,7 +59,10 @@ export async function stopChannels(request: IRequest, env: Env): Promise<Respons
   }
   await requireToken(request, env.SHUTDOWN_TOKEN, "SHUTDOWN_TOKEN");
   const channels = await directoryOf(env).stop();
-  return respond(summed(await inTurn(channels, (channel) => hubOf(env, channel).stop())));
+  // Everybody is told before anybody is waited for: one peer that does not read must not cost the others their `close`.
+  const told = await inTurn(env, channels, (hub) => hub.stop());
+  const settled = await together(env, channels, (hub) => hub.settled());
+  return respond({ ...summed(told), lingering: settled.reduce((total, one) => total + one, 0) });
 }
 
 async function readAdminRequest(
@@ -82,33 +83,9 @@ async function readAdminRequest(
   return { channel, query };
 }
 
-async function onChannels<Outcome>(
-  env: Env,
-  channel: string | null,
-  act: (hub: DurableObjectStub<HubObject>) => Promise<Outcome>,
-): Promise<Outcome[]> {
-  if (channel !== null) {
-    return [await act(hubOf(env, channel))];
-  }
-  const outcomes: Outcome[] = [];
-  let page = await directoryOf(env).list();
-  while (page.length > 0) {
-    outcomes.push(...(await inTurn(page, (name) => act(hubOf(env, name)))));
-    page = await directoryOf(env).list(page.at(-1));
-  }
-  return outcomes;
-}
-
-/** Acts on many channels, some at a time. */
-async function inTurn<Outcome>(
-  channels: readonly string[],
-  act: (channel: string) => Promise<Outcome>,
-): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  for (let start = 0; start < channels.length; start += CHANNELS_AT_ONCE) {
-    outcomes.push(...(await Promise.all(channels.slice(start, start + CHANNELS_AT_ONCE).map(act))));
-  }
-  return outcomes;
+/** Acts on one channel, or on every one that exists. */
+async function onChannels<Outcome>(env: Env, channel: string | null, act: Act<Outcome>): Promise<Outcome[]> {
+  return channel === null ? onAllChannels(env, act) : [await act(hubOf(env, channel), channel)];
 }
 
 function summed(ended: readonly Ended[]): { channels: number; closed: number; lingering: number } {

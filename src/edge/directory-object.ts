@@ -46,7 +46,7 @@ export class DirectoryObject extends DurableObject<Env> {
     }
     return {
       isNew: known === undefined,
-      drainUntil: this.#kept<number>("drain"),
+      drainUntil: this.#drainUntil(),
       isStopping: this.#kept<boolean>("stopping") ?? false,
     };
   }
@@ -65,6 +65,11 @@ export class DirectoryObject extends DurableObject<Env> {
   stop(): string[] {
     this.#keep("stopping", true);
     return this.#names("SELECT name FROM channels WHERE launch_id = ?", this.#launchId);
+  }
+
+  #drainUntil(): number | null {
+    const until = this.#kept<number>("drain");
+    return until !== null && until > Date.now() ? until : null;
   }
 
   #names(query: string, ...bindings: SqlStorageValue[]): string[] {

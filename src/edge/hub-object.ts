@@ -144,8 +144,12 @@ export class HubObject extends DurableObject<Env> {
     this.#hub.resume();
   }
 
-  stop(): Promise<Ended> {
+  stop(): Ended {
     return this.#hub.stop();
+  }
+
+  settled(): Promise<number> {
+    return this.#hub.settled();
   }
 
   /** Tells the directory, once in the life of this instance, that the channel is in use. */
@@ -158,7 +162,7 @@ export class HubObject extends DurableObject<Env> {
     try {
       const entry = await directoryOf(this.env).enter(this.#channel);
       if (entry.isStopping) {
-        await this.#hub.stop();
+        this.#hub.stop();
       } else if (entry.isNew && entry.drainUntil !== null) {
         this.#hub.drain(entry.drainUntil);
       }

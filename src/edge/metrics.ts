@@ -1,10 +1,10 @@
 import type { IRequest } from "itty-router";
 import { LATENCY_BOUNDS_SECONDS, type Counters } from "../hub/counters.ts";
 import type { HubHealth } from "../hub/views.ts";
+import { together } from "./all-channels.ts";
 import { requireAllowed } from "./channels.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
-import { hubOf } from "./hub-object.ts";
 import { Query } from "./query.ts";
 
 /** Channels that one scrape covers: each one of them wakes its object. More are asked for by `?channel=`. */
@@ -36,9 +36,10 @@ export async function readMetrics(request: IRequest, env: Env): Promise<Response
     requireAllowed(asked, env.CHANNELS.allowed);
   }
   const channels = asked === null ? await directoryOf(env).list("", SCRAPED_CHANNELS) : [asked];
-  const states = await Promise.all(
-    channels.map(async (channel) => ({ channel, ...(await hubOf(env, channel).counters()) })),
-  );
+  const states = await together(env, channels, async (hub, channel) => ({
+    channel,
+    ...(await hub.counters()),
+  }));
   const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store" };
   return new Response(METRICS.map((metric) => expose(metric, states)).join(""), { headers });
 }

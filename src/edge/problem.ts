@@ -13,6 +13,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   body_too_large: { status: 413, title: "Body too large" },
   too_many_events: { status: 413, title: "Too many events" },
   event_too_large: { status: 413, title: "Event too large" },
+  invalid_request: { status: 400, title: "Invalid request" },
   invalid_parameter: { status: 400, title: "Invalid parameter" },
   invalid_body: { status: 400, title: "Invalid body" },
   invalid_event: { status: 400, title: "Invalid event" },

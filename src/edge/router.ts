@@ -16,7 +16,7 @@ import { describeStream, streamEvents } from "./stream.ts";
 export type Handler = (request: IRequest, env: Env) => Response | Promise<Response>;
 
 /** The routes: the table of contents of the service. */
-export const router = Router<IRequest, [Env]>({ catch: refuse })
+const router = Router<IRequest, [Env]>({ catch: refuse })
   .all("/api/events", methods({ GET: streamEvents, HEAD: describeStream }))
   .all("/api/publish", methods({ POST: publishEvents }))
   .all("/api/history", methods({ GET: readHistory, HEAD: readHistory }))
@@ -28,6 +28,19 @@ export const router = Router<IRequest, [Env]>({ catch: refuse })
   .all("/api/admin/resume", methods({ POST: resumeChannels }))
   .all("/api/admin/shutdown", methods({ POST: stopChannels }))
   .all("*", serveAsset);
+
+/** Answers a request, whatever it is. */
+export async function answerRequest(request: Request, env: Env): Promise<Response> {
+  // A Host header can be anything, and then the address of the request is none.
+  if (!URL.canParse(request.url)) {
+    const invalid = new HubError(
+      "invalid_request",
+      "The address of this request is not valid: see its Host header.",
+    );
+    return problemResponse(invalid, env.SSE.retry_after_seconds);
+  }
+  return router.fetch(request, env);
+}
 
 function methods(handlers: Readonly<Record<string, Handler>>): Handler {
   return (request, env) => {

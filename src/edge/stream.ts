@@ -18,6 +18,9 @@ const PARAMETERS = [
   "on_busy",
 ];
 
+/** What a client may accept: parameters count. */
+const MEDIA_TYPES = ["text/event-stream", STREAM_HEADERS["Content-Type"]];
+
 /** `GET /api/events`: opens a stream. */
 export function streamEvents(request: IRequest, env: Env): Promise<Response> {
   const { channel, wanted } = readStreamRequest(request, env);
@@ -32,7 +35,7 @@ export function describeStream(request: IRequest, env: Env): Response {
 
 function readStreamRequest(request: IRequest, env: Env): { channel: string; wanted: StreamRequest } {
   const accept = request.headers.get("Accept") ?? undefined;
-  if (new Negotiator({ headers: { accept } }).mediaType(["text/event-stream"]) === undefined) {
+  if (new Negotiator({ headers: { accept } }).mediaType(MEDIA_TYPES) === undefined) {
     throw new HubError(
       "not_acceptable",
       "This route answers text/event-stream, which the Accept header excludes.",

@@ -93,24 +93,21 @@ export class Broadcaster {
   async #run(): Promise<void> {
     this.#running = true;
     try {
-      await this.#sweepUntilDone();
-    } finally {
-      this.#running = false;
-    }
-  }
-
-  async #sweepUntilDone(): Promise<void> {
-    while (this.#clients.size > 0) {
-      const startedAt = this.#clock.now();
-      const more = this.#sweepOnce(startedAt);
-      if (this.#untaken > 0) {
-        await this.#taken(startedAt);
-      } else if (more) {
-        // Nothing to wait for, only more of the log to look at: whoever else is ready comes first.
-        await this.#clock.turn();
-      } else {
-        return;
+      while (this.#clients.size > 0) {
+        const startedAt = this.#clock.now();
+        const more = this.#sweepOnce(startedAt);
+        if (this.#untaken > 0) {
+          await this.#taken(startedAt);
+        } else if (more) {
+          // Nothing to wait for, only more of the log to look at: whoever else is ready comes first.
+          await this.#clock.turn();
+        } else {
+          break;
+        }
       }
+    } finally {
+      // In the same breath as the decision to end: a `wake` in between would be lost.
+      this.#running = false;
     }
   }
 

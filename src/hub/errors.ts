@@ -11,6 +11,7 @@ export type ProblemCode =
   | "body_too_large"
   | "too_many_events"
   | "event_too_large"
+  | "invalid_request"
   | "invalid_parameter"
   | "invalid_body"
   | "invalid_event"

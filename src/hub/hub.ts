@@ -192,16 +192,20 @@ export class Hub {
     }
   }
 
-  /** Ends all streams for good: nobody is let in, and once they are closed nothing is published. */
-  async stop(): Promise<Ended> {
+  /** Ends all streams for good, and lets nobody in. Answers at once; `settled` waits for the peers. */
+  stop(): Ended {
     this.#stopping = this.#stopping === "no" ? "closing" : this.#stopping;
     this.#admission.closed();
     const closed = this.#registry.endAll("shutdown");
+    this.#host.logger("info", "channel_closed", { closed });
+    return { closed, lingering: this.#registry.lingering };
+  }
+
+  /** Waits for the peers of a stop, but not long; from then on nothing is published. Answers how many linger. */
+  async settled(): Promise<number> {
     await this.#registry.settled(STOP_WAIT_MS);
     this.#stopping = "closed";
-    const { lingering } = this.#registry;
-    this.#host.logger("info", "channel_closed", { closed, lingering });
-    return { closed, lingering };
+    return this.#registry.lingering;
   }
 
   /** Ends one stream. False: no such client. */

@@ -1,3 +1,4 @@
+import type { Ended } from "../../../src/hub/views.ts";
 import { Hub, type ConnectRequest } from "../../../src/hub/hub.ts";
 import type { HubSettings } from "../../../src/hub/hub-settings.ts";
 import type { Receipt, NewEvent } from "../../../src/hub/event-log.ts";
@@ -86,6 +87,12 @@ export class FakeHub {
   }
 
   /** Publishes so many events, or these, and lets everything happen that then happens at once. */
+  /** Ends all streams for good, and waits for their peers as long as the hub does. */
+  async stop(): Promise<Ended> {
+    const { closed } = this.hub.stop();
+    return { closed, lingering: await this.hub.settled() };
+  }
+
   async publish(events: number | readonly NewEvent[] = 1): Promise<Receipt[]> {
     const receipts = await this.hub.publish(typeof events === "number" ? newEvents(events) : events);
     await this.clock.settle();

@@ -1,0 +1,51 @@
+import { directoryOf } from "./directory-object.ts";
+import type { Env } from "./env.ts";
+import { hubOf, type HubObject } from "./hub-object.ts";
+import { createLogger } from "./logger.ts";
+
+/** Channels that are asked at the same time. */
+const AT_ONCE = 50;
+
+/** Something to do at the hub of a channel. */
+export type Act<Outcome> = (hub: DurableObjectStub<HubObject>, channel: string) => Promise<Outcome>;
+
+/** Acts on every channel that exists, some at a time. */
+export async function onAllChannels<Outcome>(env: Env, act: Act<Outcome>): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  let page = await directoryOf(env).list();
+  while (page.length > 0) {
+    outcomes.push(...(await inTurn(env, page, act)));
+    page = await directoryOf(env).list(page.at(-1));
+  }
+  return outcomes;
+}
+
+/** Acts on many channels, some at a time. */
+export async function inTurn<Outcome>(
+  env: Env,
+  channels: readonly string[],
+  act: Act<Outcome>,
+): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (let start = 0; start < channels.length; start += AT_ONCE) {
+    outcomes.push(...(await together(env, channels.slice(start, start + AT_ONCE), act)));
+  }
+  return outcomes;
+}
+
+/** Acts on channels at the same time. One that is broken is logged, and does not keep the others from it. */
+export async function together<Outcome>(
+  env: Env,
+  channels: readonly string[],
+  act: Act<Outcome>,
+): Promise<Outcome[]> {
+  const acts = channels.map(async (channel) => {
+    try {
+      return [await act(hubOf(env, channel), channel)];
+    } catch (error) {
+      createLogger(env.LOGGING.level)("error", "hub_unreachable", { channel, error: String(error) });
+      return [];
+    }
+  });
+  return (await Promise.all(acts)).flat();
+}
