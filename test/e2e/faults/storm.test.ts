@@ -7,7 +7,6 @@ const seed = seedOfRun();
 
 const weather = {
   seed,
-  durationMs: 5_000,
   publishers: 3,
   roamers: 24,
   natives: 4,
@@ -19,17 +18,18 @@ async function survive(options: StormOptions): Promise<Aftermath> {
   onTestFailed(() => console.error(`The choices of this run come back with SEED=${seed}`));
   const aftermath = await rage(options);
   expect(aftermath.violations, `SEED=${seed}`).toEqual([]);
-  expect(aftermath.published).toBeGreaterThan(500);
-  expect(aftermath.gaps).toBeGreaterThan(0);
+  expect(aftermath.published).toBeGreaterThan(100);
   return aftermath;
 }
 
 describe("Promises: no loss, no double, whatever happens at once", () => {
   it("while the runtime is killed again and again, the history is trimmed, and clients stall, leave and come back", async () => {
-    const { deaths, missedHistory } = await survive({
+    const { deaths, trimmed, missedHistory } = await survive({
       ...weather,
+      // It is trimmed 5 s after it has grown over its bound.
+      durationMs: 8_000,
       lifeMs: 2_500,
-      history: { max_events: 1_000 },
+      history: { max_events: 500 },
       connectionTimeoutSeconds: 2,
       maxStreamAgeSeconds: 2,
       text: 300,
@@ -38,12 +38,14 @@ describe("Promises: no loss, no double, whatever happens at once", () => {
       stalls: 0.2,
     });
     expect(deaths).toBeGreaterThan(1);
+    expect(trimmed).toBeGreaterThan(0);
     expect(missedHistory).toBe(0);
   }, 60_000);
 
   it("while events get too old under clients that stall until they are dropped, and stay away too long", async () => {
-    const { closes, dropped } = await survive({
+    const { gaps, closes, dropped } = await survive({
       ...weather,
+      durationMs: 5_000,
       lifeMs: null,
       history: { max_age_seconds: 2 },
       connectionTimeoutSeconds: 1,
@@ -53,9 +55,10 @@ describe("Promises: no loss, no double, whatever happens at once", () => {
       pauseMs: 5,
       text: 60_000,
       stallMs: 3_500,
-      awayMs: 3_000,
+      awayMs: 4_000,
       stalls: 0.5,
     });
+    expect(gaps).toBeGreaterThan(0);
     expect(dropped).toBeGreaterThan(0);
     expect(closes["max_age"]).toBeGreaterThan(0);
   }, 60_000);

@@ -40,6 +40,8 @@ export interface Aftermath {
   /** How often clients were told of a gap, and why the service has ended their streams. */
   readonly gaps: number;
   readonly closes: Readonly<Record<string, number>>;
+  /** Events that the service has trimmed, as its log says. */
+  readonly trimmed: number;
   /** How many clients were dropped since they did not read. */
   readonly dropped: number;
   /** What nobody could read by `GET /api/history` before it was gone. */
@@ -128,6 +130,9 @@ export async function rage(options: StormOptions): Promise<Aftermath> {
       connections: roamers.reduce((sum, { connections }) => sum + connections, 0),
       gaps: frames.filter(({ type }) => type === "gap").length,
       closes: countBy(closes, ({ data }) => (JSON.parse(data) as { reason: string }).reason),
+      trimmed: mortal.logs
+        .filter(({ event }) => event === "log_trimmed")
+        .reduce((sum, { events }) => sum + Number(events), 0),
       dropped: mortal.logs.filter(({ event }) => event === "slow_client").length,
       missedHistory: archivist.missed,
     };
