@@ -81,10 +81,12 @@ export class Admission {
   /** Answers whether a place was taken in time. */
   async #waitForPlace(take: () => void): Promise<boolean> {
     const now = this.#clock.now();
-    if (now - this.#probedAt >= PROBE_PAUSE_MS && this.#door.probe()) {
+    // A clock can be set back: then the last look is due again, and nobody waits for that time to come round.
+    const isDue = now < this.#probedAt || now - this.#probedAt >= PROBE_PAUSE_MS;
+    if (isDue && this.#door.probe()) {
       this.#probedAt = now;
     }
-    const left = this.#probedAt + PROBE_WAIT_MS - now;
+    const left = Math.min(this.#probedAt + PROBE_WAIT_MS - now, PROBE_WAIT_MS);
     if (left <= 0) {
       return false;
     }

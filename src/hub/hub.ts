@@ -316,7 +316,8 @@ export class Hub {
     this.counters.pages += page === null ? 0 : 1;
     this.counters.deliveries += page?.events ?? 0;
     if (page !== null && page.publishedAt !== null) {
-      observeLatency(this.counters.latency, (this.#host.clock.now() - page.publishedAt) / 1_000);
+      const ms = Math.max(0, this.#host.clock.now() - page.publishedAt);
+      observeLatency(this.counters.latency, ms / 1_000);
     }
   }
 

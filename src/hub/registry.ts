@@ -43,7 +43,7 @@ export class Registry {
       host.clock,
       this.#clients,
       () => host.log.check(),
-      (client) => this.end(client, "max_age"),
+      (client) => (client.pendingSince === null || this.canLinger) && this.end(client, "max_age"),
     );
   }
 
@@ -57,11 +57,8 @@ export class Registry {
     return this.#departures.size;
   }
 
-  /** The limit is on clients; the lingering ones are bounded together with them. */
   get hasPlace(): boolean {
-    const { maxConnections } = this.#settings;
-    const active = this.#clients.size;
-    return active < maxConnections && active + this.lingering < 2 * maxConnections;
+    return this.#clients.size < this.#settings.maxConnections;
   }
 
   /** Whether one more may linger. While too many do, a client that does not read keeps its place. */

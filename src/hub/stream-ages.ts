@@ -7,6 +7,9 @@ const JITTER = 0.2;
 /** How often an object that holds streams looks whether its storage is still its own. */
 const CHECK_MS = 60_000;
 
+/** A stream that could not be ended, since too many linger, is looked at again after so long. */
+const RETRY_MS = 1_000;
+
 /**
  * Ends streams that are too old. By a timer of the object that holds them, not by the alarm: after a deploy the alarm
  * rings at the new instance, and an instance that is left behind has to end its streams by itself. It learns so from
@@ -16,7 +19,7 @@ export class StreamAges {
   readonly #clock: Clock;
   readonly #clients: ReadonlyMap<string, Client>;
   readonly #checkStorage: () => void;
-  readonly #end: (client: Client) => void;
+  readonly #end: (client: Client) => unknown;
   #timer: { readonly at: number; readonly cancel: () => void } | null = null;
 
   /** @param checkStorage throws when the storage cannot be read. */
@@ -24,7 +27,7 @@ export class StreamAges {
     clock: Clock,
     clients: ReadonlyMap<string, Client>,
     checkStorage: () => void,
-    end: (client: Client) => void,
+    end: (client: Client) => unknown,
   ) {
     this.#clock = clock;
     this.#clients = clients;
@@ -69,8 +72,9 @@ export class StreamAges {
       const at = client.expiresAt ?? Number.POSITIVE_INFINITY;
       if (isLeftBehind || at <= now) {
         this.#end(client);
-      } else {
-        next = Math.min(next, at);
+      }
+      if (this.#clients.has(client.id)) {
+        next = Math.min(next, Math.max(at, now + RETRY_MS));
       }
     }
     if (this.#clients.size > 0) {

@@ -326,6 +326,12 @@ describe("A wrong method is 405 with Allow", () => {
 });
 
 describe("What breaks HTTP itself breaks nothing else", () => {
+  it.each(["%%%", "a b", ":::", "[::1"])("Host: %s", async (host) => {
+    const answer = await service.raw("/api/events", { headers: { Host: host, Connection: "close" } });
+    await answer.untilClosed();
+    expect(await problemOf(answer)).toMatchObject({ status: 400, code: "invalid_request" });
+  });
+
   it.each([
     ["a header of 64 KiB", { "X-Long": "x".repeat(64 * 1024) }],
     ["a Last-Event-ID of 16 KiB", { "Last-Event-ID": "9".repeat(16 * 1024) }],

@@ -109,6 +109,7 @@ describe("The stream: GET /api/events", () => {
     "text/*",
     "application/json, text/event-stream;q=0.1",
     "TEXT/Event-Stream",
+    "text/event-stream; charset=utf-8",
   ])("answers 200 to Accept: %s", async (accept) => {
     const stream = await service.raw("/api/events", { headers: { Accept: accept } });
     expect(stream.status).toBe(200);

@@ -188,3 +188,29 @@ describe("Promises: publishing during a shutdown", () => {
     }
   });
 });
+
+describe("Promises: shutdown of many channels", () => {
+  it("tells the readers of every channel, however many have clients that never read", async () => {
+    const service = await startService({ config: { channels: { allowed: ["*"] } } });
+    const names = Array.from({ length: 130 }, (_, n) => `board-${String(n).padStart(3, "0")}`);
+    const readers = await Promise.all(names.map((channel) => service.stream({ channel })));
+    for (const channel of ["board-000", "board-060", "board-110"]) {
+      const stalled = await service.stream({ channel, types: "big" });
+      stalled.pause();
+      const batch = Array.from({ length: 30 }, () => ({ type: "big", data: "x".repeat(30 * 1024) }));
+      for (let n = 0; n < 10; n++) {
+        await service.publish(batch, channel);
+      }
+    }
+
+    const asked = performance.now();
+    service.signal("SIGTERM");
+    const closes = await Promise.all(readers.map((reader) => reader.nextEvent({ type: "close" })));
+    expect(closes.map(({ data }) => JSON.parse(data) as unknown)).toEqual(
+      names.map(() => expect.objectContaining({ reason: "shutdown" })),
+    );
+    expect(await service.exited()).toBe(0);
+    expect(performance.now() - asked).toBeLessThan(5_000);
+    await service.stop();
+  });
+});
