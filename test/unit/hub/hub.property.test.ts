@@ -111,8 +111,7 @@ class World {
         void this.#publish(step.events);
         break;
       case "connect": {
-        const lastEventId =
-          step.from === "id" ? Math.floor(step.share * (hub.hub.health().lastEventId + 1)) : null;
+        const lastEventId = step.from === "id" ? Math.round(step.share * hub.hub.health().lastEventId) : null;
         const since = step.from === "earliest" ? "earliest" : null;
         const { stream, entered } = hub.ask({ terms: step.terms, lastEventId, since });
         this.viewers.push({ terms: step.terms, stream, before: [] });
