@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 
-import { router } from "../../src/edge/router.ts";
+import { answerRequest } from "../../src/edge/router.ts";
 import { hubOf, newChannel, openStream, OpenStream, publish, publishRequest, send, tick } from "./service.ts";
 
 /** How many streams a channel takes in this lane. */
@@ -174,7 +174,7 @@ describe("a publish through the Worker", () => {
     const url = "https://edge-sse.test/api/publish";
     const closed = { ...env, CHANNELS: { allowed: ["channel-*"] } };
     const publishTo = (body: object): Promise<Response> =>
-      router.fetch(new Request(url, publishRequest(body)), closed) as Promise<Response>;
+      answerRequest(new Request(url, publishRequest(body)), closed);
     expect((await publishTo({ type: "tick", data: 1, channel })).status).toBe(200);
     expect(await problemOf(await publishTo({ type: "tick", data: 1 }))).toMatchObject({
       code: "unknown_channel",
@@ -195,7 +195,7 @@ describe("a publish through the Worker", () => {
     ] as const) {
       for (const Authorization of ["", "Bearer undefined", "Bearer "]) {
         const request = new Request(`https://edge-sse.test${path}`, { method, headers: { Authorization } });
-        const response = (await router.fetch(request, closed)) as Response;
+        const response = await answerRequest(request, closed);
         expect(await problemOf(response)).toEqual({ status: 503, code: "not_configured" });
       }
     }
@@ -264,7 +264,7 @@ describe("a bug", () => {
       },
     };
     const request = new Request("https://edge-sse.test/api/history?channel=default");
-    const response = (await router.fetch(request, broken)) as Response;
+    const response = await answerRequest(request, broken);
     const text = await response.text();
     expect(response.status).toBe(500);
     expect(JSON.parse(text)).toMatchObject({ code: "internal", request_id: expect.any(String) });
