@@ -28,6 +28,9 @@ async function listed(directory: DurableObjectStub<DirectoryObject>, limit: numb
   return all;
 }
 
+/** A time that has not come. */
+const UNTIL = Date.now() + 3_600_000;
+
 describe("the directory", () => {
   it("lists the channels that have entered, each once, in the order of their names", async () => {
     const directory = newDirectory();
@@ -50,9 +53,9 @@ describe("the directory", () => {
   it("says who is new, and tells the new ones of a drain of all", async () => {
     const directory = newDirectory();
     expect(await directory.enter("a")).toEqual({ isNew: true, drainUntil: null, isStopping: false });
-    await directory.drain(12_345);
+    await directory.drain(UNTIL);
     expect(await directory.enter("a")).toMatchObject({ isNew: false });
-    expect(await directory.enter("b")).toEqual({ isNew: true, drainUntil: 12_345, isStopping: false });
+    expect(await directory.enter("b")).toEqual({ isNew: true, drainUntil: UNTIL, isStopping: false });
     await directory.drain(null);
     expect(await directory.enter("c")).toMatchObject({ isNew: true, drainUntil: null });
   });
@@ -60,10 +63,10 @@ describe("the directory", () => {
   it("knows all of it after an eviction", async () => {
     const directory = newDirectory();
     await directory.enter("a");
-    await directory.drain(12_345);
+    await directory.drain(UNTIL);
     await evictDurableObject(directory);
     expect(await directory.list()).toEqual(["a"]);
-    expect(await directory.enter("b")).toMatchObject({ drainUntil: 12_345 });
+    expect(await directory.enter("b")).toMatchObject({ drainUntil: UNTIL });
   });
 
   it("tells everybody that the service is stopping, and who has to be stopped", async () => {
