@@ -3,7 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import type { DirectoryObject } from "../../src/edge/directory-object.ts";
-import { hubOf, newChannel, openStream, publish, send, tick } from "./service.ts";
+import { hubOf, newChannel, openStream, publish, publishRequest, send, tick } from "./service.ts";
 
 /** A directory of its own, beside the one of the service. */
 function newDirectory(): DurableObjectStub<DirectoryObject> {
@@ -128,5 +128,21 @@ describe("a channel", () => {
       (_hub, { storage }) => [...storage.kv.list()].length,
     );
     expect(keys).toBe(0);
+  });
+
+  it("that is new while the service is stopping, or is woken again, takes neither streams nor publishes", async () => {
+    const [known, other] = [newChannel(), newChannel()];
+    await publish(known, tick());
+    await evictDurableObject(hubOf(known));
+    await theDirectory().stop();
+    try {
+      for (const channel of [known, other]) {
+        expect((await send(`/api/events?channel=${channel}`)).status).toBe(503);
+        const refused = await send(`/api/publish?channel=${channel}`, publishRequest(tick()));
+        expect(await refused.json()).toMatchObject({ status: 503, code: "shutting_down" });
+      }
+    } finally {
+      await runInDurableObject(theDirectory(), (_directory, { storage }) => storage.kv.delete("stopping"));
+    }
   });
 });

@@ -72,6 +72,48 @@ describe("a stream that is too old", () => {
     expect(first.isEnded).toBe(true);
   });
 
+  it("ends in time though another one has just ended", async () => {
+    const jitter = [0.005, 0];
+    const hub = new FakeHub({ settings: { maxStreamAgeMs: AGE_MS }, random: () => jitter.shift() ?? 0 });
+    const [first, second] = [await hub.connect(), await hub.connect()];
+    await hub.clock.advance(AGE_MS - 100);
+    expect([first.isEnded, second.isEnded]).toEqual([true, false]);
+    await hub.clock.advance(100);
+    expect(second.isEnded).toBe(true);
+  });
+
+  it("ends with all others when the storage cannot be read: the object was left behind", async () => {
+    const hub = new FakeHub({ settings: { maxStreamAgeMs: 30 * AGE_MS } });
+    const streams = [await hub.connect(), await hub.connect()];
+    await hub.publish(1);
+    hub.log.check = () => {
+      throw new Error("this storage belongs to a newer instance");
+    };
+    await hub.clock.advance(60_000);
+    expect(streams.map(({ isEnded }) => isEnded)).toEqual([true, true]);
+    expect(streams.map(({ seen }) => dataOf(seen.events.at(-1))["reason"])).toEqual(["max_age", "max_age"]);
+  });
+
+  it("and does not read keeps its place while too many linger, and is looked at again", async () => {
+    const hub = new FakeHub({
+      settings: { maxStreamAgeMs: AGE_MS, maxConnections: 1, connectionTimeoutMs: 10 * AGE_MS },
+      random: () => 0,
+    });
+    const lingering = await hub.connect();
+    lingering.stall();
+    await hub.publish(1);
+    await hub.clock.advance(AGE_MS);
+    expect(hub.hub.health()).toMatchObject({ activeConnections: 0, lingeringConnections: 1 });
+    const stalled = await hub.connect();
+    stalled.stall();
+    await hub.publish(1);
+    await hub.clock.advance(2 * AGE_MS);
+    expect([stalled.isEnding, hub.hub.health().activeConnections]).toEqual([false, 1]);
+    lingering.leave();
+    await hub.clock.advance(2_000);
+    expect([stalled.isEnding, hub.hub.health().lingeringConnections]).toEqual([true, 1]);
+  });
+
   it("ends by a timer, though no alarm rings: an instance that a deploy left behind has none", async () => {
     const hub = new FakeHub({ settings: { maxStreamAgeMs: AGE_MS } });
     const stream = await hub.connect();
