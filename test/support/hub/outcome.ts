@@ -1,6 +1,6 @@
 /** How a promise has come out so far. */
 export interface Outcome<Value> {
-  /** `waiting`; `done`; or the code of the error it failed with, its message if there is none. */
+  /** `waiting`; `done`; or the code of the error it failed with, else its message, else `failed`. */
   readonly state: string;
   readonly value: Value | null;
 }
@@ -13,8 +13,8 @@ export function outcomeOf<Value>(promise: Promise<Value>): Outcome<Value> {
       outcome.value = await promise;
       outcome.state = "done";
     } catch (error) {
-      const { code, message } = error as { code?: string; message?: string };
-      outcome.state = String(code ?? message);
+      const { code, message } = (error ?? {}) as { code?: string; message?: string };
+      outcome.state = code ?? message ?? "failed";
     }
   };
   void look();

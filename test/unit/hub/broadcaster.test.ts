@@ -414,6 +414,7 @@ describe("a client whose cursor falls out of the history", () => {
     expect(dataOf(gap)).toEqual({ requested_id: "2", oldest_id: "6", latest_id: "10", reason: "expired" });
     expect(rest.map(({ id }) => Number(id))).toEqual(upTo(10, 6));
     expect(rig.gaps).toEqual([client]);
+    expect(client.toldCursor).toBe(10);
   });
 
   it("is told so too when nothing is kept, and then gets what comes", async () => {
@@ -421,9 +422,11 @@ describe("a client whose cursor falls out of the history", () => {
     rig.append(5);
     rig.log.trim(5);
     rig.kept = 6;
-    const { stream } = rig.join(2);
+    const { client, stream } = rig.join(2);
     rig.broadcaster.wake();
     await rig.clock.settle();
+    // The gap has told it where it stands: nothing is hidden that a heartbeat would have to tell.
+    expect([client.cursor, client.toldCursor]).toEqual([5, 5]);
     const [gap] = stream.seen.events;
     expect([gap?.type, gap?.id]).toEqual(["gap", "5"]);
     expect(dataOf(gap)).toEqual({ requested_id: "2", oldest_id: null, latest_id: "5", reason: "expired" });
