@@ -16,14 +16,16 @@ export interface Wanted {
   readonly agent_id?: readonly string[];
 }
 
-export const TYPES = ["tick", "turn_started", "turn_ended", "state", "note"] as const;
+const OFTEN = ["tick", "turn_started", "turn_ended", "state", "note"] as const;
+const RARE = "rare";
+export const TYPES = [...OFTEN, RARE] as const;
 const PROJECTS = [1, 2, 3] as const;
 const AGENTS = ["a", "b"] as const;
 const TERMS = ["tick", "turn_*", "turn_ended", "state", "n*", "never"] as const;
 
 export function inventEvent(name: string, random: Random, textLength: number): Sent {
   return {
-    type: random.pick(TYPES),
+    type: random.chance(0.003) ? RARE : random.pick(OFTEN),
     data: { name, text: random.chance(0.2) ? "ż\n😀".repeat(textLength >> 3) : "x".repeat(textLength) },
     key: name,
     ...(random.chance(0.7) && { project_id: random.pick(PROJECTS) }),
@@ -31,7 +33,11 @@ export function inventEvent(name: string, random: Random, textLength: number): S
   };
 }
 
+/** Some want everything, and some hardly anything: those live on heartbeats that tell how far the log is. */
 export function inventWish(random: Random): Wanted {
+  if (random.chance(0.4)) {
+    return random.chance(0.7) ? {} : { types: [RARE] };
+  }
   const types = random.some(TERMS);
   return {
     ...(random.chance(0.5) && types.length > 0 && { types }),

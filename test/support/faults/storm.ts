@@ -67,10 +67,9 @@ export async function rage(options: StormOptions): Promise<Aftermath> {
     const { url } = mortal;
     const maxAgeMs = (options.history.max_age_seconds ?? Number.POSITIVE_INFINITY) * 1_000;
     const archivist = createArchivist(url, CHANNEL, ledger, maxAgeMs);
-    const roamers = numbered(options.roamers, "client").map((name, n) => {
+    const roamers = numbered(options.roamers, "client").map((name) => {
       const own = random.of(name);
-      // Every third wants everything.
-      const wanted = n % 3 === 0 ? {} : inventWish(own);
+      const wanted = inventWish(own);
       return createRoamer({ ...options, name, url, channel: CHANNEL, ledger, random: own, wanted });
     });
     natives.push(
