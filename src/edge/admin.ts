@@ -39,7 +39,8 @@ export async function drainChannels(request: IRequest, env: Env): Promise<Respon
     await directoryOf(env).drain(until);
   }
   const ended = await onChannels<Ended>(env, channel, (hub) => hub.drain(until));
-  return respond({ ...summed(ended), draining_until: new Date(until).toISOString() });
+  const { channels, closed } = summed(ended);
+  return respond({ channels, closed, draining_until: new Date(until).toISOString() });
 }
 
 /** `POST /api/admin/resume`: ends a drain before its time. */

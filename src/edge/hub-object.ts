@@ -163,6 +163,7 @@ export class HubObject extends DurableObject<Env> {
       const entry = await directoryOf(this.env).enter(this.#channel);
       if (entry.isStopping) {
         this.#hub.stop();
+        await this.#hub.settled();
       } else if (entry.isNew && entry.drainUntil !== null) {
         this.#hub.drain(entry.drainUntil);
       }

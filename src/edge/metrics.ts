@@ -5,6 +5,7 @@ import { together } from "./all-channels.ts";
 import { requireAllowed } from "./channels.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
+import { hubOf, type HubObject } from "./hub-object.ts";
 import { Query } from "./query.ts";
 
 /** Channels that one scrape covers: each one of them wakes its object. More are asked for by `?channel=`. */
@@ -35,13 +36,16 @@ export async function readMetrics(request: IRequest, env: Env): Promise<Response
   if (asked !== null) {
     requireAllowed(asked, env.CHANNELS.allowed);
   }
-  const channels = asked === null ? await directoryOf(env).list("", SCRAPED_CHANNELS) : [asked];
-  const states = await together(env, channels, async (hub, channel) => ({
-    channel,
-    ...(await hub.counters()),
-  }));
+  const states =
+    asked === null
+      ? await together(env, await directoryOf(env).list("", SCRAPED_CHANNELS), stateOf)
+      : [await stateOf(hubOf(env, asked), asked)];
   const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store" };
   return new Response(METRICS.map((metric) => expose(metric, states)).join(""), { headers });
+}
+
+async function stateOf(hub: DurableObjectStub<HubObject>, channel: string): Promise<ChannelState> {
+  return { channel, ...(await hub.counters()) };
 }
 
 function counter(name: string, help: string, value: (counters: Counters) => number): Metric {

@@ -12,6 +12,9 @@ const LIST_ENTRIES = 100;
 /** Characters of an id of a project or an agent. */
 const ID_LENGTH = 128;
 
+/** Characters of an id or a log's name that a client claims to have got from us. */
+const CLAIM_LENGTH = 64;
+
 const DEFAULT_CHANNEL = "default";
 
 /** Whether a text may be the id of a project or an agent: it must fit into a comma list of a query. */
@@ -103,8 +106,8 @@ export class Query {
       ...this.#parameters.getAll("lastEventId"),
     ];
     return {
-      lastEventId: ids.find((id) => id !== null && id !== "") ?? null,
-      logName: this.#parameters.get("log") || null,
+      lastEventId: cut(ids.find((id) => id !== null && id !== "")),
+      logName: cut(this.#parameters.get("log")),
       since: this.#since(now),
     };
   }
@@ -112,7 +115,7 @@ export class Query {
   /** `after` of the history, which is read from the oldest event without it, and `log` and `since` as of a stream. */
   historyStart(now: number): StartRequest {
     const since = this.#since(now) ?? "earliest";
-    return { lastEventId: this.single("after") || null, logName: this.#parameters.get("log") || null, since };
+    return { lastEventId: cut(this.single("after")), logName: cut(this.#parameters.get("log")), since };
   }
 
   /** `on_busy`: whether a client without a place is told so by a stream. */
@@ -172,6 +175,11 @@ export class Query {
   #mistake(field: string, detail: string): void {
     this.#errors.push({ field, detail });
   }
+}
+
+/** No id and no name of ours is longer: what is cut off cannot make a wrong one right. Empty is none. */
+function cut(text: string | null | undefined): string | null {
+  return text?.slice(0, CLAIM_LENGTH) || null;
 }
 
 const TYPE_TERM = "a type, a prefix of types ending in *, or * alone";

@@ -147,11 +147,9 @@ export class SqliteLog implements EventLog {
     }
     const rows = this.#sql
       .exec(
-        `SELECT ${DETAILS[detail]} FROM events
-         WHERE seq > ?1 AND seq <= ?1 + ?2 AND (end_offset <= ?3 OR seq = ?1 + 1) ORDER BY seq`,
+        `SELECT ${DETAILS[detail]} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq`,
         from,
-        READ_EVENTS,
-        this.stamp(from).endOffset + maxBytes,
+        this.#lastWithin(from, maxBytes),
       )
       .raw();
     return Array.from(rows, (row) => {
@@ -201,6 +199,22 @@ export class SqliteLog implements EventLog {
     const [last] = this.#sql.exec<StampRow>(`SELECT ${STAMP} FROM events ORDER BY seq DESC LIMIT 1`);
     this.#head = last?.seq ?? log.trimmed_seq;
     this.#last = last === undefined ? this.#trimmed : toStamp(last);
+  }
+
+  /** The last seq of a read. By binary search: a condition on the offset would walk through every row of the range. */
+  #lastWithin(after: number, maxBytes: number): number {
+    const end = this.stamp(after).endOffset + maxBytes;
+    let low = after + 1;
+    let high = Math.min(after + READ_EVENTS, this.#head);
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.stamp(middle).endOffset <= end) {
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
+    }
+    return low;
   }
 
   #byKey(key: string, keptFrom: number): EventRow | null {

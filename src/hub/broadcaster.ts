@@ -10,8 +10,8 @@ const PATIENCE_MS = 25;
 /** Nor does a sweep last longer than this, though now and then somebody takes a write. */
 const SWEEP_MS = 250;
 
-/** Events that one sweep reads from the log for clients in replay, so that live ones stay live. */
-const REPLAY_EVENTS_PER_SWEEP = 4_000;
+/** Pages that one sweep reads from the log for clients in replay, so that live ones stay live. */
+const REPLAY_PAGES_PER_SWEEP = 4;
 
 /** After a failed read of the log a client is left out for so long. */
 const RETRY_READ_MS = 1_000;
@@ -131,7 +131,7 @@ export class Broadcaster {
     // The longest unserved first; whoever finds the page of another one pays nothing.
     replaying.sort((a, b) => a.writtenAt - b.writtenAt);
     for (const client of replaying) {
-      if (pages.scanned < REPLAY_EVENTS_PER_SWEEP || pages.has(client.cursor, client.filter)) {
+      if (pages.logged < REPLAY_PAGES_PER_SWEEP || pages.has(client.cursor, client.filter)) {
         this.#serve(client, pages);
       }
     }
@@ -258,8 +258,8 @@ class PageCache {
   readonly head: number;
   readonly #feed: FrameFeed;
   readonly #pages = new Map<Filter, Map<number, Page>>();
-  /** Events looked at in the log so far. */
-  scanned = 0;
+  /** Pages read from the log so far. */
+  logged = 0;
 
   constructor(feed: FrameFeed, head: number) {
     this.#feed = feed;
@@ -280,9 +280,7 @@ class PageCache {
     if (page === undefined) {
       page = this.#feed.page(cursor, this.head, filter);
       byCursor.set(cursor, page);
-      if (!this.#feed.isRecent(cursor)) {
-        this.scanned += page.cursor - cursor;
-      }
+      this.logged += this.#feed.isRecent(cursor) ? 0 : 1;
     }
     return page;
   }

@@ -2,8 +2,11 @@ import { encodeEvent } from "../sse/encode.ts";
 import type { EventLog, StoredEvent } from "./event-log.ts";
 import type { Filter } from "./filter.ts";
 
-/** Bytes of one write at most: what waits for a slow client. Holds the largest event several times over. */
-export const PAGE_BYTES = 256 * 1024;
+/**
+ * Bytes of one write at most. Two of them can wait for a slow client, 256 KiB: one in the writer, and one that the
+ * runtime has taken from it but not got rid of. The largest event fits.
+ */
+export const PAGE_BYTES = 128 * 1024;
 
 /** Bytes and count of the newest events that stay in memory, for all clients together. */
 const RECENT_BYTES = 8 * 1024 * 1024;
@@ -104,9 +107,12 @@ export class FrameFeed {
   #loggedEvents(cursor: number, head: number, filter: Filter): Scanned {
     const events = this.#log.read(cursor, PAGE_BYTES, filter.needsIds ? "filterable" : "frame");
     const durable = events.filter((event) => event.seq <= head);
+    if (durable.length === 0) {
+      throw new RangeError(`the log has nothing between ${cursor} and its head ${head}`);
+    }
     return {
       matching: durable.filter((event) => filter.matches(event)),
-      through: durable.at(-1)?.seq ?? cursor,
+      through: durable.at(-1)?.seq ?? head,
     };
   }
 

@@ -33,7 +33,9 @@ export class Heartbeat {
   /** Sends one to whoever is idle and got no bytes for the interval. */
   beat(now: number): void {
     const clients = this.beatQuietSince(now - this.#settings.heartbeatIntervalMs);
-    this.#logger("debug", "heartbeat", { clients });
+    if (clients > 0) {
+      this.#logger("debug", "heartbeat", { clients });
+    }
   }
 
   /** Sends one to whoever is idle and got no bytes since; with the cursor when the filter has hidden events. */

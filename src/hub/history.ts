@@ -3,15 +3,15 @@ import type { Filter } from "./filter.ts";
 import type { Gap } from "./service-frames.ts";
 import type { StartingPoint } from "./starting-point.ts";
 
-/** Events that one reading looks at, so that a filter that matches nothing cannot hold the hub. */
-const SCAN_EVENTS = 10_000;
+/** Pieces of the log that one answer looks at, so that a filter that matches nothing cannot hold the hub. */
+const READS = 8;
 
 /** Bytes of one answer, and of the names and brackets around the texts of an event. */
 const ANSWER_BYTES = 1024 * 1024 - 1024;
 const EVENT_BYTES = 160;
 
-/** What one read brings into memory. */
-const READ_BYTES = 256 * 1024;
+/** What one of them brings into memory. */
+const READ_BYTES = 128 * 1024;
 
 const encoder = new TextEncoder();
 
@@ -41,7 +41,7 @@ export function readHistory(
   let next = start.cursor;
   let bytes = 0;
   let isFull = false;
-  while (!isFull && next < head && next - start.cursor < SCAN_EVENTS) {
+  for (let reads = 0; reads < READS && !isFull && next < head; reads++) {
     for (const event of log.read(next, READ_BYTES, "all")) {
       const isWanted = filter.matches(event);
       bytes += isWanted ? bytesOf(event) : 0;

@@ -151,16 +151,11 @@ export class Hub {
 
   /** What the alarm is for: heartbeats, stalled clients, trimming. Never throws; asks for the next alarm itself. */
   async tick(): Promise<void> {
-    const { clock, logger } = this.#host;
+    const { logger } = this.#host;
     this.#alarm.rung();
     try {
-      const now = clock.now();
-      if (this.#drainUntil !== null && now >= this.#drainUntil) {
-        this.resume();
-      }
-      this.#heartbeat.dropStalled(now);
-      this.#heartbeat.beat(now);
-      const trimmed = await this.#trimmer.trim();
+      this.#serveClients();
+      const trimmed = await this.#trimmer.trim(() => this.#serveClients());
       if (trimmed > 0) {
         this.counters.trimmed += trimmed;
         logger("info", "log_trimmed", { events: trimmed });
@@ -290,6 +285,15 @@ export class Hub {
       return "shutting_down";
     }
     return this.#drainUntil !== null && this.#host.clock.now() < this.#drainUntil ? "draining" : null;
+  }
+
+  #serveClients(): void {
+    const now = this.#host.clock.now();
+    if (this.#drainUntil !== null && now >= this.#drainUntil) {
+      this.resume();
+    }
+    this.#heartbeat.dropStalled(now);
+    this.#heartbeat.beat(now);
   }
 
   /** Asks for the next alarm: for a heartbeat, a stalled client or the end of a drain. */

@@ -51,6 +51,14 @@ export class Retention {
     );
   }
 
+  /** The last of the oldest events that are so many, or have so many bytes, at most; but one at least. */
+  lastWithin(events: number, bytes: number): number {
+    const { head, oldest } = this.#log;
+    const start = this.#log.stamp(oldest - 1).endOffset;
+    const beyond = this.#first(oldest, (seq) => seq > head || this.#log.stamp(seq).endOffset - start > bytes);
+    return Math.max(oldest, Math.min(beyond - 1, oldest + events - 1));
+  }
+
   /** Whether the log holds more events or bytes than it may. Cheap: asked at every publish. */
   isOver(): boolean {
     const { head, oldest } = this.#log;

@@ -60,7 +60,7 @@ export class StreamAges {
     this.#timer?.cancel();
     const now = this.#clock.now();
     const at = Math.min(expiry, now + CHECK_MS);
-    this.#timer = { at, cancel: this.#clock.after(Math.max(0, at - now), () => this.#ring()) };
+    this.#timer = { at, cancel: this.#clock.after(Math.max(0, Math.ceil(at - now)), () => this.#ring()) };
   }
 
   #ring(): void {
@@ -74,7 +74,7 @@ export class StreamAges {
         this.#end(client);
       }
       if (this.#clients.has(client.id)) {
-        next = Math.min(next, Math.max(at, now + RETRY_MS));
+        next = Math.min(next, at > now ? at : now + RETRY_MS);
       }
     }
     if (this.#clients.size > 0) {

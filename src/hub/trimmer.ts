@@ -6,8 +6,9 @@ import type { Retention } from "./retention.ts";
 /** A log that goes over a bound, or whose oldest event gets too old, is trimmed after so long: not at every publish. */
 const TRIM_DELAY_MS = 5_000;
 
-/** Events that one step deletes; between two steps everybody else has a turn. */
+/** What one step deletes at most; between two steps everybody else has a turn. */
 const EVENTS_PER_STEP = 2_000;
+const BYTES_PER_STEP = 2 * 1024 * 1024;
 
 /** Keeps a log within its bounds, by the alarm and never on the way of a publish. */
 export class Trimmer {
@@ -32,13 +33,18 @@ export class Trimmer {
     }
   }
 
-  /** Deletes what is beyond the bounds, in steps. Answers how many events that were. */
-  async trim(): Promise<number> {
+  /**
+   * Deletes what is beyond the bounds, in steps. Answers how many events that were.
+   *
+   * @param between is called between two steps: what else the alarm is for must not wait for a long trimming.
+   */
+  async trim(between: () => void): Promise<number> {
     const before = this.#log.oldest;
     const excess = this.#retention.excess(this.#clock.now());
     while (this.#log.oldest <= excess) {
-      this.#log.trim(Math.min(excess, this.#log.oldest + EVENTS_PER_STEP - 1));
+      this.#log.trim(Math.min(excess, this.#retention.lastWithin(EVENTS_PER_STEP, BYTES_PER_STEP)));
       await this.#clock.turn();
+      between();
     }
     return this.#log.oldest - before;
   }

@@ -170,7 +170,7 @@ describe("a sweep", () => {
     await rig.publish(100, { data: JSON.stringify("x".repeat(20_000)) });
     expect(stream.ids).toEqual(upTo(100));
     expect(stream.writes.length).toBeGreaterThan(7);
-    expect(Math.max(...stream.writes.map((bytes) => bytes.byteLength))).toBeLessThanOrEqual(256 * 1024);
+    expect(Math.max(...stream.writes.map((bytes) => bytes.byteLength))).toBeLessThanOrEqual(128 * 1024);
   });
 });
 
@@ -199,7 +199,7 @@ describe("a client that stalls", () => {
       await rig.clock.advance(1_000);
     }
     expect(stream.writes).toHaveLength(1);
-    expect(stream.writes[0]?.byteLength).toBeLessThanOrEqual(256 * 1024);
+    expect(stream.writes[0]?.byteLength).toBeLessThanOrEqual(128 * 1024);
   });
 
   it("gets everything, once and in order, when it reads again", async () => {

@@ -104,7 +104,7 @@ describe("a page", () => {
       // What is left empty are writes too many.
       expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(0.9 * PAGE_BYTES);
     }
-    expect(PAGE_BYTES).toBe(256 * 1024);
+    expect(PAGE_BYTES).toBe(128 * 1024);
   });
 
   it("holds an event of the largest size, in whatever characters it is written", () => {
