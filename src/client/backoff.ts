@@ -19,13 +19,13 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** The next delay in milliseconds. One that the service has asked for replaces it, this once. */
+  /** The next delay in milliseconds. One that the service has asked for, if it is one, replaces it this once. */
   next(askedMs?: number): number {
     const spread = Math.min(LONGEST_WAIT_MS, FIRST_SPREAD_MS * 2 ** this.#attempt);
     this.#attempt += 1;
-    return askedMs === undefined
-      ? LEAST_MS + this.#random() * spread
-      : Math.min(Math.max(askedMs, LEAST_MS), LONGEST_ASKED_MS);
+    return askedMs !== undefined && askedMs >= LEAST_MS
+      ? Math.min(askedMs, LONGEST_ASKED_MS)
+      : LEAST_MS + this.#random() * spread;
   }
 
   /** Starts over with attempt 0. */

@@ -1,7 +1,7 @@
 import { memberOf, parseData } from "./decode.ts";
 import { SSEProblem, type ProblemItem } from "./problem.ts";
 
-/** Bytes of the body of a refusal that are looked at. The service's are smaller. */
+/** Characters of the body of a refusal. The service's are shorter, and a longer one is not read. */
 const LONGEST_BODY = 64 * 1024;
 
 /** Part of a `Retry-After` that is added at random: those who were refused together do not come back together. */
@@ -20,7 +20,7 @@ export interface Luck {
 export async function readRefusal(response: Response, luck: Luck): Promise<SSEProblem> {
   const { status, headers } = response;
   const isJson = /\bjson\b/i.test(headers.get("Content-Type") ?? "");
-  const body = isJson ? parseData(await readStart(response)) : await discard(response);
+  const body = isJson ? parseData(await readText(response)) : await discard(response);
   const code = memberOf(body, "code");
   const detail = memberOf(body, "detail");
   const errors = memberOf(body, "errors");
@@ -51,7 +51,7 @@ function retryAfterMs(headers: Headers, { now, random }: Luck): number | undefin
   return ms > 0 ? ms * (1 + RETRY_AFTER_SPREAD * random()) : undefined;
 }
 
-async function readStart(response: Response): Promise<string> {
+async function readText(response: Response): Promise<string> {
   if (response.body === null) {
     return "";
   }
@@ -61,11 +61,11 @@ async function readStart(response: Response): Promise<string> {
   for (;;) {
     const { done, value } = await reader.read();
     text += utf8.decode(value, { stream: !done });
-    if (done) {
-      return text;
-    }
     if (text.length > LONGEST_BODY) {
       await reader.cancel();
+      return "";
+    }
+    if (done) {
       return text;
     }
   }

@@ -143,7 +143,11 @@ export class Exchange {
     this.#reject(new TypeError("fetch failed"));
   }
 
-  answer(status: number, headers: Record<string, string> = {}, body: string | ReadableStream | null = null): void {
+  answer(
+    status: number,
+    headers: Record<string, string> = {},
+    body: string | ReadableStream | null = null,
+  ): void {
     this.#respond(new Response(body, { status, headers }));
   }
 
@@ -219,9 +223,9 @@ export class Exchange {
     this.#body = undefined;
   }
 
-  /** The connection is cut. */
+  /** The connection is cut, after what was sent has arrived. */
   cut(): void {
-    this.#fail(new TypeError("terminated"));
+    setImmediate(() => this.#fail(new TypeError("terminated")));
   }
 
   #fail(error: unknown): void {
