@@ -69,7 +69,11 @@ export function parseData(text: string): unknown {
   }
 }
 
-/** A member of what should be an object of JSON; undefined if it is not there. */
+export function isObject(data: unknown): data is Readonly<Record<string, unknown>> {
+  return typeof data === "object" && data !== null;
+}
+
+/** A member of what should be an object; undefined if it is not there. */
 export function memberOf(data: unknown, name: string): unknown {
-  return typeof data === "object" && data !== null ? (data as Record<string, unknown>)[name] : undefined;
+  return isObject(data) ? data[name] : undefined;
 }

@@ -1,5 +1,5 @@
 import { Backoff } from "./backoff.ts";
-import { memberOf } from "./decode.ts";
+import { memberOf, parseData } from "./decode.ts";
 import { platform, type Environment } from "./environment.ts";
 import { SSEProblem, toProblem } from "./problem.ts";
 import { readRefusal } from "./refusal.ts";
@@ -205,9 +205,9 @@ export class Publisher {
 }
 
 async function readReceipts(response: Response): Promise<Receipt[]> {
-  const receipts = memberOf(await response.json(), "events");
+  const receipts = memberOf(parseData(await response.text()), "events");
   if (!Array.isArray(receipts)) {
-    throw new SSEProblem("answer", "Expected receipts.");
+    throw new SSEProblem("answer", "Expected receipts, got something else.");
   }
   return receipts as Receipt[];
 }

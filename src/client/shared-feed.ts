@@ -1,5 +1,5 @@
 import type { Cursor, Position } from "./cursor.ts";
-import type { Frame } from "./decode.ts";
+import { isObject, memberOf, type Frame } from "./decode.ts";
 import type { TabLine, Tabs } from "./environment.ts";
 import { Feed, type FeedOptions, type Source } from "./feed.ts";
 import { SSEProblem } from "./problem.ts";
@@ -83,7 +83,11 @@ export class SharedFeed implements Source {
 
   open(): void {
     if (this.#line === undefined) {
-      this.#line = this.#options.tabs.open(this.#options.name, (word) => this.#hear(word as Word));
+      this.#line = this.#options.tabs.open(this.#options.name, (word) => {
+        if (isWord(word)) {
+          this.#hear(word);
+        }
+      });
       this.#enqueue();
       this.#greet();
     }
@@ -241,7 +245,8 @@ export class SharedFeed implements Source {
   }
 
   #followFrame(after: Position, frame: Frame, log: string | undefined): void {
-    this.#leader = { at: frame.id === undefined ? after : { id: frame.id, log }, isOpen: true };
+    const at = frame.id === undefined ? after : { id: frame.id, log };
+    this.#leader = { at, isOpen: frame.event?.type !== "close" };
     this.#adopt(after);
     if (this.#feed.isStarted) {
       return;
@@ -300,6 +305,28 @@ export class SharedFeed implements Source {
     }
     this.#options.port.receive(frame, log);
   }
+}
+
+/** Whether it is something that we say: others may use the same name, for something else. */
+function isWord(value: unknown): value is Word {
+  switch (memberOf(value, "word")) {
+    case "hello":
+    case "connected":
+    case "lost":
+    case "beat":
+    case "stop":
+      return true;
+    case "welcome":
+      return isPosition(memberOf(value, "at"));
+    case "frame":
+      return isPosition(memberOf(value, "after")) && isObject(memberOf(value, "frame"));
+    default:
+      return false;
+  }
+}
+
+function isPosition(value: unknown): boolean {
+  return typeof memberOf(value, "id") === "string";
 }
 
 function isAbort(error: unknown): boolean {
