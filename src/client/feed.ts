@@ -52,7 +52,7 @@ export class Feed implements Source {
   #next: Connection | undefined;
   #wait: { readonly cancel: () => void; readonly isAsked: boolean } | undefined;
   #cancelHealthy = noop;
-  #cancelHandOver = noop;
+  #handOver: { readonly cancel: () => void } | undefined;
   #cancelListening = noop;
   #isStarted = false;
   #needsRefresh = false;
@@ -96,8 +96,9 @@ export class Feed implements Source {
   close(): void {
     this.#isStarted = false;
     this.#cancelListening();
-    this.#cancelHandOver();
     this.#cancelHealthy();
+    this.#handOver?.cancel();
+    this.#handOver = undefined;
     this.#wait?.cancel();
     this.#wait = undefined;
     this.#outlivedOffline = false;
@@ -146,17 +147,19 @@ export class Feed implements Source {
     this.#needsRefresh = false;
     this.#wasRefused = false;
     this.#outlivedOffline = false;
+    this.#handOver?.cancel();
+    this.#handOver = undefined;
     this.#cancelHealthy();
     this.#cancelHealthy = this.#options.environment.after(HEALTHY_MS, () => this.#backoff.reset());
     this.#options.port.onConnected();
   }
 
   #take(frame: Frame, log: string | undefined): void {
-    if (frame.event?.type === "error") {
+    if (frame.event?.type === "error" && this.#options.canRefresh) {
       const kind = memberOf(parseData(frame.event.text), "error_type");
       if (kind === "token_expiring") {
         this.#needsRefresh = true;
-        this.#handOver();
+        this.#handOverSoon();
       }
     }
     this.#options.port.receive(frame, log);
@@ -164,12 +167,20 @@ export class Feed implements Source {
 
   /**
    * Opens another stream, and lets the current one go only once the other has taken over. Both deliver for a moment:
-   * the cursor tells the doubles. If it fails the current one goes on; the service or the watchdog will end it.
+   * the cursor tells the doubles. If it fails the current one goes on; the service or the watchdog will end it. Waits
+   * like a reconnect: many tokens expire at the same moment, and one that expires as soon as it is used makes a loop.
    */
-  #handOver(): void {
-    if (this.isOpen && this.#next === undefined) {
-      this.#next = this.#connect();
+  #handOverSoon(): void {
+    if (this.#handOver !== undefined || this.#next !== undefined) {
+      return;
     }
+    const cancel = this.#options.environment.after(this.#backoff.next(), () => {
+      this.#handOver = undefined;
+      if (this.isOpen) {
+        this.#next = this.#connect();
+      }
+    });
+    this.#handOver = { cancel };
   }
 
   #ended(connection: Connection, problem: SSEProblem): void {
@@ -229,11 +240,7 @@ export class Feed implements Source {
     } else if (this.#outlivedOffline) {
       // It may be dead without a word, since this machine may have another address now.
       this.#outlivedOffline = false;
-      const { environment } = this.#options;
-      this.#cancelHandOver();
-      this.#cancelHandOver = environment.after(new Backoff(environment.random).next(), () =>
-        this.#handOver(),
-      );
+      this.#handOverSoon();
     }
   }
 }

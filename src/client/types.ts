@@ -18,7 +18,11 @@ export interface SSEEvent<Data = unknown, Type extends string = string> {
   readonly data: Data;
 }
 
-/** What the service itself says on a stream. Listeners of `"*"` do not get these. */
+/**
+ * What the service itself says on a stream. Listeners of `"*"` do not get these.
+ *
+ * @public
+ */
 export interface ServiceEvents {
   /** A stream has opened: the first one, and again after every reconnect. */
   connected: {
@@ -56,7 +60,11 @@ export interface ServiceEvents {
 /** The types that `on` takes: `"*"` (every published event), those of the service, and your own. */
 export type EventName<Events> = "*" | keyof ServiceEvents | (keyof Events & string);
 
-/** The data that comes with a type. */
+/**
+ * The data that comes with a type.
+ *
+ * @public
+ */
 export type EventData<Events, Type> = Type extends "*"
   ? Events[keyof Events]
   : Type extends keyof ServiceEvents

@@ -20,7 +20,7 @@ export async function settle(): Promise<void> {
 }
 
 /** Time that passes only when told to. */
-export class FakeClock {
+class FakeClock {
   /** Of the timers, in milliseconds from the start. */
   time = 0;
   /** What the clock on the wall says at that start; set it to make the clock jump. */
@@ -62,7 +62,7 @@ export class FakeClock {
 }
 
 /** A page that is hidden, shown, left and cut off by hand. */
-export class FakePage implements Page {
+class FakePage implements Page {
   hidden = false;
   online = true;
   readonly #listeners = new Map<string, Set<() => void>>();

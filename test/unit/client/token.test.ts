@@ -148,7 +148,7 @@ describe("a token that is about to expire", () => {
     await settle();
     client.onStateChange((state) => states.push(state));
     old.event(42).frame({ event: "error", data: expiring });
-    await settle();
+    await world.nextRequest(1_500);
     expect(asked).toEqual([false, true]);
     const fresh = world.last;
     expect(fresh).not.toBe(old);
@@ -174,7 +174,7 @@ describe("a token that is about to expire", () => {
     const old = world.last.open();
     await settle();
     old.frame({ event: "error", data: expiring });
-    await settle();
+    await world.nextRequest(1_500);
     old.event(42);
     await settle();
     world.last.open({ at: "41" });
@@ -190,8 +190,29 @@ describe("a token that is about to expire", () => {
     world.last.open();
     await settle();
     world.last.frame({ event: "error", data: expiring }).frame({ event: "error", data: expiring });
+    await world.advance(10_000);
+    world.exchanges[0]?.frame({ event: "error", data: expiring });
     await settle();
     expect(world.exchanges).toHaveLength(2);
+  });
+
+  it("stays if it is a text: there is no other to be had", async () => {
+    await connect({ token: "secret" });
+    world.last.open();
+    await settle();
+    world.last.frame({ event: "error", data: expiring });
+    await world.advance(60_000);
+    expect(world.exchanges).toHaveLength(1);
+  });
+
+  it("as soon as it is used makes no loop: the new streams come at growing intervals", async () => {
+    world.onRequest = (exchange) => exchange.open().frame({ event: "error", data: expiring });
+    const client = await connect();
+    await world.advance(60_000);
+    expect(client.state).toBe("connected");
+    expect(world.exchanges.length).toBeGreaterThan(2);
+    expect(world.exchanges.length).toBeLessThan(20);
+    expect(Math.min(...world.pauses)).toBeGreaterThanOrEqual(100);
   });
 
   it("leaves the old stream alone if the new one is refused", async () => {
@@ -199,7 +220,7 @@ describe("a token that is about to expire", () => {
     const old = world.last.open();
     await settle();
     old.frame({ event: "error", data: expiring });
-    await settle();
+    await world.nextRequest(1_500);
     world.last.problem(401, "unauthorized");
     await settle();
     old.event(42);
@@ -217,7 +238,7 @@ describe("a token that is about to expire", () => {
     const old = world.last.open();
     await settle();
     old.frame({ event: "error", data: expiring });
-    await settle();
+    await world.nextRequest(1_500);
     old.close("token_expired", 300);
     await settle();
     expect(client.state).toBe("reconnecting");
@@ -233,7 +254,7 @@ describe("a token that is about to expire", () => {
     world.last.open();
     await settle();
     world.last.frame({ event: "error", data: expiring });
-    await settle();
+    await world.nextRequest(1_500);
     client.disconnect();
     await settle();
     expect(world.exchanges.map(({ isAborted }) => isAborted)).toEqual([true, true]);
