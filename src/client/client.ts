@@ -118,7 +118,7 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
     }
   }
 
-  /** Ends the connection. No listener of events is called after this. `connect()` resumes after the last id. */
+  /** Ends the connection: no further event reaches a listener. `connect()` resumes after the last id. */
   disconnect(): void {
     this.#halt();
     this.#setState("disconnected");

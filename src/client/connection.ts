@@ -133,8 +133,9 @@ export class Connection {
   }
 
   #take(frame: Frame): void {
+    const { signal } = this.#abort;
     // A listener may have disconnected in the middle of a chunk; and nothing counts after `close`.
-    if (this.#abort.signal.aborted || this.#closed !== undefined) {
+    if (signal.aborted || this.#closed !== undefined) {
       return;
     }
     const { type, text } = frame.event ?? {};
@@ -147,7 +148,10 @@ export class Connection {
       }
       this.#port.onOpen(this);
     }
-    this.#port.onFrame(frame, this);
+    // Unless the opening made somebody disconnect.
+    if (!signal.aborted) {
+      this.#port.onFrame(frame, this);
+    }
   }
 
   #introduce(connected: unknown): void {

@@ -192,11 +192,12 @@ export class Feed implements Source {
       return;
     }
     this.#cancelHealthy();
-    this.#current = this.#next;
-    this.#next = undefined;
-    if (this.#current === undefined) {
+    this.#current = undefined;
+    if (this.#next === undefined || problem.final) {
       this.#lost(problem);
     } else {
+      this.#current = this.#next;
+      this.#next = undefined;
       this.#options.port.onLost(problem);
     }
   }
@@ -210,8 +211,9 @@ export class Feed implements Source {
       return;
     }
     this.#needsRefresh ||= problem.status === 401 || problem.code === "token_expired";
-    const delayMs = environment.page.isOnline() ? this.#backoff.next(problem.retryAfterMs) : LONGEST_WAIT_MS;
-    this.#attemptIn(delayMs, problem.retryAfterMs !== undefined);
+    const isOnline = environment.page.isOnline();
+    const delayMs = isOnline ? this.#backoff.next(problem.retryAfterMs) : LONGEST_WAIT_MS;
+    this.#attemptIn(delayMs, isOnline && problem.retryAfterMs !== undefined);
     port.onLost(problem);
     if (this.#isStarted) {
       port.onRetry({ problem, delayMs });

@@ -135,7 +135,8 @@ export interface SSEClientOptions {
   pauseWhenHiddenSeconds?: number | false | undefined;
   /**
    * All tabs (and workers) of this origin that ask for the same stream share one connection: one of them holds it and
-   * passes everything on; when it goes, another resumes after the last id. A text shares only with tabs that gave the
+   * passes everything on; when it goes, another resumes after the last id. Over HTTP/1.1 a browser opens 6 connections
+   * to a host and no more: without sharing, a seventh tab waits in vain. A text shares only with tabs that gave the
    * same one: use it when tabs may belong to different users, since the token of the one that connects counts for all.
    * Without Web Locks or BroadcastChannel (e.g. on a page that is not secure) each connects alone. Default: false.
    */

@@ -88,12 +88,12 @@ async function bundleDeclarations(entry: string): Promise<string> {
     }
     texts.set(file, "");
     const source = await readFile(file, "utf8");
-    for (const [, path] of source.matchAll(/^(?:import|export) .* from "(\..*)\.ts";$/gm)) {
+    for (const [, path] of source.matchAll(/^(?:import|export) .* from ["'](\..*)\.ts["'];$/gm)) {
       await visit(join(dirname(file), `${path}.d.ts`));
     }
     // Those that are imported come first.
     texts.delete(file);
-    texts.set(file, source.replaceAll(/^(?:import|export) .* from ".*";\n/gm, ""));
+    texts.set(file, source.replaceAll(/^(?:import|export) .* from ["'].*["'];\n/gm, ""));
   };
   await visit(entry);
   return [...texts.values()].join("");

@@ -229,6 +229,20 @@ describe("disconnecting", () => {
     expect(world.clock.pending).toBe(0);
   });
 
+  it("when it has just connected keeps the first frame from listeners", async () => {
+    const client = create();
+    const types: string[] = [];
+    client.on("connected", () => types.push("connected"));
+    client.onStateChange((state) => state === "connected" && client.disconnect());
+    client.connect();
+    await settle();
+    world.last.open().event(42);
+    await settle();
+    expect(types).toEqual([]);
+    expect(client.lastEventId).toBe("");
+    expect(client.state).toBe("disconnected");
+  });
+
   it("in the listener of a loss prevents the reconnect", async () => {
     const client = await connected();
     client.onStateChange((state) => state === "reconnecting" && client.disconnect());

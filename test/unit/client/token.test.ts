@@ -249,6 +249,19 @@ describe("a token that is about to expire", () => {
     expect(world.exchanges).toHaveLength(2);
   });
 
+  it("does not keep a client that was kicked in the meantime", async () => {
+    const client = await connect();
+    const old = world.last.open();
+    await settle();
+    old.frame({ event: "error", data: expiring });
+    await world.nextRequest(1_500);
+    old.close("kicked", 5_000);
+    await world.advance(60_000);
+    expect(client.state).toBe("disconnected");
+    expect(errors.map(({ code }) => code)).toEqual(["kicked"]);
+    expect(world.exchanges.map(({ isAborted }) => isAborted)).toEqual([true, true]);
+  });
+
   it("lets both streams go on disconnect", async () => {
     const client = await connect();
     world.last.open();
