@@ -24,7 +24,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   sse: { rooms: [] },
   auth: { rooms: [] },
   hub: { rooms: ["sse"] },
-  client: { rooms: ["sse"] },
+  client: { rooms: ["sse"], modules: /^eventsource-parser$/ },
   config: { rooms: [], modules: /^(?:zod|yaml)$/ },
   edge: {
     rooms: ["sse", "hub", "auth"],

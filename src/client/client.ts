@@ -1,0 +1,227 @@
+import { Cursor } from "./cursor.ts";
+import { Delivery } from "./delivery.ts";
+import { platform, type Environment } from "./environment.ts";
+import { Feed, type Source, type SourcePort } from "./feed.ts";
+import { Listeners } from "./listeners.ts";
+import type { SSEProblem } from "./problem.ts";
+import { SharedFeed } from "./shared-feed.ts";
+import { streamRequest, streamUrl } from "./stream-request.ts";
+import type {
+  ConnectionState,
+  EventListener,
+  EventName,
+  Retry,
+  SSEClientOptions,
+  SSEEvent,
+  StateListener,
+} from "./types.ts";
+import { watchVisibility } from "./visibility.ts";
+
+export { SSEProblem } from "./problem.ts";
+
+const PAUSE_WHEN_HIDDEN_SECONDS = 300;
+const LONGEST_PAUSE_SECONDS = 86_400;
+
+/** Heartbeats that may be missing: at least so many, and one random part more for each client. */
+const MISSED_HEARTBEATS = 2.5;
+const MISSED_HEARTBEATS_SPREAD = 0.5;
+
+/** What tabs say to each other may change with a version: those of another one are not understood. */
+const SHARED_NAME = "edge-sse:1";
+
+/**
+ * Receives the events of an edge-sse channel, each once and in order, over one connection that it keeps alive.
+ *
+ * It comes back by itself after whatever passes: a lost connection, silence, a 5xx, 408 or 429, an answer that is no
+ * event stream, a `close` event. It resumes after the last id. It waits 100 ms and a random part of 1.4 s before the
+ * first attempt, then of twice as much each time, 30 s at most, and starts over after 10 s of a stream; what the service
+ * asks for (`Retry-After`, `close`) counts instead, once. It stops after any other 4xx, and when an operator has kicked it.
+ *
+ * @example
+ * const client = new SSEClient({ types: ["state_transition"], projectId: 7 });
+ * client.on("state_transition", (data, event) => console.log(event.id, data));
+ * client.connect();
+ *
+ * @typeParam Events your event types and their data, for typed listeners: `new SSEClient<{ tick: { n: number } }>()`
+ */
+export class SSEClient<Events extends object = Record<string, unknown>> {
+  readonly #environment: Environment;
+  readonly #signal: AbortSignal | undefined;
+  readonly #pauseAfterMs: number | undefined;
+  readonly #cursor: Cursor;
+  readonly #delivery: Delivery;
+  readonly #source: Source;
+  readonly #stateListeners: Listeners<Parameters<StateListener>>;
+  readonly #errorListeners: Listeners<readonly [SSEProblem]>;
+  readonly #retryListeners: Listeners<readonly [Retry]>;
+  #state: ConnectionState = "disconnected";
+  #cancelWatching: (() => void) | undefined;
+
+  /**
+   * Does not connect yet: add listeners first, then call `connect()`.
+   *
+   * @throws TypeError for options that cannot be meant: no URL, an id with a comma, an empty list of ids, ...
+   */
+  constructor(options?: SSEClientOptions);
+  /** @internal */
+  constructor(options: SSEClientOptions, environment: Environment);
+  constructor(options: SSEClientOptions = {}, environment: Environment = platform()) {
+    const { fetch = environment.fetch } = options;
+    this.#environment = { ...environment, fetch };
+    this.#signal = options.signal;
+    this.#pauseAfterMs = pauseAfterMs(options.pauseWhenHiddenSeconds);
+    this.#cursor = new Cursor({ id: options.lastEventId ?? "", log: options.log });
+    this.#delivery = new Delivery(this.#cursor, environment.report);
+    this.#source = this.#createSource(options);
+    this.#stateListeners = new Listeners(environment.report);
+    this.#errorListeners = new Listeners(environment.report);
+    this.#retryListeners = new Listeners(environment.report);
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The id after which a reconnect resumes; empty before the first stream. Moves also with events that are filtered out. */
+  get lastEventId(): string {
+    return this.#cursor.id;
+  }
+
+  /** The log that `lastEventId` belongs to; undefined before the first stream. Keep both to resume in a later page. */
+  get log(): string | undefined {
+    return this.#cursor.log;
+  }
+
+  /** Connects, and stays so until `disconnect()` or a final problem. Does nothing if that is already so. */
+  connect(): void {
+    if (this.#state !== "disconnected" || this.#signal?.aborted === true) {
+      return;
+    }
+    const abort = (): void => this.disconnect();
+    this.#signal?.addEventListener("abort", abort, { once: true });
+    const cancelVisibility = watchVisibility(this.#environment, this.#pauseAfterMs, {
+      onPause: () => {
+        this.#source.close();
+        this.#setState("reconnecting");
+      },
+      onResume: () => this.#source.open(),
+      onShow: () => this.#source.checkPulse(),
+    });
+    this.#cancelWatching = () => {
+      cancelVisibility();
+      this.#signal?.removeEventListener("abort", abort);
+    };
+    this.#setState("connecting");
+    // Unless a listener has disconnected again.
+    if (this.state === "connecting") {
+      this.#source.open();
+    }
+  }
+
+  /** Ends the connection: no further event reaches a listener. `connect()` resumes after the last id. */
+  disconnect(): void {
+    this.#halt();
+    this.#setState("disconnected");
+  }
+
+  /**
+   * Calls a listener with each event of a type: one of your own, `"*"` for every published event, or `connected`, `gap`,
+   * `close`, `error` for what the service itself says. The answer takes the listener off.
+   */
+  on<Type extends EventName<Events>>(type: Type, listener: EventListener<Events, Type>): () => void {
+    return this.#delivery.on(type, listener as (data: unknown, event: SSEEvent) => void);
+  }
+
+  /** The same for the next event only. */
+  once<Type extends EventName<Events>>(type: Type, listener: EventListener<Events, Type>): () => void {
+    const call = listener as (data: unknown, event: SSEEvent) => void;
+    const off = this.#delivery.on(type, (data, event) => {
+      off();
+      call(data, event);
+    });
+    return off;
+  }
+
+  /** Calls a listener after each change of `state`. The answer takes it off. */
+  onStateChange(listener: StateListener): () => void {
+    return this.#stateListeners.add(listener);
+  }
+
+  /**
+   * Calls a listener with the problem for which the client stops, before it changes to `disconnected`. Nothing else will
+   * happen until `connect()`, which does nothing before that change. The answer takes it off.
+   */
+  onError(listener: (problem: SSEProblem) => void): () => void {
+    return this.#errorListeners.add(listener);
+  }
+
+  /** Calls a listener with what went wrong, and the delay, before each attempt at a reconnect. The answer takes it off. */
+  onRetry(listener: (retry: Retry) => void): () => void {
+    return this.#retryListeners.add(listener);
+  }
+
+  #createSource(options: SSEClientOptions): Source {
+    const environment = this.#environment;
+    const url = streamUrl(options, environment.baseUrl);
+    const port: SourcePort = {
+      receive: (frame, log) => this.#delivery.receive(frame, log),
+      onConnected: () => this.#setState("connected"),
+      onLost: (problem) => this.#setState("reconnecting", problem),
+      onRetry: (retry) => this.#retryListeners.call(retry),
+      onStop: (problem) => this.#stop(problem),
+    };
+    const feed = {
+      environment,
+      port,
+      canRefresh: typeof options.token === "function",
+      watchdogIntervals:
+        options.watchdog === false
+          ? undefined
+          : MISSED_HEARTBEATS + MISSED_HEARTBEATS_SPREAD * environment.random(),
+      request: (refresh: boolean) => streamRequest(url, this.#cursor, options, refresh),
+    };
+    const { shared = false } = options;
+    if (shared === false || environment.tabs === undefined) {
+      return new Feed(feed);
+    }
+    return new SharedFeed({
+      ...feed,
+      tabs: environment.tabs,
+      name: `${SHARED_NAME}:${typeof shared === "string" ? shared : ""}:${url.href}`,
+      cursor: this.#cursor,
+      startsInThePast: url.searchParams.has("since"),
+    });
+  }
+
+  #halt(): void {
+    this.#cancelWatching?.();
+    this.#cancelWatching = undefined;
+    this.#source.close();
+  }
+
+  #stop(problem: SSEProblem): void {
+    this.#halt();
+    this.#errorListeners.call(problem);
+    this.#setState("disconnected", problem);
+  }
+
+  #setState(state: ConnectionState, problem?: SSEProblem): void {
+    const previous = this.#state;
+    if (state !== previous) {
+      this.#state = state;
+      this.#stateListeners.call(state, previous, problem);
+    }
+  }
+}
+
+function pauseAfterMs(seconds: number | false = PAUSE_WHEN_HIDDEN_SECONDS): number | undefined {
+  if (seconds === false) {
+    return undefined;
+  }
+  if (!(seconds >= 0 && seconds <= LONGEST_PAUSE_SECONDS)) {
+    throw new TypeError(
+      `pauseWhenHiddenSeconds: expected 0 to ${LONGEST_PAUSE_SECONDS}, or false, got ${seconds}`,
+    );
+  }
+  return seconds * 1_000;
+}

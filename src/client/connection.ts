@@ -1,0 +1,194 @@
+import { createDecoder, memberOf, parseData, type Frame } from "./decode.ts";
+import type { Environment } from "./environment.ts";
+import { SSEProblem, toProblem } from "./problem.ts";
+import { discard, readRefusal } from "./refusal.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** From the start of an attempt to the first bytes of its stream, the wait for a token included. */
+const ANSWER_DEADLINE_MS = 15_000;
+
+/** What an attempt asks for. */
+export interface StreamRequest {
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly credentials: "include" | undefined;
+}
+
+export interface ConnectionPort {
+  readonly environment: Environment;
+  /** How many heartbeats may be missing; undefined: all of them. */
+  readonly watchdogIntervals: number | undefined;
+  request(): Promise<StreamRequest>;
+  /** The service has let us in: comes before the first frame. */
+  onOpen(connection: Connection): void;
+  onFrame(frame: Frame, connection: Connection): void;
+}
+
+/** One attempt, and the stream that comes of it. */
+export class Connection {
+  readonly #port: ConnectionPort;
+  readonly #abort = new AbortController();
+  readonly #watchdog: Watchdog | undefined;
+  #isOpen = false;
+  #log: string | undefined;
+  #closed: SSEProblem | undefined;
+
+  constructor(port: ConnectionPort) {
+    this.#port = port;
+    const { environment, watchdogIntervals } = port;
+    this.#watchdog =
+      watchdogIntervals === undefined
+        ? undefined
+        : new Watchdog(environment, watchdogIntervals, () => {
+            this.stop(new SSEProblem("heartbeat_missed", "Nothing came, not even a heartbeat."));
+          });
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** The log that the ids of this stream belong to; undefined until the service has told. */
+  get log(): string | undefined {
+    return this.#log;
+  }
+
+  /** Runs to its end, and answers what ended it. Never rejects. */
+  async run(): Promise<SSEProblem> {
+    const { signal } = this.#abort;
+    try {
+      const deadline = this.#port.environment.after(ANSWER_DEADLINE_MS, () => {
+        this.stop(new SSEProblem("timeout", "No answer came in time."));
+      });
+      try {
+        await this.#read(await this.#open(), deadline);
+      } finally {
+        deadline();
+      }
+      return new SSEProblem("stream_ended", "The stream has ended.");
+    } catch (error) {
+      return toProblem(signal.aborted ? signal.reason : error);
+    } finally {
+      this.#watchdog?.stop();
+      this.#abort.abort();
+    }
+  }
+
+  /** Ends it at once: no frame comes after this. */
+  stop(problem: SSEProblem): void {
+    this.#abort.abort(problem);
+  }
+
+  /** For a page that may have slept. */
+  checkPulse(): void {
+    this.#watchdog?.check();
+  }
+
+  async #open(): Promise<ReadableStreamDefaultReader<Uint8Array>> {
+    const { environment } = this.#port;
+    const response = await this.#orAbort(this.#fetch(), discard);
+    if (response.status !== 200) {
+      throw await this.#orAbort(readRefusal(response, environment));
+    }
+    const type = response.headers.get("Content-Type") ?? "";
+    if (response.body === null || !/^\s*text\/event-stream\s*(;|$)/i.test(type)) {
+      void discard(response);
+      throw new SSEProblem("content_type", `Expected an event stream, got ${type || "no content type"}.`, {
+        status: 200,
+      });
+    }
+    return response.body.getReader();
+  }
+
+  async #fetch(): Promise<Response> {
+    const { url, headers, credentials } = await this.#orAbort(this.#port.request());
+    return this.#port.environment.fetch(url, {
+      headers,
+      cache: "no-store",
+      ...(credentials && { credentials }),
+      signal: this.#abort.signal,
+    });
+  }
+
+  async #read(reader: ReadableStreamDefaultReader<Uint8Array>, deadline: () => void): Promise<void> {
+    const { signal } = this.#abort;
+    // Also for a body that does not know the signal of its fetch: a cancelled reader ends its read.
+    const cancel = (): void => void reader.cancel(signal.reason).catch(() => {});
+    signal.addEventListener("abort", cancel);
+    signal.throwIfAborted();
+    const decode = createDecoder((frame) => this.#take(frame));
+    for (;;) {
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) {
+        return;
+      }
+      deadline();
+      this.#watchdog?.heard();
+      decode(value);
+      if (this.#closed !== undefined) {
+        throw this.#closed;
+      }
+    }
+  }
+
+  #take(frame: Frame): void {
+    const { signal } = this.#abort;
+    // A listener may have disconnected in the middle of a chunk; and nothing counts after `close`.
+    if (signal.aborted || this.#closed !== undefined) {
+      return;
+    }
+    const { type, text } = frame.event ?? {};
+    if (type === "close") {
+      this.#closed = closed(parseData(text ?? ""));
+    } else if (type !== undefined && type !== "error" && !this.#isOpen) {
+      this.#isOpen = true;
+      if (type === "connected") {
+        this.#introduce(parseData(text ?? ""));
+      }
+      this.#port.onOpen(this);
+    }
+    // Unless the opening made somebody disconnect.
+    if (!signal.aborted) {
+      this.#port.onFrame(frame, this);
+    }
+  }
+
+  #introduce(connected: unknown): void {
+    const log = memberOf(connected, "log");
+    this.#log = typeof log === "string" ? log : undefined;
+    this.#watchdog?.beatsEvery(memberOf(connected, "heartbeat_interval_seconds"));
+  }
+
+  /** A promise that does not outlast the attempt, whatever it waits for. */
+  #orAbort<T>(work: Promise<T>, late?: (value: T) => void): Promise<T> {
+    const { signal } = this.#abort;
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        reject(toProblem(signal.reason));
+        if (late !== undefined) {
+          work.then(late, () => {});
+        }
+      };
+      work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+      signal.addEventListener("abort", abort);
+      if (signal.aborted) {
+        abort();
+      }
+    });
+  }
+}
+
+function closed(data: unknown): SSEProblem {
+  const reason = memberOf(data, "reason");
+  const retryAfterMs = memberOf(data, "retry_after_ms");
+  return new SSEProblem(
+    typeof reason === "string" ? reason : "close",
+    `The service has closed the stream${typeof reason === "string" ? `: ${reason}` : ""}.`,
+    {
+      // An operator has ended this stream, and did not want it back.
+      final: reason === "kicked",
+      ...(typeof retryAfterMs === "number" && retryAfterMs >= 0 && { retryAfterMs }),
+    },
+  );
+}

@@ -1,0 +1,334 @@
+import type { Cursor, Position } from "./cursor.ts";
+import { isObject, memberOf, type Frame } from "./decode.ts";
+import type { TabLine, Tabs } from "./environment.ts";
+import { Feed, type FeedOptions, type Source } from "./feed.ts";
+import { SSEProblem } from "./problem.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** A leader answers within milliseconds. One that does not is frozen, or gone in a way the browser has not noticed. */
+const GREETING_MS = 2_000;
+const GREETING_SPREAD_MS = 1_000;
+
+/** How often a leader says that it is there. Browsers slow the timers of hidden pages down to one a minute. */
+const BEAT_MS = 10_000;
+
+/** Of 30 s each: longer than the slowest timer of a leader that is alive. */
+const SILENT_INTERVALS = 2.5;
+
+/** What tabs say to each other. */
+type Word =
+  /** Who leads? */
+  | { readonly word: "hello" }
+  /** I do; this is where we are. */
+  | { readonly word: "welcome"; readonly at: Position; readonly isOpen: boolean; readonly connected: string }
+  /** A frame, and where the leader was before it: whoever was not there has missed something. */
+  | {
+      readonly word: "frame";
+      readonly after: Position;
+      readonly frame: Frame;
+      readonly log: string | undefined;
+    }
+  | { readonly word: "connected" | "lost" | "beat" }
+  /** It is over for all of us. */
+  | { readonly word: "stop"; readonly code: string; readonly detail: string };
+
+export interface SharedFeedOptions extends FeedOptions {
+  readonly tabs: Tabs;
+  /** What those who share have in common. */
+  readonly name: string;
+  readonly cursor: Cursor;
+  /** Whether a client without an id starts with the past. */
+  readonly startsInThePast: boolean;
+}
+
+/**
+ * A stream that all tabs of a browser share. Every tab asks for one lock. Who gets it leads: it holds the stream and
+ * passes on each frame. The browser gives the lock of a tab that is closed or has crashed to the next one, which goes
+ * on after its own last id. A tab that finds that it has missed something reads a stream of its own until it is level.
+ */
+export class SharedFeed implements Source {
+  readonly #options: SharedFeedOptions;
+  readonly #feed: Feed;
+  readonly #silence: Watchdog;
+  #line: TabLine | undefined;
+  /** Our place in the queue for the lock. */
+  #queue: AbortController | undefined;
+  #release: (() => void) | undefined;
+  #cancelGreeting: (() => void) | undefined;
+  #cancelBeat: (() => void) | undefined;
+  #isLeading = false;
+  #isConnected = false;
+  /** What the last `connected` said, for tabs that join. */
+  #connected = "";
+  /** Of the leader, if that is another tab: where it is, and whether its stream is open. */
+  #leader: { at: Position; isOpen: boolean } | undefined;
+
+  constructor(options: SharedFeedOptions) {
+    this.#options = options;
+    const { environment, port } = options;
+    this.#feed = new Feed({
+      ...options,
+      port: {
+        receive: (frame, log) => this.#receiveOwn(frame, log),
+        onConnected: () => this.#setConnected(true),
+        onLost: (problem) => this.#setConnected(false, problem),
+        onRetry: (retry) => port.onRetry(retry),
+        onStop: (problem) => this.#stop(problem),
+      },
+    });
+    this.#silence = new Watchdog(environment, SILENT_INTERVALS + environment.random() / 2, () => {
+      this.#enqueue({ steal: true });
+    });
+  }
+
+  open(): void {
+    if (this.#line === undefined) {
+      this.#line = this.#options.tabs.open(this.#options.name, (word) => {
+        if (isWord(word)) {
+          this.#hear(word);
+        }
+      });
+      this.#enqueue();
+      this.#greet();
+    }
+  }
+
+  close(): void {
+    this.#resign();
+    this.#queue?.abort();
+    this.#queue = undefined;
+    this.#silence.stop();
+    this.#cancelGreeting?.();
+    this.#line?.close();
+    this.#line = undefined;
+    this.#leader = undefined;
+    this.#isConnected = false;
+  }
+
+  checkPulse(): void {
+    this.#feed.checkPulse();
+    this.#greet();
+  }
+
+  #say(word: Word): void {
+    this.#line?.say(word);
+  }
+
+  /** Asks who leads, and takes over if nobody answers. */
+  #greet(): void {
+    if (this.#line === undefined || this.#isLeading) {
+      return;
+    }
+    const { after, random } = this.#options.environment;
+    this.#cancelGreeting?.();
+    this.#cancelGreeting = after(GREETING_MS + GREETING_SPREAD_MS * random(), () => {
+      this.#enqueue({ steal: true });
+    });
+    this.#say({ word: "hello" });
+  }
+
+  #enqueue(how?: { steal: true }): void {
+    this.#queue?.abort();
+    const queue = new AbortController();
+    this.#queue = queue;
+    const hold = (): Promise<void> =>
+      new Promise((release) => {
+        if (queue.signal.aborted) {
+          release();
+        } else {
+          this.#release = release;
+          this.#lead();
+        }
+      });
+    this.#options.tabs.locks
+      .request(this.#options.name, how ?? { signal: queue.signal }, hold)
+      .catch((error: unknown) => {
+        if (queue === this.#queue) {
+          this.#lostPlace(error);
+        }
+      });
+  }
+
+  /** Another tab has taken the lock from us, or there are no locks to be had here. */
+  #lostPlace(error: unknown): void {
+    if (!this.#isLeading && !isAbort(error)) {
+      this.#lead();
+      return;
+    }
+    this.#resign();
+    this.#enqueue();
+    this.#greet();
+  }
+
+  #lead(): void {
+    this.#isLeading = true;
+    this.#leader = undefined;
+    this.#silence.stop();
+    this.#cancelGreeting?.();
+    if (!this.#feed.isOpen) {
+      this.#setConnected(false);
+    }
+    this.#feed.open();
+    this.#welcome();
+    this.#beat();
+  }
+
+  #resign(): void {
+    this.#isLeading = false;
+    this.#cancelBeat?.();
+    this.#feed.close();
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  #beat(): void {
+    this.#cancelBeat = this.#options.environment.after(BEAT_MS, () => {
+      this.#say({ word: "beat" });
+      this.#beat();
+    });
+  }
+
+  #welcome(): void {
+    const at = this.#options.cursor.position;
+    this.#say({ word: "welcome", at, isOpen: this.#feed.isOpen, connected: this.#connected });
+  }
+
+  #stop(problem: SSEProblem): void {
+    if (this.#isLeading && problem.code === "kicked") {
+      // Else the next tab would lead, and open again what an operator has ended.
+      this.#say({ word: "stop", code: problem.code, detail: problem.message });
+    }
+    this.#options.port.onStop(problem);
+  }
+
+  #setConnected(isConnected: boolean, problem?: SSEProblem): void {
+    if (this.#isLeading) {
+      this.#say({ word: isConnected ? "connected" : "lost" });
+    }
+    if (isConnected !== this.#isConnected || problem !== undefined) {
+      this.#isConnected = isConnected;
+      if (isConnected) {
+        this.#options.port.onConnected();
+      } else {
+        this.#options.port.onLost(problem);
+      }
+    }
+  }
+
+  #hear(word: Word): void {
+    if (word.word === "stop") {
+      this.#options.port.onStop(new SSEProblem(word.code, word.detail, { final: true }));
+    } else if (this.#isLeading) {
+      if (word.word === "hello") {
+        this.#welcome();
+      }
+    } else if (word.word !== "hello") {
+      this.#cancelGreeting?.();
+      this.#silence.heard();
+      this.#follow(word);
+    }
+  }
+
+  #follow(word: Exclude<Word, { word: "hello" | "stop" }>): void {
+    if (word.word === "frame") {
+      this.#followFrame(word.after, word.frame, word.log);
+    } else if (word.word === "welcome") {
+      this.#leader = { at: word.at, isOpen: word.isOpen };
+      this.#join(word.at, word.connected);
+    } else if (word.word !== "beat" && this.#leader !== undefined) {
+      this.#leader.isOpen = word.word === "connected";
+    }
+    this.#settle();
+    if (this.#leader !== undefined && !this.#feed.isStarted) {
+      this.#setConnected(this.#leader.isOpen);
+    }
+  }
+
+  #followFrame(after: Position, frame: Frame, log: string | undefined): void {
+    const at = frame.id === undefined ? after : { id: frame.id, log };
+    this.#leader = { at, isOpen: frame.event?.type !== "close" };
+    this.#adopt(after);
+    if (this.#feed.isStarted) {
+      return;
+    }
+    if (this.#isLevel(after)) {
+      this.#receive(frame, log);
+    } else {
+      this.#feed.open();
+    }
+  }
+
+  #join(at: Position, connected: string): void {
+    this.#adopt(at);
+    if (!this.#isLevel(at)) {
+      this.#feed.open();
+    } else if (this.#connected === "" && connected !== "") {
+      this.#receive({ id: undefined, event: { type: "connected", text: connected } }, at.log);
+    }
+  }
+
+  /** A tab that starts with what is new starts where the leader is. */
+  #adopt(at: Position): void {
+    const { cursor, startsInThePast } = this.#options;
+    if (cursor.id === "" && !startsInThePast && !this.#feed.isStarted) {
+      cursor.jump(at);
+    }
+  }
+
+  /** Whether what comes after a position is what we need next. */
+  #isLevel({ id, log }: Position): boolean {
+    const { cursor } = this.#options;
+    return (id === cursor.id && log === cursor.log) || cursor.covers({ id, log });
+  }
+
+  /** A tab that reads a stream of its own lets it go once it has all that the leader has had. */
+  #settle(): void {
+    const leader = this.#isLeading ? undefined : this.#leader;
+    if (leader !== undefined && this.#feed.isStarted && this.#options.cursor.covers(leader.at)) {
+      this.#feed.close();
+      this.#setConnected(leader.isOpen);
+    }
+  }
+
+  #receiveOwn(frame: Frame, log: string | undefined): void {
+    const after = this.#options.cursor.position;
+    this.#receive(frame, log);
+    if (this.#isLeading) {
+      this.#say({ word: "frame", after, frame, log });
+    }
+    this.#settle();
+  }
+
+  #receive(frame: Frame, log: string | undefined): void {
+    if (frame.event?.type === "connected") {
+      this.#connected = frame.event.text;
+    }
+    this.#options.port.receive(frame, log);
+  }
+}
+
+/** Whether it is something that we say: others may use the same name, for something else. */
+function isWord(value: unknown): value is Word {
+  switch (memberOf(value, "word")) {
+    case "hello":
+    case "connected":
+    case "lost":
+    case "beat":
+    case "stop":
+      return true;
+    case "welcome":
+      return isPosition(memberOf(value, "at"));
+    case "frame":
+      return isPosition(memberOf(value, "after")) && isObject(memberOf(value, "frame"));
+    default:
+      return false;
+  }
+}
+
+function isPosition(value: unknown): boolean {
+  return typeof memberOf(value, "id") === "string";
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
+}

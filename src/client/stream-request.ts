@@ -1,0 +1,87 @@
+import type { StreamRequest } from "./connection.ts";
+import type { Position } from "./cursor.ts";
+import { toProblem } from "./problem.ts";
+import type { Id, Token } from "./request-types.ts";
+import type { SSEClientOptions } from "./types.ts";
+
+/**
+ * The URL of a stream, without what changes from one connect to the next.
+ *
+ * @throws TypeError for options that cannot be meant
+ */
+export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined): URL {
+  const { url: location = "/api/events", channel, types, projectId, agentId, since } = options;
+  const url = absoluteUrl(location, baseUrl);
+  const set = (name: string, value: string | undefined): void => {
+    if (value !== undefined) {
+      url.searchParams.set(name, value);
+    }
+  };
+  set("channel", channel);
+  set("types", types && list("types", types));
+  set("project_id", ids("projectId", projectId));
+  set("agent_id", ids("agentId", agentId));
+  set("since", since instanceof Date ? since.toISOString() : since);
+  return url;
+}
+
+/** @throws TypeError for what is no URL, and for a relative one where there is no page */
+export function absoluteUrl(location: string | URL, baseUrl: string | undefined): URL {
+  try {
+    return new URL(location, baseUrl);
+  } catch (cause) {
+    throw new TypeError(`url: expected an absolute one where there is no page, got ${location}`, { cause });
+  }
+}
+
+/** What to ask for to go on after a position. */
+export async function streamRequest(
+  base: URL,
+  { id, log }: Position,
+  { token, withCredentials }: SSEClientOptions,
+  refresh: boolean,
+): Promise<StreamRequest> {
+  const url = new URL(base);
+  const headers: Record<string, string> = { Accept: "text/event-stream", ...(await bearer(token, refresh)) };
+  if (id !== "") {
+    headers["Last-Event-ID"] = id;
+    url.searchParams.delete("since");
+    if (log !== undefined) {
+      url.searchParams.set("log", log);
+    }
+  }
+  return { url: url.href, headers, credentials: withCredentials ? "include" : undefined };
+}
+
+/**
+ * The header that a token goes into; none without one.
+ *
+ * @throws SSEProblem `token` if getting it fails
+ */
+export async function bearer(token: Token | undefined, refresh: boolean): Promise<Record<string, string>> {
+  try {
+    const value = typeof token === "function" ? await token(refresh) : token;
+    return value ? { Authorization: `Bearer ${value}` } : {};
+  } catch (error) {
+    throw toProblem(error, "token");
+  }
+}
+
+function ids(option: string, value: Id | readonly Id[] | undefined): string | undefined {
+  if (value === undefined) {
+    return undefined;
+  }
+  const texts = (Array.isArray(value) ? value : [value]).map(String);
+  if (texts.length === 0) {
+    throw new TypeError(`${option}: expected one id at least; leave it out for all events`);
+  }
+  return list(option, texts);
+}
+
+function list(option: string, entries: readonly string[]): string {
+  const wrong = entries.find((entry) => entry === "" || entry.includes(","));
+  if (wrong !== undefined) {
+    throw new TypeError(`${option}: expected entries that are not empty and hold no comma, got "${wrong}"`);
+  }
+  return entries.join(",");
+}

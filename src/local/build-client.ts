@@ -1,0 +1,111 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+
+import { build } from "esbuild";
+
+import { LaunchError } from "./launch-error.ts";
+
+/** What is built from `src/client/`, by the name of the module. */
+const ENTRIES = { "sse-client": "client.ts", "sse-publisher": "publisher.ts" } as const;
+
+/** What of the licences must go with a copy. */
+const BANNER = "/*! edge-sse, MIT. Contains eventsource-parser, MIT, (c) Espen Hovlandsdal. */";
+
+/**
+ * Builds what clients import, `sse-client.js` and `sse-publisher.js` with their types, from `src/client/`.
+ *
+ * @param folder where to: `public/` of the project unless a test says otherwise
+ */
+export async function buildClient(project: string, folder = join(project, "public")): Promise<void> {
+  const [scripts, declarations] = await Promise.all([bundleScripts(project), emitDeclarations(project)]);
+  for (const [name, text] of [...scripts, ...declarations]) {
+    await writeIfChanged(join(folder, name), text);
+  }
+}
+
+async function bundleScripts(project: string): Promise<[name: string, text: string][]> {
+  const room = join(project, "src/client");
+  const { outputFiles } = await build({
+    entryPoints: Object.entries(ENTRIES).map(([out, file]) => ({ out, in: join(room, file) })),
+    outdir: room,
+    write: false,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    banner: { js: BANNER },
+    logLevel: "warning",
+  });
+  return outputFiles.map(({ path, text }) => [path.slice(room.length + 1), text]);
+}
+
+async function emitDeclarations(project: string): Promise<[name: string, text: string][]> {
+  const folder = await mkdtemp(join(tmpdir(), "edge-sse-types-"));
+  try {
+    await compile([
+      join(project, "node_modules/typescript/bin/tsc"),
+      "--project",
+      join(project, "src/client/tsconfig.json"),
+      "--rootDir",
+      join(project, "src"),
+      "--outDir",
+      folder,
+      "--noEmit",
+      "false",
+      "--declaration",
+      "--emitDeclarationOnly",
+      "--stripInternal",
+    ]);
+    return await Promise.all(
+      Object.entries(ENTRIES).map(async ([name, file]): Promise<[string, string]> => [
+        `${name}.d.ts`,
+        await bundleDeclarations(join(folder, "client", file.replace(/\.ts$/, ".d.ts"))),
+      ]),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function compile(args: readonly string[]): Promise<void> {
+  try {
+    await promisify(execFile)(process.execPath, args);
+  } catch (error) {
+    const { stdout = "" } = error as { stdout?: string };
+    throw new LaunchError(`src/client does not compile:\n${stdout}`, { cause: error });
+  }
+}
+
+/** The declarations of a module and of all that it imports, as one module. */
+async function bundleDeclarations(entry: string): Promise<string> {
+  const texts = new Map<string, string>();
+  const visit = async (file: string): Promise<void> => {
+    if (texts.has(file)) {
+      return;
+    }
+    texts.set(file, "");
+    const source = await readFile(file, "utf8");
+    for (const [, path] of source.matchAll(/^(?:import|export) .* from ["'](\..*)\.ts["'];$/gm)) {
+      await visit(join(dirname(file), `${path}.d.ts`));
+    }
+    // Those that are imported come first.
+    texts.delete(file);
+    texts.set(file, source.replaceAll(/^(?:import|export) .* from ["'].*["'];\n/gm, ""));
+  };
+  await visit(entry);
+  return [...texts.values()].join("");
+}
+
+/** Whole or not at all, since it may be being served; and only if it differs, or a watcher that builds would see a change. */
+async function writeIfChanged(file: string, text: string): Promise<void> {
+  const before = await readFile(file, "utf8").catch(() => undefined);
+  if (before !== text) {
+    const next = `${file}.${process.pid}.next`;
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(next, text);
+    await rename(next, file);
+  }
+}

@@ -1,0 +1,117 @@
+import { describe, expect, it } from "vitest";
+
+import { createDecoder, memberOf, parseData, type Frame } from "../../../src/client/decode.ts";
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+function decodeAll(...chunks: readonly (string | Uint8Array)[]): Frame[] {
+  const frames: Frame[] = [];
+  const decode = createDecoder((frame) => frames.push(frame));
+  for (const chunk of chunks) {
+    decode(typeof chunk === "string" ? encode(chunk) : chunk);
+  }
+  return frames;
+}
+
+const tick = (id: string | undefined, text: string): Frame => ({ id, event: { type: "tick", text } });
+const bare = (id: string): Frame => ({ id, event: undefined });
+
+describe("decoding a stream", () => {
+  it("gives the frames of an opening, byte by byte as the service writes it", () => {
+    const opening =
+      "retry: 5000\n\n" +
+      'event: connected\nid: 41\ndata: {"client_id":"c","last_event_id":"41"}\n\n' +
+      'event: tick\nid: 42\ndata: {"n":1}\n\n';
+    expect(decodeAll(opening)).toEqual([
+      { id: "41", event: { type: "connected", text: '{"client_id":"c","last_event_id":"41"}' } },
+      tick("42", '{"n":1}'),
+    ]);
+  });
+
+  it("gives the id of a heartbeat, which dispatches nothing", () => {
+    expect(decodeAll(": heartbeat\nid: 57\n\n")).toEqual([bare("57")]);
+  });
+
+  it("gives nothing for a heartbeat without id, a retry, or an unknown field", () => {
+    expect(decodeAll(": heartbeat\n\nretry: 5000\n\nfoo: bar\n\nretry: soon\n\n")).toEqual([]);
+  });
+
+  it("gives the id of an event that has no data", () => {
+    expect(decodeAll("event: tick\nid: 58\n\n")).toEqual([bare("58")]);
+  });
+
+  it("keeps the order of bare ids and events within one chunk", () => {
+    const chunk =
+      ": heartbeat\nid: 57\n\nevent: tick\nid: 58\ndata: a\n\nid: 59\n\nid: 60\n\nevent: close\ndata: b\n\nid: 61\n\n";
+    expect(decodeAll(chunk)).toEqual([
+      bare("57"),
+      tick("58", "a"),
+      bare("59"),
+      bare("60"),
+      { id: undefined, event: { type: "close", text: "b" } },
+      bare("61"),
+    ]);
+  });
+
+  it("gives the same frames however the bytes are cut", () => {
+    const text =
+      ': heartbeat\nid: 57\n\nevent: tick\r\nid: 58\r\ndata: {"s":"é 😀"}\r\n\r\nid: 59\rdata: x\r\r';
+    const bytes = encode(text);
+    const whole = decodeAll(bytes);
+    expect(whole).toEqual([
+      bare("57"),
+      tick("58", '{"s":"é 😀"}'),
+      { id: "59", event: { type: "message", text: "x" } },
+    ]);
+    for (let cut = 1; cut < bytes.length; cut++) {
+      expect(decodeAll(bytes.slice(0, cut), bytes.slice(cut))).toEqual(whole);
+    }
+    expect(decodeAll(...Array.from(bytes, (byte) => Uint8Array.of(byte)))).toEqual(whole);
+  });
+
+  it("gives nothing of a frame that was cut before its blank line", () => {
+    expect(decodeAll('event: tick\nid: 58\ndata: {"n":1}\n')).toEqual([]);
+  });
+
+  it("ignores an id with NUL, and passes an empty one on", () => {
+    expect(decodeAll("id: 5\0\ndata: a\n\n", "id:\n\n")).toEqual([
+      { id: undefined, event: { type: "message", text: "a" } },
+      bare(""),
+    ]);
+  });
+
+  it("refuses a frame without end", () => {
+    const line = `data: ${"x".repeat(64 * 1024)}`;
+    expect(() => decodeAll(...Array.from({ length: 20 }, () => `${line}\n`))).toThrow(
+      expect.objectContaining({ code: "frame_too_large" }),
+    );
+  });
+
+  it("gives a chunk of many frames whose sum is larger than one frame may be", () => {
+    const frame = `event: tick\nid: 1\ndata: "${"x".repeat(60 * 1024)}"\n\n`;
+    expect(decodeAll(frame.repeat(40))).toHaveLength(40);
+  });
+});
+
+describe("the data of an event", () => {
+  it("is the value of its JSON", () => {
+    expect(['{"a":[1]}', "null", '"text"', "12"].map(parseData)).toEqual([{ a: [1] }, null, "text", 12]);
+  });
+
+  it("is the text itself if that is not JSON", () => {
+    expect(["", "{", "hello", "undefined", "1 2"].map(parseData)).toEqual([
+      "",
+      "{",
+      "hello",
+      "undefined",
+      "1 2",
+    ]);
+  });
+
+  it("has no members unless it is an object", () => {
+    expect([null, "text", 1, undefined, []].map((data) => memberOf(data, "a"))).toEqual(
+      Array(5).fill(undefined),
+    );
+    expect(memberOf({ a: 1 }, "a")).toBe(1);
+  });
+});

@@ -1,0 +1,276 @@
+import { beforeEach, describe, expect, it } from "vitest";
+
+import { SSEClient, type SSEProblem } from "../../../src/client/client.ts";
+import type { SSEClientOptions } from "../../../src/client/types.ts";
+import { ClientWorld, settle } from "../../support/client-world.ts";
+
+let world: ClientWorld;
+let asked: boolean[];
+let errors: SSEProblem[];
+
+beforeEach(() => {
+  world = new ClientWorld();
+  asked = [];
+  errors = [];
+});
+
+/** A token that says how often it was asked for. */
+const token = (refresh: boolean): Promise<string> => {
+  asked.push(refresh);
+  return Promise.resolve(`token-${asked.length}`);
+};
+
+async function connect(options: SSEClientOptions = { token }): Promise<SSEClient> {
+  const client = new SSEClient(options, world.environment);
+  client.onError((problem) => errors.push(problem));
+  client.connect();
+  await settle();
+  return client;
+}
+
+const authorizations = (): (string | null)[] =>
+  world.exchanges.map(({ headers }) => headers.get("Authorization"));
+
+const expiring = '{"error_type":"token_expiring","message":"","retryable":true}';
+
+describe("a token", () => {
+  it("that is a text is sent with each connect", async () => {
+    await connect({ token: "secret" });
+    world.last.refuse();
+    await world.nextRequest();
+    expect(authorizations()).toEqual(["Bearer secret", "Bearer secret"]);
+  });
+
+  it("that is a function is asked for anew at each connect", async () => {
+    await connect();
+    world.last.open().cut();
+    await world.nextRequest();
+    world.last.refuse();
+    await world.nextRequest();
+    expect(authorizations()).toEqual(["Bearer token-1", "Bearer token-2", "Bearer token-3"]);
+    expect(asked).toEqual([false, false, false]);
+  });
+
+  it.each([[undefined], [null], [""]])("that turns out to be %s is not sent", async (value) => {
+    await connect({ token: () => value });
+    expect(authorizations()).toEqual([null]);
+  });
+
+  it("that is a text and refused is the end", async () => {
+    const client = await connect({ token: "secret" });
+    world.last.problem(401, "unauthorized");
+    await world.advance(600_000);
+    expect(client.state).toBe("disconnected");
+    expect(errors.map(({ code, status }) => [code, status])).toEqual([["unauthorized", 401]]);
+    expect(world.exchanges).toHaveLength(1);
+  });
+
+  it("that is a function and refused is asked for once more, after a wait", async () => {
+    const client = await connect();
+    world.last.problem(401, "unauthorized");
+    await world.nextRequest(1_500);
+    expect(world.pauses[0]).toBeGreaterThanOrEqual(100);
+    expect(asked).toEqual([false, true]);
+    expect(errors).toEqual([]);
+    world.last.problem(401, "unauthorized");
+    await world.advance(600_000);
+    expect(client.state).toBe("disconnected");
+    expect(errors.map(({ status }) => status)).toEqual([401]);
+    expect(world.exchanges).toHaveLength(2);
+  });
+
+  it("that was good in between is asked for once more again", async () => {
+    await connect();
+    world.last.problem(401, "unauthorized");
+    await world.nextRequest();
+    world.last.open().cut();
+    await world.nextRequest();
+    world.last.problem(401, "unauthorized");
+    await world.nextRequest();
+    expect(asked).toEqual([false, true, false, true]);
+    expect(errors).toEqual([]);
+  });
+
+  it.each<[string, () => never | Promise<never>]>([
+    [
+      "throws",
+      () => {
+        throw new Error("no network");
+      },
+    ],
+    ["rejects", () => Promise.reject(new Error("no network"))],
+  ])("function that %s is a failed attempt, and asked again later", async (_, failing) => {
+    let calls = 0;
+    const client = await connect({
+      token: () => {
+        calls++;
+        return calls < 3 ? failing() : "secret";
+      },
+    });
+    const problems: [string, string][] = [];
+    client.onRetry(({ problem }) => problems.push([problem.code, problem.message]));
+    await world.nextRequest();
+    expect(problems).toEqual([["token", "no network"]]);
+    expect(authorizations()).toEqual(["Bearer secret"]);
+    expect(errors).toEqual([]);
+  });
+
+  it("function that never answers is given up after 15 s, and its late answer is not used", async () => {
+    let answer: ((value: string) => void) | undefined;
+    const client = await connect({
+      token: () =>
+        new Promise((resolve) => {
+          answer ??= resolve;
+        }),
+    });
+    await world.advance(15_000);
+    expect(client.state).toBe("reconnecting");
+    answer?.("late");
+    await settle();
+    expect(world.exchanges).toEqual([]);
+  });
+
+  it("that has expired, says `close`, is asked for with the need to refresh", async () => {
+    await connect();
+    world.last.open().close("token_expired", 300);
+    await world.nextRequest();
+    expect(asked).toEqual([false, true]);
+  });
+});
+
+describe("a token that is about to expire", () => {
+  it("is replaced without a loss or a double: the old stream delivers until the new one has opened", async () => {
+    const client = await connect();
+    const ids: string[] = [];
+    const states: string[] = [];
+    client.on("*", (_, { id }) => ids.push(id));
+    const old = world.last.open();
+    await settle();
+    client.onStateChange((state) => states.push(state));
+    old.event(42).frame({ event: "error", data: expiring });
+    await world.nextRequest(1_500);
+    expect(asked).toEqual([false, true]);
+    const fresh = world.last;
+    expect(fresh).not.toBe(old);
+    expect(fresh.headers.get("Authorization")).toBe("Bearer token-2");
+    expect(fresh.headers.get("Last-Event-ID")).toBe("42");
+
+    old.event(43).event(44);
+    await settle();
+    fresh.open({ at: "42" }).event(43).event(44).event(45);
+    await settle();
+    old.event(45).event(46);
+    fresh.event(46);
+    await settle();
+    expect(ids).toEqual(["42", "43", "44", "45", "46"]);
+    expect(old.isAborted).toBe(true);
+    expect(fresh.isAborted).toBe(false);
+    expect(states).toEqual([]);
+    expect(client.lastEventId).toBe("46");
+  });
+
+  it("keeps the id where it is when the new stream opens behind it", async () => {
+    const client = await connect();
+    const old = world.last.open();
+    await settle();
+    old.frame({ event: "error", data: expiring });
+    await world.nextRequest(1_500);
+    old.event(42);
+    await settle();
+    world.last.open({ at: "41" });
+    await settle();
+    expect(client.lastEventId).toBe("42");
+    world.last.cut();
+    await world.nextRequest();
+    expect(world.last.headers.get("Last-Event-ID")).toBe("42");
+  });
+
+  it("opens one stream only, however often the service says so", async () => {
+    await connect();
+    world.last.open();
+    await settle();
+    world.last.frame({ event: "error", data: expiring }).frame({ event: "error", data: expiring });
+    await world.advance(10_000);
+    world.exchanges[0]?.frame({ event: "error", data: expiring });
+    await settle();
+    expect(world.exchanges).toHaveLength(2);
+  });
+
+  it("stays if it is a text: there is no other to be had", async () => {
+    await connect({ token: "secret" });
+    world.last.open();
+    await settle();
+    world.last.frame({ event: "error", data: expiring });
+    await world.advance(60_000);
+    expect(world.exchanges).toHaveLength(1);
+  });
+
+  it("as soon as it is used makes no loop: the new streams come at growing intervals", async () => {
+    world.onRequest = (exchange) => exchange.open().frame({ event: "error", data: expiring });
+    const client = await connect();
+    await world.advance(60_000);
+    expect(client.state).toBe("connected");
+    expect(world.exchanges.length).toBeGreaterThan(2);
+    expect(world.exchanges.length).toBeLessThan(20);
+    expect(Math.min(...world.pauses)).toBeGreaterThanOrEqual(100);
+  });
+
+  it("leaves the old stream alone if the new one is refused", async () => {
+    const client = await connect();
+    const old = world.last.open();
+    await settle();
+    old.frame({ event: "error", data: expiring });
+    await world.nextRequest(1_500);
+    world.last.problem(401, "unauthorized");
+    await settle();
+    old.event(42);
+    await settle();
+    expect(client.state).toBe("connected");
+    expect(client.lastEventId).toBe("42");
+    expect(errors).toEqual([]);
+    old.close("token_expired", 300);
+    await world.nextRequest();
+    expect(asked).toEqual([false, true, true]);
+  });
+
+  it("leaves the attempt at the new stream alone if the old one ends before", async () => {
+    const client = await connect();
+    const old = world.last.open();
+    await settle();
+    old.frame({ event: "error", data: expiring });
+    await world.nextRequest(1_500);
+    old.close("token_expired", 300);
+    await settle();
+    expect(client.state).toBe("reconnecting");
+    world.last.open({ at: "41" });
+    await settle();
+    expect(client.state).toBe("connected");
+    await world.advance(60_000);
+    expect(world.exchanges).toHaveLength(2);
+  });
+
+  it("does not keep a client that was kicked in the meantime", async () => {
+    const client = await connect();
+    const old = world.last.open();
+    await settle();
+    old.frame({ event: "error", data: expiring });
+    await world.nextRequest(1_500);
+    old.close("kicked", 5_000);
+    await world.advance(60_000);
+    expect(client.state).toBe("disconnected");
+    expect(errors.map(({ code }) => code)).toEqual(["kicked"]);
+    expect(world.exchanges.map(({ isAborted }) => isAborted)).toEqual([true, true]);
+  });
+
+  it("lets both streams go on disconnect", async () => {
+    const client = await connect();
+    world.last.open();
+    await settle();
+    world.last.frame({ event: "error", data: expiring });
+    await world.nextRequest(1_500);
+    client.disconnect();
+    await settle();
+    expect(world.exchanges.map(({ isAborted }) => isAborted)).toEqual([true, true]);
+    expect(world.clock.pending).toBe(0);
+  });
+});
