@@ -234,9 +234,11 @@ describe("a batch", () => {
     const stream = await openStream(channel);
     const event = { type: "tick", data: "1", dataBytes: 1, projectId: null, agentId: null, key: null };
     const broken = { ...event, data: null as unknown as string };
-    await expect(
-      runInDurableObject(hubOf(channel), (hub) => hub.publish([event, broken, event])),
-    ).rejects.toThrow(/NOT NULL/);
+    const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
+    const publishing = runInDurableObject(hubOf(channel), (hub) => hub.publish([event, broken, event]));
+    await expect(publishing).rejects.toThrow(/NOT NULL/);
+    expect(String(log.mock.lastCall?.[0])).toContain("append_failed");
+    log.mockRestore();
     expect((await hubOf(channel).health()).lastEventId).toBe(0);
     expect((await publish(channel, tick(1))).events).toMatchObject([{ id: "1" }]);
     await stream.until(({ ids }) => ids.length === 1);

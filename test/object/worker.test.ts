@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { answerRequest } from "../../src/edge/router.ts";
 import { hubOf, newChannel, openStream, OpenStream, publish, publishRequest, send, tick } from "./service.ts";
@@ -264,9 +264,17 @@ describe("a bug", () => {
       },
     };
     const request = new Request("https://edge-sse.test/api/history?channel=default");
+    const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
     const response = await answerRequest(request, broken);
+    const logged = JSON.parse(String(log.mock.lastCall?.[0])) as Record<string, unknown>;
+    log.mockRestore();
     const text = await response.text();
     expect(response.status).toBe(500);
+    expect(logged).toMatchObject({ level: "error", event: "request_failed", path: "/api/history" });
+    expect([logged["error"], logged["request_id"]]).toEqual([
+      expect.stringContaining("a secret detail"),
+      (JSON.parse(text) as { request_id: string }).request_id,
+    ]);
     expect(JSON.parse(text)).toMatchObject({ code: "internal", request_id: expect.any(String) });
     expect(text).not.toContain("secret");
   });

@@ -1,4 +1,4 @@
-import { MemoryEventLog, type StoredEvent } from "../../../src/hub/event-log.ts";
+import { MemoryEventLog, type Detail, type StoredEvent } from "../../../src/hub/event-log.ts";
 
 /** A log in memory that can be slow to become durable, and can fail to be read or written. */
 export class UnrulyLog extends MemoryEventLog {
@@ -54,13 +54,21 @@ export class UnrulyLog extends MemoryEventLog {
         });
   }
 
-  override read(...parameters: Parameters<MemoryEventLog["read"]>): StoredEvent[] {
+  /** Gives no more than what is asked for, as a log does for which every column costs. */
+  override read(after: number, maxBytes: number, detail: Detail): StoredEvent[] {
     if (this.failing) {
       throw new Error("the disk is gone");
     }
-    const events = super.read(...parameters);
+    const events = super.read(after, maxBytes, detail);
     this.reads++;
     this.eventsRead += events.length;
-    return events;
+    return events.map(({ seq, type, data, projectId, agentId, publishedAt }) => ({
+      seq,
+      type,
+      data,
+      projectId: detail === "frame" ? null : projectId,
+      agentId: detail === "frame" ? null : agentId,
+      publishedAt: detail === "all" ? publishedAt : 0,
+    }));
   }
 }

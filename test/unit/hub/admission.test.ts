@@ -145,6 +145,20 @@ describe("a connect that finds no place", () => {
     expect(streams.map(({ seen }) => seen.comments.length)).toEqual([2, 2]);
   });
 
+  it("does not have others asked within that second who have become quiet meanwhile", async () => {
+    const hub = new FakeHub({ settings: { maxConnections: 2 } });
+    const [quiet, busier] = [await hub.connect({ terms: { types: ["a"] } }), await hub.connect()];
+    await hub.clock.advance(4_500);
+    await hub.publish(1);
+    await hub.clock.advance(500);
+    const first = outcomeOf(hub.ask().entered);
+    await hub.clock.advance(600);
+    const second = outcomeOf(hub.ask().entered);
+    await hub.clock.settle();
+    expect([first.state, second.state]).toEqual(["limit", "limit"]);
+    expect([quiet.seen.comments.length, busier.seen.comments.length]).toEqual([1, 0]);
+  });
+
   it("gets the place that is freed when it has waited longest", async () => {
     const { hub, streams } = await fullHub(3);
     await hub.clock.advance(1_000);

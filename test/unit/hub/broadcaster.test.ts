@@ -470,6 +470,19 @@ describe("clients in replay", () => {
     }
   });
 
+  it("beyond that part are served with the page of another one, which costs nothing", async () => {
+    const rig = new Rig();
+    rig.append(20_000);
+    rig.feed.forget(20_001);
+    const joined = [0, 1, 2, 3, 0, 4].map((cursor) => rig.join(cursor).stream);
+    joined.forEach((stream) => stream.stall());
+    rig.log.reads = 0;
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(joined.map(({ writes }) => writes.length)).toEqual([1, 1, 1, 1, 1, 0]);
+    expect(rig.log.reads).toBe(4);
+  });
+
   it("with a filter that matches nothing come to rest at the head and write nothing", async () => {
     const rig = new Rig();
     rig.append(20_000);

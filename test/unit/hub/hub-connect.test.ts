@@ -172,6 +172,16 @@ describe("a client that leaves", () => {
     expect(stream.isEnding).toBe(false);
   });
 
+  it("takes its filter along", async () => {
+    const hub = new FakeHub();
+    const stream = await hub.connect({ terms: { types: ["a", "b"] } });
+    stream.leave();
+    await hub.clock.settle();
+    await hub.connect({ terms: { types: ["b", "a"] } });
+    // One filter serves all who ask for the same, in the order of who asked first: here nobody else is left.
+    expect(hub.hub.clients()[0]?.terms).toEqual({ types: ["b", "a"] });
+  });
+
   it("before it was let in takes no place", async () => {
     const hub = new FakeHub({ settings: { maxConnections: 1 } });
     const { stream, entered } = hub.ask();

@@ -101,6 +101,12 @@ describe("a client with an id", () => {
     expect(start({ lastEventId: "8" }, { head: 8 })).toEqual({ cursor: 8, gap: null });
   });
 
+  it("goes no further than what is durable though everything is too old, that which is not durable too", () => {
+    const gap = { reason: "expired", requestedId: "5", oldest: 9, latest: 8 };
+    expect(start({ lastEventId: "5" }, { head: 8, now: 9_000 })).toEqual({ cursor: 8, gap });
+    expect(start({ since: "earliest" }, { head: 8, now: 9_000 })).toEqual({ cursor: 8, gap: null });
+  });
+
   it("of another log is unknown, whatever its number", () => {
     for (const lastEventId of ["0", "3", "7", "10"]) {
       const gap = { reason: "unknown", requestedId: lastEventId, oldest: 4, latest: 10 };
