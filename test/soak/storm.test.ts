@@ -25,7 +25,7 @@ function forecast(round: number): StormOptions {
       { max_age_seconds: random.between(10, 20) },
     ]),
     connectionTimeoutSeconds: random.between(1, 4),
-    maxStreamAgeSeconds: random.pick([0, 1, 3, 10]),
+    maxStreamAgeSeconds: random.pick([0, 2, 3, 10]),
     publishers: random.between(1, 4),
     roamers: isHeavy ? 14 : random.between(10, 60),
     natives: random.between(1, 8),

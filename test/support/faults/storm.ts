@@ -99,14 +99,16 @@ export async function rage(options: StormOptions): Promise<Aftermath> {
     await Promise.all(work);
 
     await archivist.catchUp();
-    await Promise.all(roamers.map((roamer) => roamer.catchUp()));
+    const everybodyIsThere = () => Promise.all(roamers.map((roamer) => roamer.catchUp()));
+    await everybodyIsThere();
     await Promise.all(natives.map((native) => native.catchUp(ledger)));
-    await untilRegistered(mortal, roamers.length + natives.length);
+    // A stream that gets too old comes back, and a native one is away for a while.
+    await untilRegistered(mortal, roamers.length, roamers.length + natives.length, everybodyIsThere);
     await Promise.all(roamers.map((roamer) => roamer.leave()));
     for (const native of natives) {
       native.client.close();
     }
-    await untilRegistered(mortal, 0);
+    await untilRegistered(mortal, 0, 0);
 
     const mayBeGone: MayBeGone = (id, latest, at) =>
       latest - id >= (options.history.max_events ?? Number.POSITIVE_INFINITY) ||
@@ -178,19 +180,24 @@ async function killUntil(
 }
 
 /** Waits until so many clients are registered, and nobody lingers. The dead are out within two heartbeats. */
-async function untilRegistered({ service }: MortalService, count: number): Promise<void> {
-  const found = async (): Promise<string> => {
-    const { sse } = await service.health(CHANNEL);
-    return `${sse.active_connections} clients, ${String(sse["lingering_connections"])} lingering`;
-  };
-  let last = "";
+async function untilRegistered(
+  { service }: MortalService,
+  least: number,
+  most: number,
+  before: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<void> {
+  let found = "";
   await until(
     async () => {
-      last = await found();
-      return last === `${count} clients, 0 lingering`;
+      await before();
+      const { active_connections: clients, lingering_connections: lingering } = (
+        await service.health(CHANNEL)
+      ).sse;
+      found = `${clients} clients, ${String(lingering)} lingering`;
+      return clients >= least && clients <= most && lingering === 0;
     },
     {
-      what: () => `${count} clients in the registry; there are ${last}`,
+      what: () => `${least} to ${most} clients in the registry; there are ${found}`,
       timeoutMs: 2 * HEARTBEAT_SECONDS * 1_000 + 500,
       everyMs: 50,
     },
