@@ -88,6 +88,31 @@ describe("an eviction", () => {
     await after.leave();
   });
 
+  it("does not make a filter by ids forget them: a replay from the storage is filtered as live events are", async () => {
+    const channel = newChannel();
+    const events = [7, 8, null].flatMap((id) => [
+      { type: "tick", data: {}, project_id: id },
+      { type: "tick", data: { agent_id: id } },
+    ]);
+    await publish(channel, ...events);
+    await evictDurableObject(hubOf(channel));
+    const streams = await Promise.all(
+      ["&project_id=7", "&agent_id=8", "&project_id=7,8&types=t*"].map((filter) =>
+        openStream(channel, `&since=earliest${filter}`),
+      ),
+    );
+    await publish(channel, { type: "tick", data: { agent_id: 8 }, project_id: "7" });
+    for (const stream of streams) {
+      await stream.until(({ ids }) => ids.at(-1) === 7);
+    }
+    expect(streams.map(({ ids }) => ids)).toEqual([
+      [1, 7],
+      [4, 7],
+      [1, 3, 7],
+    ]);
+    await Promise.all(streams.map((stream) => stream.leave()));
+  });
+
   it("of an object whose log was trimmed to nothing does not start its ids anew", async () => {
     const channel = newChannel();
     await publish(channel, tick(), tick(), tick());

@@ -210,6 +210,37 @@ describe("a publish through the Worker", () => {
   });
 });
 
+describe("the history through the Worker", () => {
+  it("answers 1 MiB at most, and all of it in the end", async () => {
+    const channel = newChannel();
+    const ids = { project_id: "ä".repeat(128), agent_id: "€".repeat(128) };
+    const event = { type: "x".repeat(64), data: "d".repeat(200), ...ids };
+    for (let count = 0; count < 4; count++) {
+      await publish(channel, ...Array.from({ length: 500 }, () => event));
+    }
+    const seen: string[] = [];
+    for (let after = "", more = true; more;) {
+      const response = await send(`/api/history?channel=${channel}&limit=1000&after=${after}`);
+      const text = await response.text();
+      expect(new TextEncoder().encode(text).byteLength).toBeLessThanOrEqual(1024 * 1024);
+      const page = JSON.parse(text) as { events: { id: string }[]; next: string; more: boolean };
+      seen.push(...page.events.map(({ id }) => id));
+      [after, more] = [page.next, page.more];
+    }
+    expect(seen).toEqual(Array.from({ length: 2_000 }, (_, index) => String(index + 1)));
+  });
+
+  it("is JSON whatever the data is, and numbers come back as they went in", async () => {
+    const channel = newChannel();
+    const data = { __proto__x: 1, text: "</script>\u2028", nested: [null, 1.5e-7, -0, "😀"] };
+    await publish(channel, { type: "tick", data }, { type: "tick", data: null }, { type: "tick", data: "" });
+    const page = await (
+      await send(`/api/history?channel=${channel}`)
+    ).json<{ events: { data: unknown }[] }>();
+    expect(page.events.map((event) => event.data)).toEqual([JSON.parse(JSON.stringify(data)), null, ""]);
+  });
+});
+
 describe("a client", () => {
   it("is listed with what it asked for, and can be kicked", async () => {
     const channel = newChannel();

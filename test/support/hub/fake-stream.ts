@@ -109,6 +109,11 @@ export class FakeStream implements ClientStream {
     }
   }
 
+  /** The runtime reports that the peer has left, and what is pending stays so: it does not always settle. */
+  vanish(): void {
+    this.#leave();
+  }
+
   #accept(onTaken: () => void): Promise<void> {
     if (this.#broken !== null) {
       return Promise.reject(this.#broken);

@@ -143,13 +143,24 @@ describe("a client that does not take its bytes", () => {
     expect(hub.hub.health().activeConnections).toBe(1);
   });
 
-  it("gets its next heartbeat in time after it has read on", async () => {
-    const hub = new FakeHub();
+  it("gets its next heartbeat in time after it has read on, however late that is", async () => {
+    const hub = new FakeHub({ settings: { connectionTimeoutMs: 600_000 } });
     const stream = await stalledIn(hub);
-    await hub.clock.advance(45_000);
+    await hub.clock.advance(100_000);
     stream.resume();
-    await hub.clock.advance(38_000);
+    await hub.clock.advance(37_500);
     expect(stream.seen.comments.length).toBeGreaterThanOrEqual(1);
+  });
+
+  it("and leaves does not hold up what the others wait for", async () => {
+    const hub = new FakeHub();
+    const [stalled, other] = [await hub.connect(), await hub.connect()];
+    stalled.stall();
+    await hub.publish(1);
+    await hub.publish(1);
+    stalled.leave();
+    await hub.clock.settle();
+    expect(other.ids).toEqual([1, 2]);
   });
 
   it("delays no other, and its stall does not show in their deliveries", async () => {
