@@ -1,10 +1,10 @@
-/** Builds what is served from `public/` but not kept in the tree. */
+/** `npm run build`: builds what is served from `public/` but not kept in the tree. */
 import { resolve } from "node:path";
 
-import { buildPages } from "../src/local/build-pages.ts";
+import { buildPublic } from "../src/local/build-public.ts";
 
 try {
-  await buildPages(resolve(import.meta.dirname, ".."));
+  await buildPublic(resolve(import.meta.dirname, ".."));
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

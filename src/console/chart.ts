@@ -39,15 +39,6 @@ export class Chart {
   }
 
   #options(): uPlot.Options {
-    const axis = (options: uPlot.Axis): uPlot.Axis => ({
-      stroke: () => colour("--muted"),
-      font: "11px system-ui, sans-serif",
-      ticks: { show: false },
-      grid: { stroke: () => colour("--line"), width: 1 },
-      ...options,
-    });
-    const whole = (_: uPlot, splits: number[]): string[] =>
-      splits.map((value) => (Number.isInteger(value) ? formatCount(value) : ""));
     return {
       width: Math.max(200, Math.floor(this.#place.clientWidth)),
       height: HEIGHT,
@@ -124,4 +115,18 @@ function ago(seconds: number): string {
 
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name);
+}
+
+function axis(options: uPlot.Axis): uPlot.Axis {
+  return {
+    stroke: () => colour("--muted"),
+    font: "11px system-ui, sans-serif",
+    ticks: { show: false },
+    grid: { stroke: () => colour("--line"), width: 1 },
+    ...options,
+  };
+}
+
+function whole(_: uPlot, splits: number[]): string[] {
+  return splits.map((value) => (Number.isInteger(value) ? formatCount(value) : ""));
 }
