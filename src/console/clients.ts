@@ -41,6 +41,7 @@ export class Clients {
   refresh(): void {
     clearTimeout(this.#timer);
     this.#input.hidden = this.#token !== undefined;
+    this.#input.required = this.#token === undefined;
     setText(this.#submit, this.#token === undefined ? "Show" : "Forget the token");
     this.#hint.hidden = this.#token !== undefined;
     this.#scroll.hidden = this.#token === undefined;

@@ -99,6 +99,8 @@ export class Feed {
   #connect(lastEventId: string | undefined): void {
     const { channel, types, projectIds, agentIds, start } = this.#view;
     const client = new SSEClient({
+      // The client can do with a 503, but the browser would report each of them as an error of this page.
+      url: "/api/events?on_busy=stream",
       channel,
       types,
       ...(projectIds.length > 0 && { projectId: projectIds }),

@@ -15,18 +15,16 @@ export class FilterForm {
     this.show(view);
     const apply = (event: Event): void => {
       event.preventDefault();
-      if (this.#channel.reportValidity()) {
-        onChange(this.#read());
+      const next = this.#read();
+      // Leaving an input by its Enter key is told twice.
+      if (this.#channel.reportValidity() && JSON.stringify(next) !== JSON.stringify(this.#view)) {
+        onChange(next);
       }
     };
     byId("channel-form", HTMLFormElement).addEventListener("submit", apply);
     byId("filter", HTMLFormElement).addEventListener("submit", apply);
     for (const input of [this.#channel, this.#types, this.#projects, this.#agents, this.#start]) {
-      input.addEventListener("change", (event) => {
-        if (JSON.stringify(this.#read()) !== JSON.stringify(this.#view)) {
-          apply(event);
-        }
-      });
+      input.addEventListener("change", apply);
     }
   }
 
