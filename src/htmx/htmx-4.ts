@@ -11,6 +11,8 @@ export interface Htmx4 {
 
 interface Received {
   readonly message: { data: string; readonly event: string };
+  /** The next message comes when this has settled. */
+  waitUntil(work: Promise<unknown>): void;
 }
 
 interface Requested {
@@ -27,10 +29,11 @@ const RETRY = { firstMs: 500, mostMs: 60_000, jitter: 0.3 } as const;
 export function adaptHtmx4(htmx: Htmx4): void {
   const attempts = new WeakMap<Element, number>();
 
-  on<Received>("htmx:sse:before:message", (connection, { message }) => {
+  on<Received>("htmx:sse:before:message", (connection, detail) => {
+    const { message } = detail;
     message.data = toContent(parse(message.data));
     for (const element of wanting(message.event, connection)) {
-      void swapIn(htmx, element, message.data);
+      detail.waitUntil(swapIn(htmx, element, message.data));
     }
   });
 
@@ -58,10 +61,13 @@ export function adaptHtmx4(htmx: Htmx4): void {
   });
 }
 
-/** Shows the extension what HTMX has processed before the extension was there: it has not renamed the attribute yet. */
+/** Names under which the extension goes on with an `sse-connect` that it has seen. */
+const SEEN = ["hx-sse:connect", "data-hx-sse:connect"];
+
+/** Shows the extension what HTMX has processed before the extension was there. */
 export function reviveHtmx4(htmx: Htmx4): void {
   for (const element of connections()) {
-    if (!element.hasAttribute("hx-sse:connect")) {
+    if (!SEEN.some((name) => element.hasAttribute(name))) {
       htmx.process(element);
     }
   }

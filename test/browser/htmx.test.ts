@@ -147,7 +147,7 @@ describe("the partial by itself", () => {
     await start();
     for (const htmx of ["2", "4"]) {
       const body = adding
-        .replace("/api/events?", "/api/events?channel=nobody&")
+        .replace('connect="/api/events?', 'connect="/api/events?channel=nobody&')
         .replace("/htmx-sse.js", `/htmx-sse.js?htmx=${htmx}`);
       const { page: shown } = await open(page("", body));
       let requests = 0;
