@@ -101,7 +101,7 @@ export class Chart {
     const index = this.#pointed ?? times.length - 1;
     setText(this.#events, formatCount(events[index] ?? 0));
     setText(this.#clients, formatCount(clients[index] ?? 0));
-    setText(this.#when, ago(times.length - 1 - index));
+    setText(this.#when, this.#pointed === null ? "" : ago(times.length - 1 - index));
     if (this.#pointed === null) {
       const peak = Math.max(0, ...events.map((count) => count ?? 0));
       this.#place.ariaLabel = `Events per second and clients over the last ${CHART_SECONDS / 60} minutes: at most ${peak} events per second, now ${clients.at(-1) ?? 0} clients`;

@@ -62,7 +62,7 @@ export interface Published {
 }
 
 /** An answer that is not 200, in the service's own words. */
-export class Refusal extends Error {
+class Refusal extends Error {
   readonly status: number;
 
   constructor(status: number, text: string) {

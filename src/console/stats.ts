@@ -51,6 +51,6 @@ export class Stats {
   #showRoundTrip(ms: number): void {
     this.#roundTrips = [...this.#roundTrips, ms].slice(-ROUND_TRIPS);
     setText(this.#latency, formatMs(ms));
-    setText(this.#latencyDetail, `round trip, best ${formatMs(Math.min(...this.#roundTrips))}`);
+    setText(this.#latencyDetail, `best ${formatMs(Math.min(...this.#roundTrips))}`);
   }
 }

@@ -1,5 +1,5 @@
 /** Seconds that the chart shows. */
-export const CHART_SECONDS = 180;
+export const CHART_SECONDS = 120;
 
 /**
  * Counts events per second for the chart. Ids have no holes, so that the difference of two heads is what was published

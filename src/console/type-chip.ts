@@ -7,11 +7,11 @@ export function typeChip(type: string): HTMLSpanElement {
   return chip;
 }
 
-/** FNV-1a, spread over the circle by the golden angle. */
+/** FNV-1a, on one of 12 hues. */
 function hueOf(text: string): number {
   let hash = 0x811c9dc5;
   for (const character of text) {
     hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0;
   }
-  return Math.round((hash % 1_024) * 137.508) % 360;
+  return ((hash >>> 8) % 12) * 30;
 }

@@ -20,7 +20,9 @@ afterEach(async () => {
   const complaints = opened.flatMap((watched) => watched.complaints);
   await Promise.all(opened.map(({ context }) => context.close()));
   opened = [];
-  expect(complaints).toEqual([]);
+  if (complaints.length > 0) {
+    throw new Error(`The page complains:\n${complaints.join("\n")}`);
+  }
 });
 
 afterAll(async () => {
@@ -214,6 +216,7 @@ describe("the console", () => {
     const { page } = await openConsole("?channel=health");
     await page.getByText("healthy").waitFor();
     await page.getByText("1 / 100").waitFor();
+    expect(await page.locator("footer").innerText()).toMatch(/^edge-sse \d+\.\d+\.\d+/);
     await service.admin("/api/admin/drain?channel=health", { method: "POST" });
     await page.getByText("draining").waitFor();
     await page.getByText("Reconnecting").waitFor();
