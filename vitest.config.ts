@@ -49,6 +49,16 @@ export default defineConfig({
         },
       },
       {
+        // The pages, HTMX and a native EventSource, in Chromium.
+        test: {
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
         // The storms of the e2e tests, for as long as anybody likes: not part of `npm test`.
         test: { name: "soak", include: ["test/soak/**/*.test.ts"] },
       },

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 
 import { LaunchError } from "./launch-error.ts";
+import { writeIfChanged } from "./write-if-changed.ts";
 
 /** What is built from `src/client/`, by the name of the module. */
 const ENTRIES = { "sse-client": "client.ts", "sse-publisher": "publisher.ts" } as const;
@@ -97,15 +98,4 @@ async function bundleDeclarations(entry: string): Promise<string> {
   };
   await visit(entry);
   return [...texts.values()].join("");
-}
-
-/** Whole or not at all, since it may be being served; and only if it differs, or a watcher that builds would see a change. */
-async function writeIfChanged(file: string, text: string): Promise<void> {
-  const before = await readFile(file, "utf8").catch(() => undefined);
-  if (before !== text) {
-    const next = `${file}.${process.pid}.next`;
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(next, text);
-    await rename(next, file);
-  }
 }

@@ -4,7 +4,7 @@ import { toBindings } from "../config/bindings.ts";
 import { formatMistake } from "../config/mistake.ts";
 import type { Config } from "../config/schema.ts";
 import { claimAddress, reachable, toUrl } from "./address.ts";
-import { buildClient } from "./build-client.ts";
+import { buildPublic } from "./build-public.ts";
 import { buildWorkers } from "./bundle.ts";
 import { compileConfigFile } from "./config-file.ts";
 import { curlLines } from "./curl.ts";
@@ -41,7 +41,7 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
   const folder = await openDataFolder(options.dataFolder);
   const address = await claimAddress(options);
   const vars = readDevVars(options.devVarsFile, process.env);
-  await buildClient(project);
+  await buildPublic(project);
   await buildWorkers(project, folder.build);
   const secrets = { ...vars, LAUNCH_ID: crypto.randomUUID(), SHUTDOWN_TOKEN: crypto.randomUUID() };
   const runtime = startRuntime({

@@ -7,7 +7,15 @@ const project = join(import.meta.dirname, "../..");
 /** The project in a folder of its own, to change what the real one must keep: `config.yaml`, `public/`, `.dev.vars`. */
 export async function copyProject(): Promise<{ path: string; remove: () => Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), "edge-sse-project-"));
-  for (const part of ["config.yaml", "package.json", "public", "scripts", "src", "wrangler.toml"]) {
+  for (const part of [
+    "config.yaml",
+    "package.json",
+    "public",
+    "scripts",
+    "src",
+    "tsconfig.json",
+    "wrangler.toml",
+  ]) {
     await cp(join(project, part), join(path, part), { recursive: true });
   }
   await symlink(join(project, "node_modules"), join(path, "node_modules"));

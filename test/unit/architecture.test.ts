@@ -25,6 +25,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   auth: { rooms: [] },
   hub: { rooms: ["sse"] },
   client: { rooms: ["sse"], modules: /^eventsource-parser$/ },
+  console: { rooms: [], modules: /^(?:\/sse-client\.js|uplot)$/ },
+  htmx: { rooms: [], modules: /^\/sse-client\.js$/ },
   config: { rooms: [], modules: /^(?:zod|yaml)$/ },
   edge: {
     rooms: ["sse", "hub", "auth"],

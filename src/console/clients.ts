@@ -1,0 +1,132 @@
+import { button, byId, create, setText } from "./dom.ts";
+import { formatAge, formatCount, formatMs } from "./format.ts";
+import { explain, kick, readClients, type ClientRow } from "./service.ts";
+
+const REFRESH_MS = 3_000;
+
+/** Rows of the table; a channel may have 1,000 clients. */
+const SHOWN_CLIENTS = 100;
+
+/** The clients of the channel, for who has the admin token. It stays in this object. */
+export class Clients {
+  readonly #form = byId("admin", HTMLFormElement);
+  readonly #input = byId("admin-token", HTMLInputElement);
+  readonly #submit = byId("admin-submit", HTMLButtonElement);
+  readonly #note = byId("clients-note", HTMLParagraphElement);
+  readonly #hint = byId("clients-hint", HTMLParagraphElement);
+  readonly #scroll = byId("clients-scroll", HTMLDivElement);
+  readonly #rows = byId("clients-rows", HTMLTableSectionElement);
+  readonly #channel: () => string;
+  #token: string | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #ownId: string | undefined;
+
+  constructor(channel: () => string) {
+    this.#channel = channel;
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#token = this.#token === undefined ? this.#input.value : undefined;
+      this.#input.value = "";
+      this.refresh();
+    });
+    document.addEventListener("visibilitychange", () => this.refresh());
+  }
+
+  /** Which of them is this page. */
+  set ownId(id: string | undefined) {
+    this.#ownId = id;
+    this.refresh();
+  }
+
+  refresh(): void {
+    clearTimeout(this.#timer);
+    this.#input.hidden = this.#token !== undefined;
+    this.#input.required = this.#token === undefined;
+    setText(this.#submit, this.#token === undefined ? "Show" : "Forget the token");
+    this.#hint.hidden = this.#token !== undefined;
+    this.#scroll.hidden = this.#token === undefined;
+    if (this.#token === undefined) {
+      this.#rows.replaceChildren();
+      setText(this.#note, "");
+    } else if (!document.hidden) {
+      void this.#load(this.#token);
+    }
+  }
+
+  async #load(token: string): Promise<void> {
+    const channel = this.#channel();
+    try {
+      const clients = await readClients(channel, token);
+      if (token === this.#token && channel === this.#channel()) {
+        this.#show(clients, token);
+      }
+    } catch (error) {
+      if (token === this.#token) {
+        setText(this.#note, explain(error));
+      }
+    }
+    if (token === this.#token) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.refresh(), REFRESH_MS);
+    }
+  }
+
+  #show(clients: readonly ClientRow[], token: string): void {
+    const shown = clients.toSorted((a, b) => b.lag - a.lag).slice(0, SHOWN_CLIENTS);
+    setText(
+      this.#note,
+      shown.length < clients.length
+        ? `${formatCount(clients.length)} connected, the ${shown.length} furthest behind shown`
+        : `${formatCount(clients.length)} connected`,
+    );
+    const focused = this.#rows.contains(document.activeElement)
+      ? document.activeElement?.closest("tr")?.dataset["id"]
+      : undefined;
+    this.#rows.replaceChildren(...shown.map((client) => this.#toRow(client, token)));
+    if (focused !== undefined) {
+      this.#rows.querySelector<HTMLElement>(`tr[data-id="${CSS.escape(focused)}"] button`)?.focus();
+    }
+  }
+
+  #toRow(client: ClientRow, token: string): HTMLTableRowElement {
+    const name = create("td", {}, create("span", { class: "mono", title: client.id }, client.id.slice(0, 8)));
+    if (client.id === this.#ownId) {
+      name.append(" ", create("span", { class: "badge" }, "this page"));
+    }
+    const lag = create("td", { class: "number" }, formatCount(client.lag));
+    if (client.pending_ms > 0) {
+      lag.append(create("span", { class: "sub" }, ` waits ${formatMs(client.pending_ms)}`));
+    }
+    const end = button("Kick", () => void this.#kick(client.id, token), { class: "danger small" });
+    end.ariaLabel = `Kick client ${client.id.slice(0, 8)}`;
+    return create(
+      "tr",
+      { data: { id: client.id } },
+      name,
+      create("td", { title: client.connected_at }, formatAge(Date.now() - Date.parse(client.connected_at))),
+      create("td", { class: "mono clip", title: describeFilter(client) }, describeFilter(client)),
+      create("td", { class: "number mono" }, client.cursor),
+      lag,
+      create("td", { class: "number" }, formatCount(client.events_sent)),
+      create("td", { class: "number" }, end),
+    );
+  }
+
+  async #kick(id: string, token: string): Promise<void> {
+    try {
+      await kick(this.#channel(), token, id);
+    } catch (error) {
+      setText(this.#note, explain(error));
+    }
+    this.refresh();
+  }
+}
+
+function describeFilter({ filter }: ClientRow): string {
+  const parts = [
+    filter.types?.join(","),
+    filter.project_id && `project ${filter.project_id.join(",")}`,
+    filter.agent_id && `agent ${filter.agent_id.join(",")}`,
+  ];
+  return parts.filter(Boolean).join(" · ") || "all";
+}

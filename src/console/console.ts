@@ -1,0 +1,155 @@
+/** The console: the page at `/`, for a person who wants to see what a channel does. */
+import { Chart } from "./chart.ts";
+import { Clients } from "./clients.ts";
+import { byId, create, setText } from "./dom.ts";
+import { EventList } from "./event-list.ts";
+import { exampleTypes } from "./examples.ts";
+import { Feed, type Gap, type LinkState } from "./feed.ts";
+import { FilterForm } from "./filter-form.ts";
+import { Inspector } from "./inspector.ts";
+import { Link } from "./link.ts";
+import { PublishForm } from "./publish-form.ts";
+import { readHealth } from "./service.ts";
+import { Snippets } from "./snippets.ts";
+import { Stats } from "./stats.ts";
+import { Traffic } from "./traffic.ts";
+import { pageQuery, readView, type View } from "./view.ts";
+
+/** How often health is asked for. */
+const HEALTH_EVERY_MS = 2_000;
+
+/** Types that the inputs offer: those of the examples, and those that were seen. */
+const OFFERED_TYPES = 100;
+
+let view = readView(location.search);
+let feed: Feed | undefined;
+
+const traffic = new Traffic(nowSeconds());
+const chart = new Chart(traffic);
+const stats = new Stats();
+const snippets = new Snippets(view);
+const clients = new Clients(() => view.channel);
+const publishForm = new PublishForm(() => view.channel);
+const inspector = new Inspector((field, value) => look({ ...view, [field]: [value] }));
+const list = new EventList((event) => inspector.show(event, view.channel));
+const filterForm = new FilterForm(view, look);
+const link = new Link(
+  () => feed?.open(),
+  () => feed?.close(),
+);
+const types = new Set<string>();
+const notice = byId("notice", HTMLParagraphElement);
+
+exampleTypes.forEach(offerType);
+connect();
+setInterval(tick, 1_000);
+void watchHealth();
+
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
+  if (event.key.toLowerCase() === "p" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    list.togglePause();
+  }
+});
+
+/** Looks at something else: the list starts again. */
+function look(next: View): void {
+  const hasMoved = next.channel !== view.channel;
+  view = next;
+  history.replaceState(null, "", `${location.pathname}${pageQuery(view)}`);
+  filterForm.show(view);
+  snippets.show(view);
+  list.clear();
+  if (hasMoved) {
+    traffic.reset();
+    clients.ownId = undefined;
+    void askHealth();
+  }
+  connect();
+}
+
+function connect(): void {
+  feed?.close();
+  feed = new Feed(view, {
+    onEvents: (events) => {
+      list.add(events);
+      for (const { id, type } of events) {
+        offerType(type);
+        publishForm.arrived(id);
+        traffic.reached(Number(id));
+      }
+    },
+    onConnected: (id) => (clients.ownId = id),
+    onGap: tellGap,
+    onState: showState,
+  });
+  feed.open();
+}
+
+function tellGap({ reason, oldest_id }: Gap): void {
+  if (reason === "expired") {
+    tell(
+      `Events have left the history before they were shown; it goes on with event ${oldest_id ?? "to come"}.`,
+    );
+  } else {
+    traffic.reset();
+    tell("The log of this channel is another one than before; it goes on with what is kept.");
+  }
+}
+
+function showState(state: LinkState, problem: string | undefined): void {
+  link.show(state, problem);
+  if (state === "disconnected" || state === "connecting") {
+    tell(problem ?? "");
+  }
+}
+
+function tick(): void {
+  const rate = traffic.tick(nowSeconds());
+  const lastMinute = traffic.events.slice(-60).reduce<number>((sum, count) => sum + (count ?? 0), 0);
+  stats.showTraffic(rate, lastMinute, traffic.head);
+  if (!document.hidden) {
+    chart.draw();
+  }
+}
+
+async function watchHealth(): Promise<never> {
+  for (;;) {
+    if (!document.hidden) {
+      await askHealth();
+    }
+    await new Promise((resolve) => setTimeout(resolve, HEALTH_EVERY_MS));
+  }
+}
+
+async function askHealth(): Promise<void> {
+  const { channel } = view;
+  try {
+    const health = await readHealth(channel);
+    if (channel === view.channel) {
+      stats.showHealth(health);
+      traffic.measured(health.lastEventId, health.activeConnections);
+    }
+  } catch {
+    stats.showUnreachable();
+    traffic.measured(null, null);
+  }
+}
+
+function offerType(type: string): void {
+  if (!types.has(type) && types.size < OFFERED_TYPES) {
+    types.add(type);
+    const option = create("option");
+    option.value = type;
+    byId("known-types", HTMLDataListElement).append(option);
+  }
+}
+
+function tell(text: string): void {
+  notice.hidden = text === "";
+  setText(notice, text);
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1_000);
+}

@@ -1,0 +1,125 @@
+import { SSEClient, type SSEProblem } from "/sse-client.js";
+
+import { readHealth, readHistory } from "./service.ts";
+import type { View } from "./view.ts";
+
+/** How many events a view that starts with the recent ones begins with. */
+const RECENT_EVENTS = 100;
+
+/** An event as this page shows it. */
+export interface ShownEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly data: unknown;
+  /** ms since the epoch: when it was stored, or came in; undefined if it is from the past and the stream did not tell. */
+  readonly time: number | undefined;
+}
+
+/** Events that the view should have had are not there. */
+export interface Gap {
+  readonly oldest_id: string | null;
+  readonly reason: string;
+}
+
+export type LinkState = "connecting" | "connected" | "reconnecting" | "disconnected";
+
+export interface FeedPort {
+  onEvents(events: readonly ShownEvent[]): void;
+  /** A stream is open: who we are. */
+  onConnected(clientId: string): void;
+  onGap(gap: Gap): void;
+  onState(state: LinkState, problem: string | undefined): void;
+}
+
+/** The events of one view: the recent ones from the history, if asked for, and then the stream. */
+export class Feed {
+  readonly #view: View;
+  readonly #port: FeedPort;
+  #client: SSEClient | undefined;
+  #isWanted = false;
+  #headAtConnect = 0;
+
+  constructor(view: View, port: FeedPort) {
+    this.#view = view;
+    this.#port = port;
+  }
+
+  /** Opens it; opens it again after the last event that came. */
+  open(): void {
+    this.#isWanted = true;
+    if (this.#client === undefined) {
+      void this.#begin();
+    } else {
+      this.#client.connect();
+    }
+  }
+
+  /** Ends the stream. `open` goes on where it was. */
+  close(): void {
+    this.#isWanted = false;
+    this.#client?.disconnect();
+    this.#port.onState("disconnected", undefined);
+  }
+
+  async #begin(): Promise<void> {
+    this.#port.onState("connecting", undefined);
+    let lastEventId: string | undefined;
+    try {
+      const health = await readHealth(this.#view.channel);
+      this.#headAtConnect = health.lastEventId ?? 0;
+      if (this.#view.start === "recent" && this.#isWanted) {
+        lastEventId = await this.#showRecent(health.oldestEventId);
+      }
+    } catch {
+      // The client knows what to do about a service that is not there, or that refuses.
+    }
+    if (this.#isWanted && this.#client === undefined) {
+      this.#connect(lastEventId);
+    }
+  }
+
+  /** After the last 100 ids. Answers the id after which the stream goes on. */
+  async #showRecent(oldest: number | null): Promise<string> {
+    const head = this.#headAtConnect;
+    const after = Math.max((oldest ?? head + 1) - 1, head - RECENT_EVENTS, 0);
+    const { events, next } = await readHistory(this.#view, after, RECENT_EVENTS);
+    if (this.#isWanted) {
+      this.#port.onEvents(
+        events.map(({ id, type, data, published_at }) => ({
+          id,
+          type,
+          data,
+          time: Date.parse(published_at),
+        })),
+      );
+    }
+    return next;
+  }
+
+  #connect(lastEventId: string | undefined): void {
+    const { channel, types, projectIds, agentIds, start } = this.#view;
+    const client = new SSEClient({
+      // The client can do with a 503, but the browser would report each of them as an error of this page.
+      url: "/api/events?on_busy=stream",
+      channel,
+      types,
+      ...(projectIds.length > 0 && { projectId: projectIds }),
+      ...(agentIds.length > 0 && { agentId: agentIds }),
+      ...(start !== "recent" && start !== "live" && { since: start }),
+      lastEventId,
+    });
+    this.#client = client;
+    client.on("*", (data, { id, type }) => {
+      const isReplay = Number(id) <= this.#headAtConnect;
+      this.#port.onEvents([{ id, type, data, time: isReplay ? undefined : Date.now() }]);
+    });
+    client.on("connected", ({ client_id }) => this.#port.onConnected(client_id));
+    client.on("gap", (gap) => this.#port.onGap(gap));
+    client.onStateChange((state, _, problem) => this.#port.onState(state, problem && describe(problem)));
+    client.connect();
+  }
+}
+
+function describe(problem: SSEProblem): string {
+  return problem.code === "kicked" ? "An operator has ended this stream." : problem.message;
+}

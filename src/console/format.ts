@@ -1,0 +1,36 @@
+const numbers = new Intl.NumberFormat("en");
+
+const clock = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+});
+
+/** `12345` as `12,345`. */
+export function formatCount(count: number): string {
+  return numbers.format(count);
+}
+
+/** Time of the day of this reader, with milliseconds. */
+export function formatClock(time: number | string): string {
+  return clock.format(new Date(time));
+}
+
+/** How long something takes: `0.8 ms`, `12 ms`, `3.4 s`. */
+export function formatMs(ms: number): string {
+  if (ms >= 1_000) {
+    return `${(ms / 1_000).toFixed(1)} s`;
+  }
+  return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`;
+}
+
+/** How long ago something was, in its largest unit. */
+export function formatAge(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 60) {
+    return `${seconds} s`;
+  }
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

@@ -1,0 +1,79 @@
+import { button, byId, copy, create } from "./dom.ts";
+import type { ShownEvent } from "./feed.ts";
+import { formatClock } from "./format.ts";
+import { jsonView } from "./json-view.ts";
+import { readEvent, type HistoryEvent } from "./service.ts";
+import { typeChip } from "./type-chip.ts";
+
+/** What of an event can become a filter. */
+export type FilterField = "types" | "projectIds" | "agentIds";
+
+/** Shows all of one event: what came with the stream at once, what only the history tells a moment later. */
+export class Inspector {
+  readonly #body = byId("inspector", HTMLDivElement);
+  readonly #copy = byId("copy-event", HTMLButtonElement);
+  readonly #hint = [...this.#body.childNodes];
+  readonly #onFilter: (field: FilterField, value: string) => void;
+  #shown: ShownEvent | undefined;
+
+  constructor(onFilter: (field: FilterField, value: string) => void) {
+    this.#onFilter = onFilter;
+    this.#copy.addEventListener("click", () => {
+      if (this.#shown !== undefined) {
+        const { id, type, data } = this.#shown;
+        void copy(JSON.stringify({ id, type, data }, null, 2), this.#copy);
+      }
+    });
+  }
+
+  show(event: ShownEvent | undefined, channel: string): void {
+    this.#shown = event;
+    this.#copy.hidden = event === undefined;
+    if (event === undefined) {
+      this.#body.replaceChildren(...this.#hint);
+      return;
+    }
+    const facts = create("dl", { class: "facts" });
+    this.#addFact(facts, "Id", create("span", { class: "mono" }, event.id));
+    this.#addFact(facts, "Type", typeChip(event.type), ["types", event.type]);
+    this.#body.replaceChildren(facts, jsonView(event.data));
+    void this.#addStored(facts, event, channel);
+  }
+
+  async #addStored(facts: HTMLElement, event: ShownEvent, channel: string): Promise<void> {
+    const stored = await readEvent(channel, event.id).catch(() => undefined);
+    if (stored === undefined || this.#shown !== event) {
+      return;
+    }
+    for (const [label, name, field] of IDS) {
+      const id = stored[name];
+      if (id !== undefined) {
+        this.#addFact(facts, label, create("span", { class: "mono" }, id), [field, id]);
+      }
+    }
+    const date = new Date(stored.published_at);
+    const time = create("time", { title: stored.published_at }, formatClock(date.getTime()));
+    time.dateTime = stored.published_at;
+    this.#addFact(facts, "Stored", time);
+  }
+
+  #addFact(
+    facts: HTMLElement,
+    label: string,
+    value: Node,
+    filter?: [field: FilterField, value: string],
+  ): void {
+    const fact = create("dd", {}, value);
+    if (filter !== undefined) {
+      const only = button("Only these", () => this.#onFilter(...filter), { class: "quiet small" });
+      only.ariaLabel = `Only events of ${label.toLowerCase()} ${filter[1]}`;
+      fact.append(only);
+    }
+    facts.append(create("dt", {}, label), fact);
+  }
+}
+
+const IDS = [
+  ["Project", "project_id", "projectIds"],
+  ["Agent", "agent_id", "agentIds"],
+] as const satisfies readonly (readonly [string, keyof HistoryEvent, FilterField])[];

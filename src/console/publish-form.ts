@@ -1,0 +1,113 @@
+import { byId, setText } from "./dom.ts";
+import { exampleOf } from "./examples.ts";
+import { formatMs } from "./format.ts";
+import { explain, publish } from "./service.ts";
+
+/** Deliveries that are waited for: an event that the filter hides never comes back. */
+const WAITED_FOR = 50;
+
+/** Publishes one event, and tells how long it took until it was stored, and until it was here again. */
+export class PublishForm {
+  readonly #form = byId("publish", HTMLFormElement);
+  readonly #token = byId("publish-token", HTMLInputElement);
+  readonly #type = byId("publish-type", HTMLInputElement);
+  readonly #project = byId("publish-project", HTMLInputElement);
+  readonly #agent = byId("publish-agent", HTMLInputElement);
+  readonly #data = byId("publish-data", HTMLTextAreaElement);
+  readonly #outcome = byId("publish-outcome", HTMLParagraphElement);
+  readonly #channel: () => string;
+  /** When events came in, while one is being published: the stream may be faster than the answer. */
+  readonly #arrivals = new Map<string, number>();
+  #example = exampleOf("state_transition") ?? "{}";
+  #sent: { id: string; started: number; text: string } | undefined;
+  #isBusy = false;
+
+  constructor(channel: () => string) {
+    this.#channel = channel;
+    this.#data.value = this.#example;
+    this.#type.addEventListener("input", () => this.#offerExample());
+    this.#data.addEventListener("input", () => this.#check());
+    this.#form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        this.#form.requestSubmit();
+      }
+    });
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#publish();
+    });
+  }
+
+  /** An event is here. */
+  arrived(id: string): void {
+    const time = performance.now();
+    if (this.#sent?.id === id) {
+      this.#tell("good", `${this.#sent.text}, here after ${formatMs(time - this.#sent.started)}.`);
+      this.#sent = undefined;
+    } else if (this.#isBusy && this.#arrivals.size < WAITED_FOR) {
+      this.#arrivals.set(id, time);
+    }
+  }
+
+  async #publish(): Promise<void> {
+    if (this.#isBusy || !this.#check()) {
+      return;
+    }
+    this.#isBusy = true;
+    this.#arrivals.clear();
+    const started = performance.now();
+    try {
+      const { id, duplicate } = await publish(this.#channel(), this.#token.value, this.#event());
+      const text = `Event ${id}${duplicate ? " (a duplicate)" : ""} stored after ${formatMs(performance.now() - started)}`;
+      this.#sent = { id, started, text };
+      this.#tell("good", `${text}.`);
+      const arrival = this.#arrivals.get(id);
+      if (arrival !== undefined) {
+        this.#tell("good", `${text}, here after ${formatMs(arrival - started)}.`);
+        this.#sent = undefined;
+      }
+    } catch (error) {
+      this.#tell("bad", explain(error));
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  #event(): Record<string, unknown> {
+    const [project, agent] = [this.#project.value.trim(), this.#agent.value.trim()];
+    return {
+      type: this.#type.value.trim(),
+      data: JSON.parse(this.#data.value) as unknown,
+      ...(project !== "" && { project_id: project }),
+      ...(agent !== "" && { agent_id: agent }),
+    };
+  }
+
+  /** Another example for another type, unless the data was written by hand. */
+  #offerExample(): void {
+    const example = exampleOf(this.#type.value.trim());
+    if (example !== undefined && this.#data.value === this.#example) {
+      this.#example = example;
+      this.#data.value = example;
+    }
+  }
+
+  #check(): boolean {
+    let mistake = "";
+    try {
+      JSON.parse(this.#data.value);
+    } catch (error) {
+      mistake = error instanceof Error ? error.message : String(error);
+    }
+    this.#data.setCustomValidity(mistake);
+    this.#data.ariaInvalid = mistake === "" ? null : "true";
+    this.#tell("bad", mistake === "" ? "" : `Not JSON yet: ${mistake}`);
+    return mistake === "";
+  }
+
+  #tell(kind: "good" | "bad", text: string): void {
+    this.#outcome.dataset["kind"] = kind;
+    setText(this.#outcome, text);
+  }
+}

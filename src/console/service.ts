@@ -1,0 +1,166 @@
+import { channelQuery, filterQuery, type View } from "./view.ts";
+
+/** What this page asks the service for, apart from the stream. */
+
+const ANSWER_DEADLINE_MS = 10_000;
+
+/** `GET /health`, and how long the answer took. */
+export interface Health {
+  readonly status: string;
+  readonly version: string;
+  readonly reasons: readonly string[];
+  readonly activeConnections: number | null;
+  readonly maxConnections: number;
+  readonly lastEventId: number | null;
+  readonly oldestEventId: number | null;
+  readonly roundTripMs: number;
+}
+
+interface HealthAnswer {
+  readonly status: string;
+  readonly version: string;
+  readonly sse: {
+    readonly status: string;
+    readonly reasons: readonly string[];
+    readonly active_connections: number | null;
+    readonly max_connections: number;
+    readonly last_event_id: string | null;
+    readonly oldest_event_id?: string | null;
+  };
+}
+
+/** An event as `GET /api/history` tells it. */
+export interface HistoryEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly data: unknown;
+  readonly project_id?: string;
+  readonly agent_id?: string;
+  readonly published_at: string;
+}
+
+export interface HistoryPage {
+  readonly events: readonly HistoryEvent[];
+  readonly next: string;
+}
+
+/** One row of `GET /api/admin/clients`. */
+export interface ClientRow {
+  readonly id: string;
+  readonly connected_at: string;
+  readonly pending_ms: number;
+  readonly filter: Readonly<Record<"types" | "project_id" | "agent_id", readonly string[] | null>>;
+  readonly cursor: string;
+  readonly lag: number;
+  readonly events_sent: number;
+}
+
+export interface Published {
+  readonly id: string;
+  readonly duplicate: boolean;
+  readonly conflict?: boolean;
+}
+
+/** An answer that is not 200, in the service's own words. */
+class Refusal extends Error {
+  readonly status: number;
+
+  constructor(status: number, text: string) {
+    super(text);
+    this.name = "Refusal";
+    this.status = status;
+  }
+}
+
+export async function readHealth(channel: string): Promise<Health> {
+  const started = performance.now();
+  const response = await fetch(`/health?${channelQuery(channel)}`, {
+    cache: "no-store",
+    signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
+  });
+  const roundTripMs = performance.now() - started;
+  // 503 carries a health, too: that of a hub which cannot be reached.
+  if (!response.ok && response.status !== 503) {
+    throw await toRefusal(response);
+  }
+  const { version, sse } = (await response.json()) as HealthAnswer;
+  return {
+    status: sse.status,
+    version,
+    reasons: sse.reasons,
+    activeConnections: sse.active_connections,
+    maxConnections: sse.max_connections,
+    lastEventId: sse.last_event_id === null ? null : Number(sse.last_event_id),
+    oldestEventId: sse.oldest_event_id ? Number(sse.oldest_event_id) : null,
+    roundTripMs,
+  };
+}
+
+/** Events after an id that pass a view's filter. */
+export function readHistory(view: View, after: number, limit: number): Promise<HistoryPage> {
+  const query = filterQuery(view);
+  query.set("after", String(after));
+  query.set("limit", String(limit));
+  return call(`/api/history?${query}`) as Promise<HistoryPage>;
+}
+
+/** One event with all that is stored of it; undefined once it has left the history. */
+export async function readEvent(channel: string, id: string): Promise<HistoryEvent | undefined> {
+  const query = channelQuery(channel);
+  query.set("after", String(Number(id) - 1));
+  query.set("limit", "1");
+  const { events } = (await call(`/api/history?${query}`)) as HistoryPage;
+  return events.find((event) => event.id === id);
+}
+
+export async function publish(
+  channel: string,
+  token: string,
+  event: Readonly<Record<string, unknown>>,
+): Promise<Published> {
+  const answer = (await call(`/api/publish?${channelQuery(channel)}`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+    body: JSON.stringify(event),
+  })) as { events: readonly [Published] };
+  return answer.events[0];
+}
+
+export async function readClients(channel: string, token: string): Promise<readonly ClientRow[]> {
+  const answer = await call(`/api/admin/clients?${channelQuery(channel)}`, {
+    headers: { Authorization: `Bearer ${token}` },
+  });
+  return (answer as { clients: readonly ClientRow[] }).clients;
+}
+
+export async function kick(channel: string, token: string, client: string): Promise<void> {
+  await call(`/api/admin/clients/${encodeURIComponent(client)}?${channelQuery(channel)}`, {
+    method: "DELETE",
+    headers: { Authorization: `Bearer ${token}` },
+  });
+}
+
+/** What went wrong, for a person. */
+export function explain(error: unknown): string {
+  if (error instanceof Refusal) {
+    return error.message;
+  }
+  return error instanceof DOMException && error.name === "TimeoutError"
+    ? "No answer came in time."
+    : "The service cannot be reached.";
+}
+
+async function call(path: string, init: RequestInit = {}): Promise<unknown> {
+  const signal = AbortSignal.timeout(ANSWER_DEADLINE_MS);
+  const response = await fetch(path, { cache: "no-store", signal, ...init });
+  if (!response.ok) {
+    throw await toRefusal(response);
+  }
+  return response.json();
+}
+
+async function toRefusal(response: Response): Promise<Refusal> {
+  const problem = (await response.json().catch(() => ({}))) as { title?: unknown; detail?: unknown };
+  const { title = `HTTP ${response.status}`, detail = "" } = problem;
+  return new Refusal(response.status, `${String(title)}. ${String(detail)}`.trim());
+}

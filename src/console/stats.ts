@@ -1,0 +1,56 @@
+import { byId, setText } from "./dom.ts";
+import { formatCount, formatMs } from "./format.ts";
+import type { Health } from "./service.ts";
+
+/** Round trips of which the best is told, too. */
+const ROUND_TRIPS = 30;
+
+/** The row of numbers on top. */
+export class Stats {
+  readonly #status = byId("health-status", HTMLElement);
+  readonly #statusDetail = byId("health-detail", HTMLElement);
+  readonly #clients = byId("clients-count", HTMLElement);
+  readonly #meter = byId("clients-meter", HTMLMeterElement);
+  readonly #rate = byId("event-rate", HTMLElement);
+  readonly #rateDetail = byId("event-rate-detail", HTMLElement);
+  readonly #head = byId("head-id", HTMLElement);
+  readonly #headDetail = byId("head-detail", HTMLElement);
+  readonly #latency = byId("latency", HTMLElement);
+  readonly #latencyDetail = byId("latency-detail", HTMLElement);
+  readonly #version = byId("version", HTMLElement);
+  #roundTrips: number[] = [];
+
+  showHealth(health: Health): void {
+    const { status, reasons, activeConnections, maxConnections, oldestEventId, lastEventId } = health;
+    this.#status.dataset["status"] = status;
+    setText(this.#status, status);
+    setText(this.#statusDetail, reasons.join(", ").replaceAll("_", " ") || "all in order");
+    setText(this.#clients, `${activeConnections ?? "–"} / ${formatCount(maxConnections)}`);
+    this.#meter.max = maxConnections;
+    this.#meter.high = maxConnections * 0.8;
+    this.#meter.value = activeConnections ?? 0;
+    const kept = oldestEventId === null || lastEventId === null ? 0 : lastEventId - oldestEventId + 1;
+    setText(this.#headDetail, `${formatCount(kept)} kept`);
+    setText(this.#version, `edge-sse ${health.version}`);
+    this.#showRoundTrip(health.roundTripMs);
+  }
+
+  showUnreachable(): void {
+    this.#status.dataset["status"] = "unreachable";
+    setText(this.#status, "unreachable");
+    setText(this.#statusDetail, "no answer");
+    setText(this.#latency, "–");
+  }
+
+  showTraffic(rate: number | null, perMinute: number, head: number | undefined): void {
+    setText(this.#rate, rate === null ? "–" : formatCount(rate));
+    setText(this.#rateDetail, `${formatCount(perMinute)} in a minute`);
+    setText(this.#head, head === undefined ? "–" : formatCount(head));
+  }
+
+  #showRoundTrip(ms: number): void {
+    this.#roundTrips = [...this.#roundTrips, ms].slice(-ROUND_TRIPS);
+    setText(this.#latency, formatMs(ms));
+    setText(this.#latencyDetail, `best ${formatMs(Math.min(...this.#roundTrips))}`);
+  }
+}

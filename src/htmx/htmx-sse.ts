@@ -1,0 +1,67 @@
+/**
+ * `/htmx-sse.js`: makes `sse-connect` and `sse-swap` work on edge-sse, with the HTMX that the page has, 2 or 4. A page
+ * that has none gets HTMX 2 from here; `/htmx-sse.js?htmx=4` brings HTMX 4. The SSE extension is brought if it lacks.
+ */
+import { adaptHtmx2, reviveHtmx2, type Htmx2 } from "./htmx-2.ts";
+import { adaptHtmx4, reviveHtmx4, type Htmx4 } from "./htmx-4.ts";
+
+declare global {
+  interface Window {
+    htmx?: Htmx2 | Htmx4;
+  }
+}
+
+await setUp();
+
+async function setUp(): Promise<void> {
+  if (window.htmx === undefined) {
+    // It may come further down the page. Being registered first, this goes on before HTMX looks at the page.
+    await reached("interactive");
+  }
+  if (window.htmx === undefined) {
+    await reached("complete");
+    await load(new URL(import.meta.url).searchParams.get("htmx") === "4" ? "htmx-4.js" : "htmx-2.js");
+  }
+  const { htmx } = window;
+  if (htmx === undefined) {
+    return;
+  }
+  if (isHtmx4(htmx)) {
+    adaptHtmx4(htmx);
+    await load("htmx-4-sse.js");
+    await reached("complete");
+    reviveHtmx4(htmx);
+  } else if (!adaptHtmx2(htmx)) {
+    await load("htmx-2-sse.js");
+    await reached("complete");
+    reviveHtmx2(htmx);
+  }
+}
+
+function isHtmx4(htmx: Htmx2 | Htmx4): htmx is Htmx4 {
+  return htmx.version.startsWith("4.");
+}
+
+/** The document is read, or all that belongs to it is loaded, and who waited for that has run. */
+function reached(state: "interactive" | "complete"): Promise<void> {
+  if (document.readyState === "complete") {
+    return new Promise((resolve) => setTimeout(resolve));
+  }
+  return new Promise((resolve) => {
+    if (state === "interactive") {
+      document.addEventListener("DOMContentLoaded", () => resolve(), { once: true });
+    } else {
+      window.addEventListener("load", () => setTimeout(resolve), { once: true });
+    }
+  });
+}
+
+function load(name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL(`vendor/${name}`, import.meta.url).href;
+    script.addEventListener("load", () => resolve());
+    script.addEventListener("error", () => reject(new Error(`${script.src} does not load`)));
+    document.head.append(script);
+  });
+}

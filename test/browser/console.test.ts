@@ -1,0 +1,251 @@
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+
+import { launchBrowser, openPage, type WatchedPage } from "../support/browser.ts";
+import { adminToken, publishToken, startService, type Service } from "../support/service.ts";
+import { until } from "../support/until.ts";
+
+let browser: Browser;
+let service: Service;
+let opened: WatchedPage[] = [];
+
+beforeAll(async () => {
+  [browser, service] = await Promise.all([
+    launchBrowser(),
+    startService({ config: { channels: { allowed: ["*"] }, sse: { retry_after_seconds: 1 } } }),
+  ]);
+});
+
+afterEach(async () => {
+  const complaints = opened.flatMap((watched) => watched.complaints);
+  await Promise.all(opened.map(({ context }) => context.close()));
+  opened = [];
+  if (complaints.length > 0) {
+    throw new Error(`The page complains:\n${complaints.join("\n")}`);
+  }
+});
+
+afterAll(async () => {
+  await browser.close();
+  await service.stop();
+});
+
+async function openConsole(query: string, size?: { width: number; height: number }): Promise<WatchedPage> {
+  const watched = await openPage(browser, size);
+  opened.push(watched);
+  await watched.page.goto(`${service.url}/${query}`);
+  await watched.page.getByText("Connected", { exact: true }).waitFor();
+  return watched;
+}
+
+describe("the console", () => {
+  it("publishes an event, shows it, and tells how long it took", async () => {
+    const { page } = await openConsole("?channel=publish");
+    await page.getByLabel("Publish token").fill(publishToken);
+    await page.getByLabel("Type", { exact: true }).fill("deployed");
+    await page.getByLabel("Data, JSON").fill('{"project_id":7,"text":"<img src=x onerror=alert(1)>"}');
+    await page.getByRole("button", { name: "Publish" }).click();
+    await page.getByText(/^Event 1 stored after .+, here after .+\.$/).waitFor();
+
+    await page.locator(".event", { hasText: /deployed/ }).click();
+    const inspector = page.locator("#inspector");
+    await inspector.getByText("Stored").waitFor();
+    expect(await inspector.innerText()).toContain("<img src=x onerror=alert(1)>");
+    expect(await page.locator("main img").count()).toBe(0);
+    expect(await inspector.innerText()).toMatch(/Project\s+7/);
+  });
+
+  it("says what the service refuses, in its words", async () => {
+    const { page, complaints } = await openConsole("?channel=refused");
+    await page.getByLabel("Publish token").fill("wrong");
+    await page.getByRole("button", { name: "Publish" }).click();
+    const outcome = page.locator("#publish-outcome");
+    await until(async () => /token/i.test(await outcome.innerText()), { what: "the refusal" });
+    // The browser itself reports the status.
+    expect(complaints).toEqual([expect.stringContaining("401")]);
+    complaints.length = 0;
+  });
+
+  it("does not send what is not JSON", async () => {
+    const { page } = await openConsole("?channel=refused");
+    await page.getByLabel("Publish token").fill(publishToken);
+    await page.getByLabel("Data, JSON").fill("{");
+    await page.getByText(/^Not JSON yet/).waitFor();
+    await page.getByRole("button", { name: "Publish" }).click();
+    expect((await service.health("refused")).sse.last_event_id).toBe("0");
+  });
+
+  it("starts with the recent events, and their times", async () => {
+    await service.publish(
+      Array.from({ length: 130 }, (_, n) => ({ type: "tick", data: { n } })),
+      "recent",
+    );
+    const { page } = await openConsole("?channel=recent");
+    await until(async () => (await page.locator(".event").count()) === 100, { what: "100 events" });
+    expect(await page.locator(".event").first().innerText()).toMatch(/^130\s+tick[^]+\d\d:\d\d:\d\d\.\d{3}$/);
+    await service.publish({ type: "tick", data: {} }, "recent");
+    await page.locator("#event-131").waitFor();
+  });
+
+  it("filters on the server, and keeps the filter in its address", async () => {
+    const { page } = await openConsole("?channel=filter");
+    await page.getByLabel("Types").fill("turn_*");
+    await page.getByLabel("Projects").fill("7");
+    await page.getByRole("button", { name: "Apply" }).click();
+    await page.getByText("Connected", { exact: true }).waitFor();
+    expect(page.url()).toBe(`${service.url}/?channel=filter&types=turn_*&project_id=7`);
+    await until(
+      async () => {
+        const answer = await service.admin("/api/admin/clients?channel=filter");
+        return (await answer.text()).includes('{"types":["turn_*"],"project_id":["7"],"agent_id":null}');
+      },
+      { what: "a client with the filter" },
+    );
+    await service.publish(
+      [
+        { type: "state_transition", data: { project_id: 7 } },
+        { type: "turn_detected", data: { project_id: 8 } },
+        { type: "turn_detected", data: { project_id: 7 } },
+      ],
+      "filter",
+    );
+    await page.locator("#event-3").waitFor();
+    expect(await page.locator(".event").count()).toBe(1);
+
+    await page.reload();
+    expect(await page.getByLabel("Types").inputValue()).toBe("turn_*");
+    await page.locator("#event-3").waitFor();
+  });
+
+  it("filters by what the chosen event is about", async () => {
+    await service.publish(
+      [
+        { type: "turn_detected", data: { agent_id: 1 } },
+        { type: "session_ended", data: { agent_id: 2 } },
+      ],
+      "only",
+    );
+    const { page } = await openConsole("?channel=only");
+    await page.locator(".event", { hasText: /session_ended/ }).click();
+    await page.getByRole("button", { name: "Only events of agent 2" }).click();
+    await until(async () => (await page.locator(".event").count()) === 1, { what: "one event" });
+    expect(await page.getByLabel("Agents").inputValue()).toBe("2");
+  });
+
+  it("holds still while it is paused, and then shows what came", async () => {
+    const { page } = await openConsole("?channel=pause");
+    await page.keyboard.press("p");
+    await service.publish(
+      [
+        { type: "tick", data: 1 },
+        { type: "tick", data: 2 },
+      ],
+      "pause",
+    );
+    await page.getByRole("button", { name: "Resume (2 new)" }).click();
+    await page.locator("#event-2").waitFor();
+    expect(await page.locator(".event").count()).toBe(2);
+  });
+
+  it("keeps 500 events, however many come", async () => {
+    const { page } = await openConsole("?channel=bounded");
+    for (let batch = 0; batch < 3; batch++) {
+      await service.publish(
+        Array.from({ length: 300 }, (_, n) => ({ type: "tick", data: { n } })),
+        "bounded",
+      );
+    }
+    await page.getByText("900 received, the last 500 kept").waitFor();
+    expect(await page.locator(".event").count()).toBe(500);
+    expect(await page.locator(".event").first().innerText()).toMatch(/^900\s/);
+  });
+
+  it("is used by keyboard: arrows move through the events, and through the snippets", async () => {
+    await service.publish(
+      [
+        { type: "first", data: {} },
+        { type: "second", data: {} },
+      ],
+      "keys",
+    );
+    const { page } = await openConsole("?channel=keys");
+    await page.locator("#event-2").waitFor();
+    await page.getByRole("listbox", { name: "Events" }).focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    expect(await page.locator("[aria-selected=true].event").innerText()).toContain("first");
+    expect(await page.getByRole("listbox").getAttribute("aria-activedescendant")).toBe("event-1");
+
+    await page.getByRole("tab", { name: "curl" }).focus();
+    await page.keyboard.press("ArrowRight");
+    expect(await page.getByRole("tabpanel").innerText()).toContain("new EventSource(");
+    expect(await page.getByRole("tabpanel").innerText()).toContain("channel=keys&on_busy=stream");
+  });
+
+  it("lists the clients for who has the admin token, and kicks one of them", async () => {
+    const stream = await service.stream({ channel: "kick", types: "turn_*" });
+    const { page } = await openConsole("?channel=kick");
+    await page.getByPlaceholder("ADMIN_TOKEN").fill(adminToken);
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText("2 connected").waitFor();
+    await page
+      .getByRole("row", { name: /turn_\*/ })
+      .getByRole("button")
+      .click();
+    await page.getByText("1 connected").waitFor();
+    await stream.untilClosed();
+    expect(stream.events.at(-1)).toMatchObject({ type: "close" });
+
+    // Itself, too: it says so, and comes back only when it is told to.
+    await page
+      .getByRole("row", { name: /this page/ })
+      .getByRole("button")
+      .click();
+    await page.getByText("An operator has ended this stream.").waitFor();
+    await page.getByText("Disconnected", { exact: true }).waitFor();
+    await service.publish({ type: "missed", data: {} }, "kick");
+    await page.getByRole("button", { name: "Connect", exact: true }).click();
+    await page.locator("#event-1").waitFor();
+
+    await page.getByRole("button", { name: "Forget the token" }).click();
+    expect(await page.getByRole("row").count()).toBe(0);
+    expect(await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")).toBe("[{},{}]");
+  });
+
+  it("shows health and clients", async () => {
+    const { page } = await openConsole("?channel=health");
+    await page.getByText("healthy").waitFor();
+    await page.getByText("1 / 100").waitFor();
+    expect(await page.locator("footer").innerText()).toMatch(/^edge-sse \d+\.\d+\.\d+/);
+    await service.admin("/api/admin/drain?channel=health", { method: "POST" });
+    await page.getByText("draining").waitFor();
+    await page.getByText("Reconnecting").waitFor();
+    await service.admin("/api/admin/resume?channel=health", { method: "POST" });
+    await page.getByText("Connected", { exact: true }).waitFor();
+  });
+
+  it("fits a phone of 360 px", async () => {
+    const { page } = await openConsole("?channel=recent", { width: 360, height: 740 });
+    await page.locator(".event").first().waitFor();
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+  });
+
+  it("runs nothing that is written into it, and loads nothing from elsewhere", async () => {
+    const { page, complaints } = await openConsole("?channel=policy");
+    await page.evaluate(`
+      const inline = document.createElement("script");
+      try { inline.textContent = "window.broken = 1"; } catch {}
+      document.body.append(inline);
+      const image = new Image();
+      image.src = "data:image/png;base64,AAAA";
+      try { document.body.insertAdjacentHTML("beforeend", "<p onclick='window.broken = 1' id='trap'>x</p>"); } catch {}
+      document.getElementById("trap")?.click();
+    `);
+    expect(await page.evaluate("window.broken")).toBeUndefined();
+    expect(complaints.length).toBeGreaterThan(0);
+    complaints.length = 0;
+    const policy = (await service.fetch("/")).headers.get("Content-Security-Policy") ?? "";
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toMatch(/unsafe|\*|https?:/);
+  });
+});
