@@ -50,8 +50,8 @@ describe("encodeFrame", () => {
   });
 
   it.each(
-    (["comment", "event", "id"] as const).flatMap((field) => LINE_ENDERS.map((end) => ({ field, end }))),
-  )("refuses $end in $field: it would end the line, or the reader would ignore it", ({ field, end }) => {
+    (["comment", "event", "id"] as const).flatMap((field) => LINE_ENDERS.map((end) => [end, field] as const)),
+  )("refuses %j in %s: it would end the line, or the reader would ignore it", (end, field) => {
     for (const text of [`a${end}b`, end, `${end}data: injected`, `a${end}`]) {
       expect(() => encodeFrame({ [field]: text, data: "x" })).toThrow(TypeError);
     }
