@@ -1,3 +1,4 @@
+import { listDurableObjectIds } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 
@@ -210,7 +211,52 @@ describe("a publish through the Worker", () => {
   });
 });
 
+describe("a channel that the configuration does not allow", () => {
+  it.each([
+    ["GET", "/api/events"],
+    ["HEAD", "/api/events"],
+    ["POST", "/api/publish"],
+    ["GET", "/api/history"],
+    ["GET", "/health"],
+    ["GET", "/metrics"],
+    ["GET", "/api/admin/clients"],
+    ["DELETE", "/api/admin/clients/x"],
+    ["POST", "/api/admin/drain"],
+    ["POST", "/api/admin/resume"],
+  ])("is not there for %s %s, and no object is made for it", async (method, path) => {
+    const channel = newChannel();
+    const closed = { ...env, CHANNELS: { allowed: ["default"] } };
+    const token = path.startsWith("/api/admin") ? "admin" : "publish";
+    const request = new Request(`https://edge-sse.test${path}?channel=${channel}`, {
+      method,
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    const response = await answerRequest(request, closed);
+    expect(response.status).toBe(404);
+    expect(method === "HEAD" || (await response.json<Problem>()).code === "unknown_channel").toBe(true);
+    const known = newChannel();
+    await publish(known, tick());
+    const ids = (await listDurableObjectIds(env.HUBS)).map(String);
+    expect(ids).toContain(String(env.HUBS.idFromName(known)));
+    expect(ids).not.toContain(String(env.HUBS.idFromName(channel)));
+  });
+});
+
 describe("the history through the Worker", () => {
+  it("tells of a gap as the stream does", async () => {
+    const channel = newChannel();
+    await publish(channel, tick(), tick());
+    const page = await (await send(`/api/history?channel=${channel}&after=9`)).json();
+    expect(page).toEqual({
+      events: [1, 2].map((id) => expect.objectContaining({ id: String(id), type: "tick" })),
+      next: "2",
+      more: false,
+      oldest_id: "1",
+      latest_id: "2",
+      gap: { requested_id: "9", oldest_id: "1", latest_id: "2", reason: "unknown" },
+    });
+  });
+
   it("answers 1 MiB at most, and all of it in the end", async () => {
     const channel = newChannel();
     const ids = { project_id: "ä".repeat(128), agent_id: "€".repeat(128) };
