@@ -249,7 +249,8 @@ function receive(socket: Socket, method: string) {
     resume: () => void socket.resume(),
     halfClose: () => void socket.end(),
     end: () => void socket.destroy(),
-    reset: () => void socket.resetAndDestroy(),
+    // A connection that is being shut down cannot be reset: the socket would stay open for good.
+    reset: () => void (socket.readyState === "open" ? socket.resetAndDestroy() : socket.destroy()),
   };
 }
 

@@ -4,8 +4,11 @@ import { join } from "node:path";
 
 import { makeDataDir, startService, type LogLine, type Service, type ServiceOptions } from "../service.ts";
 
-/** Whom the SIGKILL hits: the launcher and the runtime at once, or one of them, which takes the other with it. */
-export type Victim = "both" | "launcher" | "runtime";
+/**
+ * How it dies. By SIGKILL to the launcher and the runtime at once, or to one of them, which takes the other with it; or by
+ * SIGTERM, in good order.
+ */
+export type Death = "both" | "launcher" | "runtime" | "terminated";
 
 /** A service that is killed and comes back, with the same data and on the same port. */
 export interface MortalService {
@@ -17,7 +20,7 @@ export interface MortalService {
   readonly logs: readonly LogLine[];
   readonly output: string;
   /** Returns when it is dead and its port is free. */
-  die(victim?: Victim): Promise<void>;
+  die(death?: Death): Promise<void>;
   revive(config?: ServiceOptions["config"]): Promise<void>;
   /** Stops it in good order, and removes its data. */
   end(): Promise<void>;
@@ -50,10 +53,16 @@ export async function startMortal(config: ServiceOptions["config"] = {}): Promis
     get output() {
       return lives.map(({ output }) => output).join("\n");
     },
-    die: async (victim = "both") => {
-      if (victim !== "both") {
+    die: async (death = "both") => {
+      if (death === "terminated") {
+        current().signal("SIGTERM");
+        const code = await current().exited();
+        if (code !== 0) {
+          throw new Error(`The service ended with ${code}`);
+        }
+      } else if (death !== "both") {
         const pid =
-          victim === "launcher"
+          death === "launcher"
             ? current().pid
             : Number(await readFile(join(dataDir.path, "runtime.pid"), "utf8"));
         process.kill(pid, "SIGKILL");

@@ -37,7 +37,6 @@ export function createRoamer(options: RoamerOptions): Roamer {
   let log: string | undefined;
   let connections = 0;
   let current: RawStream | undefined;
-  let halfClosed: RawStream | undefined;
 
   async function open(): Promise<RawStream | undefined> {
     const query = new URLSearchParams({ channel, ...toQuery(wanted) });
@@ -89,14 +88,12 @@ export function createRoamer(options: RoamerOptions): Roamer {
   }
 
   async function leave(stream: RawStream): Promise<void> {
-    // The system resets no connection that is being shut down: it would stay as it is.
-    if (halfClosed === stream || random.chance(0.5)) {
+    if (random.chance(0.5)) {
       stream.end();
     } else {
       stream.reset();
     }
-    // Nothing more comes of it, also when its end is not reported since the service has ended it just now.
-    await stream.untilClosed(500).catch(() => undefined);
+    await stream.untilClosed();
     note(stream);
   }
 
@@ -123,7 +120,6 @@ export function createRoamer(options: RoamerOptions): Roamer {
     } else if (mood === "halfCloses") {
       await pass(random.between(0, 300));
       stream.halfClose();
-      halfClosed = stream;
       await pass(random.between(0, 700));
     } else {
       for (let sips = random.between(3, 20); sips > 0 && !stop.aborted && !stream.closed; sips--) {

@@ -15,6 +15,8 @@ export interface StormOptions {
   readonly durationMs: number;
   /** How long the runtime lives at most before it is killed; null: it is not. */
   readonly lifeMs: number | null;
+  /** Whether it is also told to stop, in good order. */
+  readonly isTerminated?: boolean;
   readonly history: { readonly max_events?: number; readonly max_age_seconds?: number };
   readonly connectionTimeoutSeconds: number;
   readonly maxStreamAgeSeconds: number;
@@ -93,7 +95,7 @@ export async function rage(options: StormOptions): Promise<Aftermath> {
         }),
       ),
     ];
-    await killUntil(performance.now() + options.durationMs, mortal, random.of("killer"), options.lifeMs);
+    await killUntil(performance.now() + options.durationMs, mortal, random.of("killer"), options);
     publishing.abort();
     calm.abort();
     await Promise.all(work);
@@ -163,7 +165,7 @@ async function killUntil(
   end: number,
   mortal: MortalService,
   random: Random,
-  lifeMs: number | null,
+  { lifeMs, isTerminated = false }: StormOptions,
 ): Promise<void> {
   for (;;) {
     const left = end - performance.now();
@@ -172,7 +174,8 @@ async function killUntil(
     }
     await sleep(Math.min(left, lifeMs === null ? left : random.between(100, lifeMs)));
     if (lifeMs !== null && performance.now() < end) {
-      await mortal.die(random.pick(["both", "launcher", "runtime"]));
+      const isAsked = isTerminated && random.chance(0.4);
+      await mortal.die(isAsked ? "terminated" : random.pick(["both", "launcher", "runtime"]));
       await sleep(random.between(0, 300));
       await mortal.revive();
     }
