@@ -1,6 +1,10 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+const MEASURED = ["broadcast", "concurrency", "heartbeat", "limit", "slow-client", "stream-age"].map(
+  (name) => `test/e2e/${name}.test.ts`,
+);
+
 export default defineConfig({
   test: {
     projects: [
@@ -39,10 +43,20 @@ export default defineConfig({
         },
       },
       {
-        // The whole service by `npm start`, over real sockets. One file at a time: two cores, and some measure.
+        // The whole service by `npm start`, over real sockets: mostly waiting, so some files at a time.
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
+          exclude: MEASURED,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        // Of these, the ones that measure times: one file at a time, and nothing beside them.
+        test: {
+          name: "measured",
+          include: MEASURED,
           fileParallelism: false,
           testTimeout: 30_000,
           hookTimeout: 30_000,

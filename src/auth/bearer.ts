@@ -14,7 +14,8 @@ export function bearerToken(authorization: string | null): string | null {
  * equal length, that an attacker cannot steer.
  */
 export async function equalTokens(given: string, expected: string): Promise<boolean> {
-  const [a, b] = await Promise.all([digest(given), expectedDigest(expected)]);
+  const a = await digest(given);
+  const b = await digestOfExpected(expected);
   let difference = 0;
   for (let index = 0; index < a.length; index++) {
     difference |= (a[index] ?? 0) ^ (b[index] ?? 0);
@@ -22,14 +23,13 @@ export async function equalTokens(given: string, expected: string): Promise<bool
   return difference === 0;
 }
 
-/** The digest of the token that was expected last: a deployment has one or two. */
-let remembered: { readonly token: string; readonly digest: Promise<Uint8Array> } | null = null;
+/** The digests of the tokens of this deployment, as bytes: a promise must not be shared between requests. */
+const expectedDigests = new Map<string, Uint8Array>();
 
-function expectedDigest(token: string): Promise<Uint8Array> {
-  if (remembered?.token !== token) {
-    remembered = { token, digest: digest(token) };
-  }
-  return remembered.digest;
+async function digestOfExpected(token: string): Promise<Uint8Array> {
+  const known = expectedDigests.get(token) ?? (await digest(token));
+  expectedDigests.set(token, known);
+  return known;
 }
 
 async function digest(text: string): Promise<Uint8Array> {

@@ -1,7 +1,50 @@
+import { createHash } from "node:crypto";
+import { glob, readFile } from "node:fs/promises";
+import { join } from "node:path";
+
 import { buildClient } from "./build-client.ts";
 import { buildPages } from "./build-pages.ts";
+import { writeIfChanged } from "./write-if-changed.ts";
 
-/** Everything in `public/` that is built and not kept in the tree: what clients import, and what the pages load. */
+/** What is built, and what it is built from; the lock file stands for the packages. */
+const FILES = [
+  "package-lock.json",
+  "src/{sse,client,console,htmx,local}/**/*",
+  "public/{sse-client,sse-publisher,htmx-sse}.*",
+  "public/{console,vendor}/**/*",
+];
+
+/** Remembers the state after the last build. Gone with the packages, when they are installed anew. */
+const STAMP = "node_modules/.cache/edge-sse/public.sha256";
+
+/**
+ * Builds everything in `public/` that is not kept in the tree: what clients import, and what the pages load. Does
+ * nothing when neither a source nor a result has changed since the last time.
+ */
 export async function buildPublic(project: string): Promise<void> {
+  const stamp = join(project, STAMP);
+  const before = await readFile(stamp, "utf8").catch(() => null);
+  if (before !== null && before === (await digestOf(project))) {
+    return;
+  }
   await Promise.all([buildClient(project), buildPages(project)]);
+  await writeIfChanged(stamp, await digestOf(project));
+}
+
+async function digestOf(project: string): Promise<string> {
+  const files: string[] = [];
+  for await (const entry of glob(FILES, { cwd: project, withFileTypes: true })) {
+    if (entry.isFile()) {
+      files.push(join(entry.parentPath, entry.name));
+    }
+  }
+  const hash = createHash("sha256");
+  for (const file of files.toSorted()) {
+    hash
+      .update(file)
+      .update("\0")
+      .update(await readFile(file))
+      .update("\0");
+  }
+  return hash.digest("hex");
 }
