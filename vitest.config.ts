@@ -1,9 +1,15 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-const MEASURED = ["broadcast", "concurrency", "heartbeat", "limit", "slow-client", "stream-age"].map(
-  (name) => `test/e2e/${name}.test.ts`,
-);
+const MEASURED = [
+  "broadcast",
+  "concurrency",
+  "faults/storm",
+  "heartbeat",
+  "limit",
+  "slow-client",
+  "stream-age",
+].map((name) => `test/e2e/${name}.test.ts`);
 
 export default defineConfig({
   test: {

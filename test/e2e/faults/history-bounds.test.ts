@@ -52,8 +52,11 @@ async function expectNothingKept(service: Service): Promise<[RawStream, RawStrea
   return [resumed, earliest];
 }
 
+/** The alarm, which trims, is as exact as the heartbeats are frequent. */
+const sse = { heartbeat_interval_seconds: 1 };
+
 async function mortal(history: object, use: (service: MortalService) => Promise<void>): Promise<void> {
-  const service = await startMortal({ history });
+  const service = await startMortal({ sse, history });
   try {
     await use(service);
   } finally {
@@ -137,7 +140,7 @@ describe.concurrent("Bounds of the history, in a channel that nobody reads or pu
     mortal({}, async (service) => {
       await service.service.publish(ticks(200));
       await service.die();
-      await service.revive({ history: { max_events: 50 } });
+      await service.revive({ sse, history: { max_events: 50 } });
       await page(service.service);
       await trimmed(service.service, 150);
       expect(ids(await page(service.service))).toEqual(upTo(200, 151));

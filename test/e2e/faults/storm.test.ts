@@ -45,7 +45,7 @@ describe("Promises: no loss, no double, whatever happens at once", () => {
   it("while events get too old under clients that stall until they are dropped, and stay away too long", async () => {
     const { gaps, closes, dropped } = await survive({
       ...weather,
-      durationMs: 5_000,
+      durationMs: 4_500,
       lifeMs: null,
       history: { max_age_seconds: 2 },
       connectionTimeoutSeconds: 1,
