@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 const MEASURED = [
   "broadcast",
   "concurrency",
+  "faults/history-bounds",
   "faults/storm",
   "heartbeat",
   "limit",

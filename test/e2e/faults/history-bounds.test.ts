@@ -55,8 +55,12 @@ async function expectNothingKept(service: Service): Promise<[RawStream, RawStrea
 /** The alarm, which trims, is as exact as the heartbeats are frequent. */
 const sse = { heartbeat_interval_seconds: 1 };
 
-async function mortal(history: object, use: (service: MortalService) => Promise<void>): Promise<void> {
-  const service = await startMortal({ sse, history });
+async function mortal(
+  history: object,
+  use: (service: MortalService) => Promise<void>,
+  streams: object = sse,
+): Promise<void> {
+  const service = await startMortal({ sse: streams, history });
   try {
     await use(service);
   } finally {
@@ -149,42 +153,46 @@ describe.concurrent("Bounds of the history, in a channel that nobody reads or pu
 
 describe.concurrent("An event that is too old, before it is trimmed", () => {
   it("is served by nothing: not by since, not by an id, not by the history", () =>
-    mortal({ max_age_seconds: 2 }, async ({ service }) => {
-      await service.publish(ticks(3));
-      const first = Date.now();
-      await until(() => Date.now() - first > 1_200, { what: "time between the events" });
-      await service.publish(ticks(5).slice(3));
-      await until(async () => (await page(service)).oldest_id === "4", {
-        what: "the first three to be too old",
-      });
-      expect(Date.now() - first).toBeLessThan(2_500);
+    mortal(
+      { max_age_seconds: 2 },
+      async ({ service }) => {
+        await service.publish(ticks(3));
+        const first = Date.now();
+        await until(() => Date.now() - first > 1_200, { what: "time between the events" });
+        await service.publish(ticks(5).slice(3));
+        await until(async () => (await page(service)).oldest_id === "4", {
+          what: "the first three to be too old",
+        });
+        expect(Date.now() - first).toBeLessThan(2_500);
 
-      for (const query of [{ since: "earliest" }, { since: "1h" }, { last_event_id: "3" }]) {
-        const stream = await service.stream(query);
-        expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: "3" });
-        expect((await stream.collect(2)).map(({ id }) => id)).toEqual(["4", "5"]);
-      }
-      const resumed = await service.stream({ last_event_id: "2" });
-      expect(await resumed.nextEvent()).toMatchObject({ type: "connected", id: undefined });
-      const gap = await resumed.nextEvent();
-      expect([gap.type, gap.id, JSON.parse(gap.data)]).toEqual([
-        "gap",
-        "3",
-        { requested_id: "2", oldest_id: "4", latest_id: "5", reason: "expired" },
-      ]);
-      expect((await resumed.collect(2)).map(({ id }) => id)).toEqual(["4", "5"]);
-      expect(await page(service, "after=1")).toMatchObject({
-        events: [{ id: "4" }, { id: "5" }],
-        gap: { requested_id: "1", oldest_id: "4" },
-      });
-      expect((await service.health()).sse["oldest_event_id"]).toBe("4");
+        for (const query of [{ since: "earliest" }, { since: "1h" }, { last_event_id: "3" }]) {
+          const stream = await service.stream(query);
+          expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: "3" });
+          expect((await stream.collect(2)).map(({ id }) => id)).toEqual(["4", "5"]);
+        }
+        const resumed = await service.stream({ last_event_id: "2" });
+        expect(await resumed.nextEvent()).toMatchObject({ type: "connected", id: undefined });
+        const gap = await resumed.nextEvent();
+        expect([gap.type, gap.id, JSON.parse(gap.data)]).toEqual([
+          "gap",
+          "3",
+          { requested_id: "2", oldest_id: "4", latest_id: "5", reason: "expired" },
+        ]);
+        expect((await resumed.collect(2)).map(({ id }) => id)).toEqual(["4", "5"]);
+        expect(await page(service, "after=1")).toMatchObject({
+          events: [{ id: "4" }, { id: "5" }],
+          gap: { requested_id: "1", oldest_id: "4" },
+        });
+        expect((await service.health()).sse["oldest_event_id"]).toBe("4");
 
-      await until(async () => (await page(service)).oldest_id === null, { what: "all to be too old" });
-      const empty = await service.stream({ since: "earliest" });
-      expect(await empty.nextEvent()).toMatchObject({ type: "connected", id: "5" });
-      expect(service.logs.map(({ event }) => event)).not.toContain("log_trimmed");
-      await service.publish({ type: "tick", data: 6 });
-      expect(await empty.nextEvent()).toMatchObject({ type: "tick", id: "6" });
-      expect(empty.events).toHaveLength(2);
-    }));
+        await until(async () => (await page(service)).oldest_id === null, { what: "all to be too old" });
+        const empty = await service.stream({ since: "earliest" });
+        expect(await empty.nextEvent()).toMatchObject({ type: "connected", id: "5" });
+        expect(service.logs.map(({ event }) => event)).not.toContain("log_trimmed");
+        await service.publish({ type: "tick", data: 6 });
+        expect(await empty.nextEvent()).toMatchObject({ type: "tick", id: "6" });
+        expect(empty.events).toHaveLength(2);
+      },
+      {},
+    ));
 });
