@@ -5,6 +5,7 @@ const MEASURED = [
   "broadcast",
   "concurrency",
   "faults/history-bounds",
+  "faults/slow-crowd",
   "faults/storm",
   "heartbeat",
   "limit",

@@ -131,7 +131,7 @@ describe.concurrent("The stream: gap, and a native EventSource", () => {
 describe.concurrent("The stream: gap, in mid-stream", () => {
   it("is told once to a client that has stopped reading: what it missed is what it was told", async () => {
     const small = await startService({
-      config: { history: { max_age_seconds: 1 }, sse: { connection_timeout_seconds: 20 } },
+      config: { history: { max_age_seconds: 2 }, sse: { connection_timeout_seconds: 20 } },
     });
     try {
       const stream = await small.stream();

@@ -72,10 +72,7 @@ async function mortal(
 describe.concurrent("Bounds of the history, in a channel that nobody reads or publishes to", () => {
   it("max_events: no more than these are left, and their keys with them; after SIGKILL too", () =>
     mortal({ max_events: 50 }, async (service) => {
-      const stream = await service.service.stream();
       await service.service.publish(ticks(200));
-      await stream.collect(200);
-      stream.reset();
       await trimmed(service.service, 150);
       const left = await page(service.service);
       expect(ids(left)).toEqual(upTo(200, 151));
@@ -154,16 +151,16 @@ describe.concurrent("Bounds of the history, in a channel that nobody reads or pu
 describe.concurrent("An event that is too old, before it is trimmed", () => {
   it("is served by nothing: not by since, not by an id, not by the history", () =>
     mortal(
-      { max_age_seconds: 2 },
+      { max_age_seconds: 3 },
       async ({ service }) => {
         await service.publish(ticks(3));
         const first = Date.now();
-        await until(() => Date.now() - first > 1_200, { what: "time between the events" });
+        await until(() => Date.now() - first > 2_000, { what: "time between the events" });
         await service.publish(ticks(5).slice(3));
         await until(async () => (await page(service)).oldest_id === "4", {
           what: "the first three to be too old",
         });
-        expect(Date.now() - first).toBeLessThan(2_500);
+        expect(Date.now() - first).toBeLessThan(4_000);
 
         for (const query of [{ since: "earliest" }, { since: "1h" }, { last_event_id: "3" }]) {
           const stream = await service.stream(query);
