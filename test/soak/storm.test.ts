@@ -16,7 +16,7 @@ function forecast(round: number): StormOptions {
   const isHeavy = random.chance(0.3);
   return {
     seed: `${seed} ${round}`,
-    durationMs: random.between(10_000, 60_000),
+    durationMs: random.between(10_000, isHeavy ? 20_000 : 60_000),
     lifeMs: random.pick([null, 1_500, 4_000, 15_000]),
     isTerminated: random.chance(0.5),
     // Keys must live longer than a restart takes.

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { until } from "../until.ts";
-import type { Ledger, Sent } from "./ledger.ts";
+import { fingerprintOf, type Ledger, type Sent } from "./ledger.ts";
 
 interface HistoryPage {
   readonly events: readonly {
@@ -41,7 +41,7 @@ export function createArchivist(
   ledger: Ledger,
   maxAgeMs: number = Number.POSITIVE_INFINITY,
 ): Archivist {
-  const read = new Map<number, HistoryPage["events"][number]>();
+  const read = new Map<number, { readonly publishedAt: number; readonly description: string }>();
   let after = 0;
   let missed = 0;
   let publishedAt = 0;
@@ -92,7 +92,8 @@ export function createArchivist(
       if (at < askedAt - maxAgeMs - 100) {
         ledger.accuse(`event ${id} was served ${askedAt - at} ms after it was published`);
       }
-      read.set(id, event);
+      const description = describe(event, fingerprintOf(JSON.stringify(event.data)));
+      read.set(id, { publishedAt: at, description });
       after = id;
       publishedAt = at;
     }
@@ -123,19 +124,17 @@ export function createArchivist(
         { what: () => `the end of the history; it is read up to ${after}` },
       );
     },
-    publishedAt: (id) => {
-      const event = read.get(id);
-      return event && Date.parse(event.published_at);
-    },
+    publishedAt: (id) => read.get(id)?.publishedAt,
     judge: () => {
       if (after !== ledger.head) {
         ledger.accuse(`the log ends at ${after}, and ${ledger.head} was the last id that was acknowledged`);
       }
-      for (const [id, event] of read) {
+      for (const [id, { description }] of read) {
         const sent = ledger.at(id);
-        if (sent === undefined || describe(event) !== describe(sent)) {
+        const expected = sent && describe(sent, ledger.fingerprintAt(id));
+        if (description !== expected) {
           ledger.accuse(
-            `the log has ${describe(event)} as ${id}; acknowledged was ${sent && describe(sent)}`,
+            `the log has ${description} as ${id}; acknowledged was ${expected} ${sent?.data.name}`,
           );
         }
       }
@@ -146,6 +145,10 @@ export function createArchivist(
   };
 }
 
-function describe({ type, data, project_id, agent_id }: Sent | HistoryPage["events"][number]): string {
-  return JSON.stringify([type, data, project_id === undefined ? null : String(project_id), agent_id ?? null]);
+function describe(
+  { type, project_id, agent_id }: Sent | HistoryPage["events"][number],
+  fingerprint: string | undefined,
+): string {
+  const projectId = project_id === undefined ? null : String(project_id);
+  return JSON.stringify([type, projectId, agent_id ?? null, fingerprint]);
 }

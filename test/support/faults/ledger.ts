@@ -1,3 +1,5 @@
+import { hash } from "node:crypto";
+
 import type { Random } from "./random.ts";
 
 /** An event as a publisher of the suite sends it. Its data carries its name, so that no two are alike. */
@@ -62,13 +64,21 @@ function isOneOf(id: string | number | undefined, ids: readonly string[] | undef
   return ids === undefined || (id !== undefined && ids.includes(String(id)));
 }
 
+/** Tells one text from another. */
+export function fingerprintOf(text: string): string {
+  return hash("sha1", text, "base64");
+}
+
 /** What was acknowledged, and everything that was found to be wrong. */
 export interface Ledger {
   /** The last id that was acknowledged. */
   readonly head: number;
   readonly size: number;
   readonly violations: readonly string[];
+  /** An event, without its text. */
   at(id: number): Sent | undefined;
+  /** Of its data as they have to arrive. */
+  fingerprintAt(id: number): string | undefined;
   /** The last event that somebody wants to see; 0: there is none. */
   lastWanted(wanted: Wanted): number;
   acknowledge(id: number, event: Sent): void;
@@ -77,6 +87,7 @@ export interface Ledger {
 
 export function createLedger(): Ledger {
   const events = new Map<number, Sent>();
+  const fingerprints = new Map<number, string>();
   const names = new Map<string, number>();
   const violations: string[] = [];
   const accuse = (violation: string): void => {
@@ -95,6 +106,7 @@ export function createLedger(): Ledger {
     violations,
     accuse,
     at: (id) => events.get(id),
+    fingerprintAt: (id) => fingerprints.get(id),
     lastWanted: (wanted) => {
       for (let id = head; id > 0; id--) {
         const event = events.get(id);
@@ -114,7 +126,8 @@ export function createLedger(): Ledger {
       if (before !== id) {
         accuse(`${name} was acknowledged as ${before}, and as ${id}`);
       }
-      events.set(id, event);
+      events.set(id, { ...event, data: { name, text: "" } });
+      fingerprints.set(id, fingerprintOf(JSON.stringify(event.data)));
       names.set(name, id);
       head = Math.max(head, id);
     },

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { openRaw, type RawStream } from "../raw-stream.ts";
 import { until } from "../until.ts";
-import type { Seen, Testimony } from "./judge.ts";
+import { toSeen, type Seen, type Testimony } from "./judge.ts";
 import { toQuery, type Ledger, type Wanted } from "./ledger.ts";
 import type { Random } from "./random.ts";
 
@@ -77,7 +77,7 @@ export function createRoamer(options: RoamerOptions): Roamer {
   function note(stream: RawStream): void {
     const toWallClock = Date.now() - performance.now();
     for (const { type, id, data, at } of stream.events) {
-      seen.push({ what: "frame", type, id, data, at: at + toWallClock });
+      seen.push(toSeen(type, id, data, at + toWallClock));
       if (type === "connected") {
         ({ log } = JSON.parse(data) as { log: string });
       }

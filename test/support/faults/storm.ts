@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { openNative, type NativeClient } from "../native.ts";
+import { EventSource } from "eventsource";
+
 import { until } from "../until.ts";
 import { createArchivist } from "./archivist.ts";
-import { judge, type MayBeGone, type Seen } from "./judge.ts";
+import { judge, toSeen, type MayBeGone, type Seen, type Testimony } from "./judge.ts";
 import { publishUntil } from "./keyed-publisher.ts";
-import { createLedger, inventWish, toQuery, TYPES, type Ledger, type Wanted } from "./ledger.ts";
+import { createLedger, inventWish, toQuery, TYPES, type Ledger } from "./ledger.ts";
 import { startMortal, type MortalService } from "./mortal-service.ts";
 import { createRandom, type Random } from "./random.ts";
 import { createRoamer } from "./roamer.ts";
@@ -108,7 +109,7 @@ export async function rage(options: StormOptions): Promise<Aftermath> {
     await untilRegistered(mortal, roamers.length, roamers.length + natives.length, everybodyIsThere);
     await Promise.all(roamers.map((roamer) => roamer.leave()));
     for (const native of natives) {
-      native.client.close();
+      native.source.close();
     }
     await untilRegistered(mortal, 0, 0);
 
@@ -141,7 +142,7 @@ export async function rage(options: StormOptions): Promise<Aftermath> {
     };
   } finally {
     for (const native of natives) {
-      native.client.close();
+      native.source.close();
     }
     await mortal.end();
   }
@@ -221,28 +222,36 @@ function judgeLog({ logs, output }: MortalService, ledger: Ledger): void {
 
 /** A native EventSource: it reconnects as it likes, and nobody tells it how. */
 interface Native {
-  readonly client: NativeClient;
+  readonly source: EventSource;
   catchUp(ledger: Ledger): Promise<void>;
-  testimony(): { name: string; wanted: Wanted; seen: readonly Seen[] };
+  testimony(): Testimony;
 }
 
 function openNamed(name: string, url: string, random: Random): Native {
   const wanted = inventWish(random);
   const query = new URLSearchParams({ channel: CHANNEL, on_busy: "stream", ...toQuery(wanted) });
-  const client = openNative(`${url}/api/events?${query}`, [...TYPES, "connected", "gap", "close", "error"]);
-  const seen = (): Seen[] =>
-    client.events.map((event) => ({ what: "frame", at: Number.POSITIVE_INFINITY, ...event }));
+  const source = new EventSource(`${url}/api/events?${query}`);
+  const seen: Seen[] = [];
+  let lastId = "";
+  for (const type of [...TYPES, "connected", "gap", "close", "error"]) {
+    source.addEventListener(type, (event: MessageEvent) => {
+      // An `error` without data is a lost connection.
+      if ("data" in event) {
+        seen.push(toSeen(type, event.lastEventId, String(event.data), Date.now()));
+        lastId = event.lastEventId;
+      }
+    });
+  }
   return {
-    client,
+    source,
     catchUp: async (ledger) => {
       const last = ledger.lastWanted(wanted);
-      await until(() => client.events.some(({ type, id }) => type !== "close" && Number(id) >= last), {
-        what: () =>
-          `${name} to get event ${last}; it has ${JSON.stringify(client.events.at(-1))}, state ${client.source.readyState}`,
+      await until(() => lastId !== "" && Number(lastId) >= last, {
+        what: () => `${name} to get event ${last}; it is at ${lastId}, in the state ${source.readyState}`,
         timeoutMs: 10_000,
       });
     },
-    testimony: () => ({ name, wanted, seen: seen() }),
+    testimony: () => ({ name, wanted, seen }),
   };
 }
 
