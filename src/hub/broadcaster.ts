@@ -19,9 +19,9 @@ const RETRY_READ_MS = 1_000;
 /** What the broadcaster tells its owner. Nothing of it may throw. */
 export interface BroadcastObserver {
   /** A write was taken, and the client is idle again. The page is null for a frame of the service. */
-  taken(client: Client, page: Page | null): void;
+  taken(client: Client, page: Page | null, now: number): void;
   /** Something was written: whoever does not take it is to be looked at in time. */
-  wrote(): void;
+  wrote(now: number): void;
   /** A write was refused by the client's stream. */
   lost(client: Client): void;
   /** A sweep gave pages to so many clients, up to this seq. */
@@ -80,7 +80,9 @@ export class Broadcaster {
 
   /** Writes a frame of the service to an idle client. */
   write(client: Client, frame: string): void {
-    this.#write(client, this.#encoder.encode(frame), null);
+    const now = this.#clock.now();
+    this.#write(client, this.#encoder.encode(frame), null, now);
+    this.#observer.wrote(now);
   }
 
   /** There may be something to deliver. */
@@ -122,7 +124,7 @@ export class Broadcaster {
     for (const client of this.#clients.values()) {
       if (canBeServed(client)) {
         if (this.#feed.isRecent(client.cursor)) {
-          this.#serve(client, pages);
+          this.#serve(client, pages, now);
         } else {
           replaying.push(client);
         }
@@ -132,22 +134,23 @@ export class Broadcaster {
     replaying.sort((a, b) => a.writtenAt - b.writtenAt);
     for (const client of replaying) {
       if (pages.logged < REPLAY_PAGES_PER_SWEEP || pages.has(client.cursor, client.filter)) {
-        this.#serve(client, pages);
+        this.#serve(client, pages, now);
       }
     }
-    if (this.#untaken > 0) {
-      this.#observer.swept(this.#untaken, pages.head);
+    if (pages.given > 0) {
+      this.#observer.wrote(now);
+      this.#observer.swept(pages.given, pages.head);
     }
     return replaying.some(canBeServed);
   }
 
-  #serve(client: Client, pages: PageCache): void {
+  #serve(client: Client, pages: PageCache, now: number): void {
     try {
       const oldest = this.#horizon.oldest();
       if (client.cursor < oldest - 1) {
         this.#tellGap(client, oldest);
       } else {
-        this.#deliver(client, pages.page(client.cursor, client.filter));
+        this.#deliver(client, pages, now);
       }
     } catch (error) {
       client.retryAt = this.#clock.now() + RETRY_READ_MS;
@@ -165,33 +168,28 @@ export class Broadcaster {
     this.write(client, gapFrame({ reason: "expired", requestedId, oldest, latest: this.#horizon.head() }));
   }
 
-  #deliver(client: Client, page: Page): void {
+  #deliver(client: Client, pages: PageCache, now: number): void {
+    const page = pages.page(client.cursor, client.filter);
     client.cursor = page.cursor;
     if (page.bytes !== null) {
       client.toldCursor = page.lastId;
-      this.#write(client, page.bytes, page);
+      pages.given++;
+      this.#write(client, page.bytes, page, now);
     }
   }
 
-  #write(client: Client, bytes: Uint8Array, page: Page | null): void {
-    const now = this.#clock.now();
+  #write(client: Client, bytes: Uint8Array, page: Page | null, now: number): void {
     client.pendingSince = now;
     client.writtenAt = now;
-    this.#observer.wrote();
     if (page !== null && !client.busy) {
       client.awaitedBy = this.#sweep;
       this.#untaken++;
     }
     const sweep = this.#sweep;
-    this.#hand(client, bytes).then(
+    hand(client, bytes).then(
       () => this.#onTaken(client, sweep, page),
       () => this.#observer.lost(client),
     );
-  }
-
-  /** Whatever a stream does, it does to its client alone: a throw is a rejection. */
-  async #hand(client: Client, bytes: Uint8Array): Promise<void> {
-    await client.stream.write(bytes);
   }
 
   #onTaken(client: Client, sweep: number, page: Page | null): void {
@@ -203,7 +201,7 @@ export class Broadcaster {
       client.lastEventAt = now;
       client.eventsSent += page.events;
     }
-    this.#observer.taken(client, page);
+    this.#observer.taken(client, page, now);
     this.#settle(client);
     if (client.cursor < this.#horizon.head()) {
       this.wake();
@@ -253,6 +251,15 @@ export class Broadcaster {
   }
 }
 
+/** Whatever a stream does, it does to its client alone: a throw is a rejection. */
+function hand(client: Client, bytes: Uint8Array): Promise<void> {
+  try {
+    return client.stream.write(bytes);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
 /** Clients at the same cursor with the same filter share one page of one sweep. */
 class PageCache {
   readonly head: number;
@@ -260,6 +267,8 @@ class PageCache {
   readonly #pages = new Map<Filter, Map<number, Page>>();
   /** Pages read from the log so far. */
   logged = 0;
+  /** Writes that carried one. */
+  given = 0;
 
   constructor(feed: FrameFeed, head: number) {
     this.#feed = feed;

@@ -83,10 +83,10 @@ export class Hub {
       this.#admission.placeFreed();
     });
     this.#broadcaster = new Broadcaster(this.#registry.clients, feed, this.#log, clock, {
-      wrote: () => this.#alarm.arm(clock.now() + settings.connectionTimeoutMs),
-      taken: (client, page) => {
+      wrote: (now) => this.#alarm.arm(now + settings.connectionTimeoutMs),
+      taken: (client, page, now) => {
         this.#alarm.arm(client.writtenAt + settings.heartbeatIntervalMs);
-        this.#countDelivered(page);
+        this.#countDelivered(page, now);
       },
       lost: (client) => this.#registry.leave(client, "client_left"),
       swept: (clients, head) => {
@@ -316,11 +316,11 @@ export class Hub {
     }
   }
 
-  #countDelivered(page: Page | null): void {
+  #countDelivered(page: Page | null, now: number): void {
     this.counters.pages += page === null ? 0 : 1;
     this.counters.deliveries += page?.events ?? 0;
     if (page !== null && page.publishedAt !== null) {
-      const ms = Math.max(0, this.#host.clock.now() - page.publishedAt);
+      const ms = Math.max(0, now - page.publishedAt);
       observeLatency(this.counters.latency, ms / 1_000);
     }
   }
