@@ -80,8 +80,8 @@ function chunkedDecoder(onBody: (bytes: Uint8Array) => void, onEnd: () => void):
       if (pending.length === 0) {
         return;
       }
-      // The last two bytes are CRLF, not content.
-      const content = pending.subarray(0, Math.min(pending.length, remaining - 2));
+      // The last two bytes are CRLF, not content; they may come one by one.
+      const content = pending.subarray(0, Math.max(0, Math.min(pending.length, remaining - 2)));
       if (content.length > 0) {
         onBody(content);
         remaining -= content.length;
