@@ -16,6 +16,12 @@ function word<const Words extends readonly [string, ...string[]]>(words: Words) 
   return z.enum(words, { error: `one of ${words.join(", ")}` });
 }
 
+/** A text that is not empty. */
+function text(longest: number) {
+  const error = `a text of 1 to ${longest} characters`;
+  return z.string({ error }).min(1, { error }).max(longest, { error });
+}
+
 /** A group of keys. Every one of them has a default, so the whole section may be left out. */
 function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, { error: "a mapping of keys to values" });
@@ -27,6 +33,10 @@ const channelPattern = z
   .regex(/^(?:\*|[a-z0-9][a-z0-9_-]{0,63}\*?)$/, {
     error: 'a channel name ([a-z0-9][a-z0-9_-]{0,63}), such a prefix ending in *, or "*"',
   });
+
+/** An origin as a browser sends it, or the same with `*.` before a name of two parts at least. No path, no wildcard else. */
+const ORIGIN_PATTERN =
+  /^https?:\/\/(?:\*\.(?=[^.]+\.))?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/;
 
 /** How streams are held. */
 const sse = section({
@@ -65,7 +75,7 @@ const channels = section({
   allowed: z
     .array(channelPattern, { error: "a list of channel names" })
     .min(1, { error: "a list of at least one channel name" })
-    .superRefine(reportRepeated)
+    .superRefine(reportRepeated("each channel once"))
     .default(["default"]),
 });
 
@@ -84,13 +94,150 @@ const history = section({
   max_bytes: integer(1024, 8 * 1024 ** 3).default(1024 ** 3),
 });
 
-/** What a stream may use up. */
+/** Whom a group of routes lets in, in the words of config.yaml: one of them, or a list. The errors complete "expected ...". */
+function accepted<const Words extends readonly [string, ...string[]]>(words: Words) {
+  const error = `${words.join(", ")}, or a list of them`;
+  return z
+    .union([z.enum(words), z.array(z.enum(words)).min(1, { error })], { error })
+    .transform((one) => [one].flat())
+    .superRefine((list, context) => {
+      if (new Set(list).size < list.length || (list.length > 1 && list.includes("public"))) {
+        context.addIssue({ code: "custom", message: `${error}: each once, and public alone` });
+      }
+    });
+}
+
+/** Members of a JWK that only its owner may have. Source: RFC 7518, sections 6.2.2, 6.3.2 and 6.4. */
+const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/** A public key as a JWK. Source: RFC 7517, section 4. */
+const publicKey = z
+  .looseObject(
+    { kty: word(["RSA", "EC", "OKP"]), kid: text(200).optional() },
+    { error: "a public key as a JWK" },
+  )
+  .superRefine((key, context) => {
+    // Said of the whole key: a mistake is shown with its value, and this one is a secret.
+    for (const name of PRIVATE_MEMBERS.filter((member) => Object.hasOwn(key, member))) {
+      context.addIssue({ code: "custom", message: `a public key, without the secret member ${name}` });
+    }
+  });
+
+/** Which JSON Web Tokens are accepted. */
+const jwt = section({
+  /**
+   * The algorithm of every token: `HS256` with the secret `JWT_SECRET`, or `RS256`, `ES256` or `EdDSA` with a key set.
+   * A token of another one is refused, whatever it says of itself. Default `HS256`.
+   */
+  algorithm: word(["HS256", "RS256", "ES256", "EdDSA"]).default("HS256"),
+
+  /**
+   * Where the key set is fetched, as a JWK Set (RFC 7517, section 5). Kept for 10 minutes; fetched again for a `kid` that
+   * it does not have, every 30 s at most. https, or http on this machine. Default none.
+   */
+  jwks_url: text(2_048)
+    .refine(isKeySetUrl, { error: "an https URL without credentials, or http on this machine" })
+    .optional(),
+
+  /** The key set itself, instead of its URL: up to 20 public keys. Default none. */
+  jwks: section({
+    keys: z.array(publicKey, { error: "a list of public keys" }).min(1).max(20),
+  }).optional(),
+
+  /** What `aud` must name. Without it a token that names anybody is refused (RFC 7519, section 4.1.3). Default none. */
+  audience: text(200).optional(),
+
+  /** What `iss` must be. Default none: not looked at. */
+  issuer: text(200).optional(),
+
+  /** Seconds by which clocks may differ, where `exp` and `nbf` are checked. From 0 to 60. Default 5. */
+  clock_skew_seconds: integer(0, 60).default(5),
+
+  /** The claim that holds what a token grants: see PROTOCOL.md. Default `edge_sse`. */
+  claim: text(200).default("edge_sse"),
+});
+
+/**
+ * Who is let in. Each group of routes says what it accepts: `public` (anybody), `token` (the secret of the group), `jwt`,
+ * or a list of the last two. What a deployment lacks, a secret or a key, closes the group; it does not open it.
+ */
+const auth = section({
+  /** `POST /api/publish`: the secret `PUBLISH_TOKEN`. Default `token`. */
+  publish: accepted(["token", "jwt"]).prefault("token"),
+
+  /** `/api/events` and `/api/history`: the secret `SUBSCRIBE_TOKEN`. Default `public`. */
+  subscribe: accepted(["public", "token", "jwt"]).prefault("public"),
+
+  /** `/api/admin/*`: the secret `ADMIN_TOKEN`. Default `token`. */
+  admin: accepted(["token", "jwt"]).prefault("token"),
+
+  /** `/metrics`, and the numbers in `/health`: the secret `METRICS_TOKEN`. Default `public`. */
+  metrics: accepted(["public", "token", "jwt"]).prefault("public"),
+
+  jwt: jwt.prefault({}),
+}).superRefine(({ jwt: { algorithm, jwks, jwks_url }, ...groups }, context) => {
+  const takesJwt = Object.values(groups).some((list) => list.includes("jwt"));
+  const sources = [jwks, jwks_url].filter((source) => source !== undefined).length;
+  if (algorithm === "HS256" ? sources > 0 : takesJwt && sources !== 1) {
+    const message = algorithm === "HS256" ? "no key set with HS256" : "one key set: jwks_url or jwks";
+    context.addIssue({ code: "custom", path: ["jwt"], message });
+  }
+});
+
+/** Which pages of other origins may use the service. */
+const cors = section({
+  /**
+   * Origins (`https://app.example.com`), or all direct and indirect subdomains of a name (`https://*.example.com`). Only
+   * these get CORS headers, and with them credentials; and only with these a cookie counts that comes with an `Origin`.
+   * At most 100, none twice. Default none.
+   */
+  allowed_origins: z
+    .array(
+      z
+        .string()
+        .regex(ORIGIN_PATTERN, {
+          error: "an origin, such as https://app.example.com or https://*.example.com",
+        }),
+      {
+        error: "a list of origins",
+      },
+    )
+    .max(100, { error: "100 origins at most" })
+    .superRefine(reportRepeated("each origin once"))
+    .default([]),
+});
+
+/** What a stream, an address or a token may use up. */
 const limits = section({
   /**
    * Seconds after which a stream is ended, to be resumed at once and without loss: each one at 80 to 100 % of it. It
    * moves clients to the new code after a deploy. From 1 to 86,400; 0 turns it off. Default 1800.
    */
   max_stream_age_seconds: integer(0, 86_400).default(1800),
+
+  /**
+   * How many streams of one channel an address may hold at a time; the next one is refused with 429. An IPv6 address
+   * counts with its whole /64. From 1 to 1000; 0 turns it off. Default 50.
+   */
+  max_connections_per_address: integer(0, 1_000).default(50),
+
+  /**
+   * How many streams of one channel an address may ask for in a minute; then it is refused with 429 until the minute is
+   * over. From 1 to 100,000; 0 turns it off. Default 600.
+   */
+  max_connects_per_minute_per_address: integer(0, 100_000).default(600),
+
+  /**
+   * How many publishes a token may make in a channel and minute; then it is refused with 429 until the minute is over.
+   * A batch is one. From 1 to 10,000,000; 0 turns it off. Default 0.
+   */
+  max_publishes_per_minute_per_token: integer(0, 10_000_000).default(0),
+
+  /** Addresses to which the limits per address do not apply. At most 100. Default this machine's: 127.0.0.1 and ::1. */
+  exempt_addresses: z
+    .array(z.union([z.ipv4(), z.ipv6()], { error: "an IP address" }), { error: "a list of IP addresses" })
+    .max(100, { error: "100 addresses at most" })
+    .default(["127.0.0.1", "::1"]),
 });
 
 /** What the service writes into its log: one line of JSON each. */
@@ -108,6 +255,8 @@ export const configSchema = section({
   channels: channels.prefault({}),
   history: history.prefault({}),
   limits: limits.prefault({}),
+  auth: auth.prefault({}),
+  cors: cors.prefault({}),
   logging: logging.prefault({}),
 });
 
@@ -116,12 +265,27 @@ export type SseConfig = Config["sse"];
 export type ChannelsConfig = Config["channels"];
 export type HistoryConfig = Config["history"];
 export type LimitsConfig = Config["limits"];
+export type AuthConfig = Config["auth"];
+export type CorsConfig = Config["cors"];
 export type LoggingConfig = Config["logging"];
 
-function reportRepeated(entries: string[], context: z.core.$RefinementCtx<string[]>) {
-  for (const [index, entry] of entries.entries()) {
-    if (entries.indexOf(entry) < index) {
-      context.addIssue({ code: "custom", path: [index], message: "each channel once" });
+function reportRepeated(message: string) {
+  return (entries: readonly string[], context: z.core.$RefinementCtx<string[]>) => {
+    for (const [index, entry] of entries.entries()) {
+      if (entries.indexOf(entry) < index) {
+        context.addIssue({ code: "custom", path: [index], message });
+      }
     }
+  };
+}
+
+/** A key set that comes over an open wire could be anybody's. */
+function isKeySetUrl(value: string): boolean {
+  if (!URL.canParse(value)) {
+    return false;
   }
+  const { protocol, hostname, username, password, hash } = new URL(value);
+  const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+  const isPlain = username === "" && password === "" && hash === "";
+  return isPlain && (protocol === "https:" || (protocol === "http:" && isLocal));
 }

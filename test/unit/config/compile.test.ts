@@ -18,7 +18,21 @@ const defaults = {
   },
   channels: { allowed: ["default"] },
   history: { max_events: 100_000, max_age_seconds: 86_400, max_bytes: 1_073_741_824 },
-  limits: { max_stream_age_seconds: 1800 },
+  limits: {
+    max_stream_age_seconds: 1800,
+    max_connections_per_address: 50,
+    max_connects_per_minute_per_address: 600,
+    max_publishes_per_minute_per_token: 0,
+    exempt_addresses: ["127.0.0.1", "::1"],
+  },
+  auth: {
+    publish: ["token"],
+    subscribe: ["public"],
+    admin: ["token"],
+    metrics: ["public"],
+    jwt: { algorithm: "HS256", clock_skew_seconds: 5, claim: "edge_sse" },
+  },
+  cors: { allowed_origins: [] },
   logging: { level: "info" },
 };
 
