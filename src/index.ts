@@ -3,6 +3,7 @@ import { answerRequest } from "./edge/router.ts";
 
 export { DirectoryObject } from "./edge/directory-object.ts";
 export { HubObject } from "./edge/hub-object.ts";
+export { TicketsObject } from "./edge/tickets-object.ts";
 
 export default {
   fetch: answerRequest,

@@ -266,6 +266,7 @@ export type ChannelsConfig = Config["channels"];
 export type HistoryConfig = Config["history"];
 export type LimitsConfig = Config["limits"];
 export type AuthConfig = Config["auth"];
+export type JwtConfig = AuthConfig["jwt"];
 export type CorsConfig = Config["cors"];
 export type LoggingConfig = Config["logging"];
 

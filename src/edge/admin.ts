@@ -5,7 +5,7 @@ import { inTurn, onAllChannels, together, type Act } from "./all-channels.ts";
 import { requireAllowed } from "./channels.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
-import { requireToken } from "./guard.ts";
+import { authorize, requireToken } from "./guard.ts";
 import { hubOf } from "./hub-object.ts";
 import { Query } from "./query.ts";
 
@@ -58,7 +58,7 @@ export async function stopChannels(request: IRequest, env: Env): Promise<Respons
   if (!env.SHUTDOWN_TOKEN) {
     throw new HubError("not_found", "There is nothing at this path.");
   }
-  await requireToken(request, env.SHUTDOWN_TOKEN, "SHUTDOWN_TOKEN");
+  await requireToken(request, env.SHUTDOWN_TOKEN);
   const channels = await directoryOf(env).stop();
   // Everybody is told before anybody is waited for: one peer that does not read must not cost the others their `close`.
   const told = await inTurn(env, channels, (hub) => hub.stop());
@@ -71,7 +71,7 @@ async function readAdminRequest(
   env: Env,
   known: readonly string[],
 ): Promise<{ channel: string | null; query: Query }> {
-  await requireToken(request, env.ADMIN_TOKEN, "ADMIN_TOKEN");
+  await authorize(request, env, "admin");
   const parameters = new URL(request.url).searchParams;
   const query = new Query(parameters, known);
   const channel = parameters.has("channel") ? query.channel() : null;

@@ -1,3 +1,5 @@
+import { grantsChannel, type Grant } from "../auth/grant.ts";
+import { isListed } from "../auth/pattern.ts";
 import { HubError } from "../hub/errors.ts";
 
 const CHANNEL_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
@@ -11,13 +13,11 @@ export function isChannelName(text: string): boolean {
  * Lets only the channels through that the configuration allows: any other name creates no object.
  *
  * @param allowed names, prefixes ending in `*`, or `*` for every name.
+ * @param grant of whoever reads: a channel beyond it cannot be told from one that does not exist.
  * @throws HubError `unknown_channel`
  */
-export function requireAllowed(channel: string, allowed: readonly string[]): void {
-  const isAllowed = allowed.some((pattern) =>
-    pattern.endsWith("*") ? channel.startsWith(pattern.slice(0, -1)) : channel === pattern,
-  );
-  if (!isAllowed) {
+export function requireAllowed(channel: string, allowed: readonly string[], grant: Grant = {}): void {
+  if (!isListed(channel, allowed) || !grantsChannel(grant, channel)) {
     throw new HubError("unknown_channel", "There is no such channel.");
   }
 }

@@ -1,6 +1,8 @@
 import type { IRequest } from "itty-router";
+import { HubError } from "../hub/errors.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
+import { authorize } from "./guard.ts";
 import { hubOf } from "./hub-object.ts";
 import { createLogger } from "./logger.ts";
 import { Query } from "./query.ts";
@@ -15,10 +17,12 @@ export async function readHealth(request: IRequest, env: Env): Promise<Response>
   requireAllowed(channel, env.CHANNELS.allowed);
   try {
     const { status, reasons, ...sse } = await hubOf(env, channel).health();
+    const state = { channel, status, reasons };
+    if (!(await mayReadNumbers(request, env))) {
+      return respond(200, status, state);
+    }
     return respond(200, status, {
-      channel,
-      status,
-      reasons,
+      ...state,
       active_connections: sse.activeConnections,
       lingering_connections: sse.lingeringConnections,
       max_connections: sse.maxConnections,
@@ -35,6 +39,19 @@ export async function readHealth(request: IRequest, env: Env): Promise<Response>
       max_connections: env.SSE.max_connections,
       last_event_id: null,
     });
+  }
+}
+
+/** A probe brings no token, and needs no numbers: where they are guarded it gets the state alone. */
+async function mayReadNumbers(request: IRequest, env: Env): Promise<boolean> {
+  try {
+    await authorize(request, env, "metrics");
+    return true;
+  } catch (error) {
+    if (error instanceof HubError) {
+      return false;
+    }
+    throw error;
   }
 }
 

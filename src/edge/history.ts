@@ -1,8 +1,10 @@
 import type { IRequest } from "itty-router";
+import { narrow } from "../auth/grant.ts";
 import type { StoredEvent } from "../hub/event-log.ts";
 import { describeGap } from "../hub/service-frames.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
+import { authorize } from "./guard.ts";
 import { hubOf } from "./hub-object.ts";
 import { Query } from "./query.ts";
 
@@ -12,15 +14,16 @@ const LIMIT = { default: 100, most: 1_000 } as const;
 
 /** `GET /api/history`: the same events as a stream, as JSON. */
 export async function readHistory(request: IRequest, env: Env): Promise<Response> {
+  const { grant } = await authorize(request, env, "subscribe");
   const query = new Query(new URL(request.url).searchParams, PARAMETERS);
   const channel = query.channel();
   const wanted = {
-    terms: query.filter(),
+    terms: narrow(query.filter(), grant),
     start: query.historyStart(Date.now()),
     limit: query.integer("limit", 1, LIMIT.most) ?? LIMIT.default,
   };
   query.finish();
-  requireAllowed(channel, env.CHANNELS.allowed);
+  requireAllowed(channel, env.CHANNELS.allowed, grant);
   const page = await hubOf(env, channel).history(wanted);
   const answer = {
     next: String(page.next),

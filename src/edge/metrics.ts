@@ -5,6 +5,7 @@ import { together } from "./all-channels.ts";
 import { requireAllowed } from "./channels.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
+import { authorize } from "./guard.ts";
 import { hubOf, type HubObject } from "./hub-object.ts";
 import { Query } from "./query.ts";
 
@@ -29,6 +30,7 @@ type Sample = readonly [labels: Readonly<Record<string, string>>, value: number,
 
 /** `GET /metrics`: Prometheus text, format 0.0.4. Counters start at 0 whenever a hub wakes. */
 export async function readMetrics(request: IRequest, env: Env): Promise<Response> {
+  await authorize(request, env, "metrics");
   const parameters = new URL(request.url).searchParams;
   const query = new Query(parameters, ["channel"]);
   const asked = parameters.has("channel") ? query.channel() : null;

@@ -6,6 +6,9 @@ const BODY_BYTES = 1024 * 1024;
 /** Events of one request. */
 const BODY_EVENTS = 1_000;
 
+/** How long a body may take. Who sends it byte by byte must not hold a request for as long as they like. */
+const BODY_MS = 10_000;
+
 /** One event as it was sent, not yet looked at, and where it stood. */
 export interface Item {
   readonly position: Pick<ProblemItem, "index" | "line">;
@@ -16,11 +19,11 @@ export interface Item {
 /**
  * Reads the events of a publish.
  *
- * @throws HubError `unsupported_media_type`, `body_too_large`, `too_many_events` or `invalid_body`
+ * @throws HubError `unsupported_media_type`, `body_too_large`, `body_timeout`, `too_many_events` or `invalid_body`
  */
 export async function readItems(request: Request): Promise<readonly Item[]> {
   const parseItems = parserFor(request);
-  const items = parseItems(decode(await readBody(request)));
+  const items = parseItems(decode(await inTime(readBody(request))));
   if (items.length > BODY_EVENTS) {
     throw new HubError("too_many_events", `A request carries ${BODY_EVENTS} events at most.`);
   }
@@ -48,6 +51,17 @@ function parserFor(request: Request): (text: string) => readonly Item[] {
   const detail =
     "Expected application/json or application/x-ndjson, in UTF-8 and without a Content-Encoding.";
   throw new HubError("unsupported_media_type", detail);
+}
+
+async function inTime(body: Promise<Uint8Array>): Promise<Uint8Array> {
+  const detail = `The body did not come within ${BODY_MS / 1_000} seconds.`;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new HubError("body_timeout", detail)), BODY_MS);
+  try {
+    return await Promise.race([body, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function readBody(request: Request): Promise<Uint8Array> {

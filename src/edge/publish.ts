@@ -1,11 +1,12 @@
 import type { IRequest } from "itty-router";
+import { unwrap } from "./answer.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
 import { readEvents } from "./event-gate.ts";
-import { requireToken } from "./guard.ts";
+import { authorize } from "./guard.ts";
 import { hubOf } from "./hub-object.ts";
-import { unwrap } from "./answer.ts";
 import { readItems } from "./publish-body.ts";
+import { requireGranted } from "./publish-grant.ts";
 import { Query } from "./query.ts";
 
 /** `POST /api/publish`: stores events and answers their ids once they are durable. */
@@ -16,11 +17,12 @@ export async function publishEvents(request: IRequest, env: Env): Promise<Respon
   if (parameters.has("channel") && !query.hasMistakes) {
     requireAllowed(asked, env.CHANNELS.allowed);
   }
-  await requireToken(request, env.PUBLISH_TOKEN, "PUBLISH_TOKEN");
+  const { grant, subject } = await authorize(request, env, "publish");
   const items = await readItems(request);
   query.finish();
   const { channel, events } = readEvents(items, asked);
   requireAllowed(channel, env.CHANNELS.allowed);
+  requireGranted(channel, events, items, grant);
   const receipts = unwrap(await hubOf(env, channel).publish(events));
   return Response.json({
     events: receipts.map(({ seq, type, duplicate, conflict }) => ({

@@ -2,6 +2,7 @@ import { Router, type IRequest } from "itty-router";
 import { HubError } from "../hub/errors.ts";
 import { drainChannels, kickClient, listClients, resumeChannels, stopChannels } from "./admin.ts";
 import { serveAsset } from "./assets.ts";
+import { preflightResponse, withCors } from "./cors.ts";
 import type { Env } from "./env.ts";
 import { readHealth } from "./health.ts";
 import { readHistory } from "./history.ts";
@@ -11,6 +12,7 @@ import { bugResponse, problemResponse } from "./problem.ts";
 import { publishEvents } from "./publish.ts";
 import { isStorageFull, storageFull } from "./storage-full.ts";
 import { describeStream, streamEvents } from "./stream.ts";
+import { issueTicket } from "./tickets.ts";
 
 /** Answers one method of one route. */
 export type Handler = (request: IRequest, env: Env) => Response | Promise<Response>;
@@ -20,6 +22,7 @@ const router = Router<IRequest, [Env]>({ catch: refuse })
   .all("/api/events", methods({ GET: streamEvents, HEAD: describeStream }))
   .all("/api/publish", methods({ POST: publishEvents }))
   .all("/api/history", methods({ GET: readHistory, HEAD: readHistory }))
+  .all("/api/tickets", methods({ POST: issueTicket }))
   .all("/health", methods({ GET: readHealth, HEAD: readHealth }))
   .all("/metrics", methods({ GET: readMetrics, HEAD: readMetrics }))
   .all("/api/admin/clients", methods({ GET: listClients, HEAD: listClients }))
@@ -39,7 +42,7 @@ export async function answerRequest(request: Request, env: Env): Promise<Respons
     );
     return problemResponse(invalid, env.SSE.retry_after_seconds);
   }
-  return router.fetch(request, env);
+  return withCors(await router.fetch(request, env), request, env);
 }
 
 function methods(handlers: Readonly<Record<string, Handler>>): Handler {
@@ -47,6 +50,10 @@ function methods(handlers: Readonly<Record<string, Handler>>): Handler {
     const handler = Object.hasOwn(handlers, request.method) ? handlers[request.method] : undefined;
     if (handler === undefined) {
       const allow = Object.keys(handlers);
+      const preflight = preflightResponse(request, env, allow);
+      if (preflight !== null) {
+        return preflight;
+      }
       throw new HubError("method_not_allowed", `This route takes ${allow.join(", ")}.`, { allow });
     }
     return handler(request, env);

@@ -1,10 +1,14 @@
 import type { IRequest } from "itty-router";
 import Negotiator from "negotiator";
+import { narrow } from "../auth/grant.ts";
 import { HubError } from "../hub/errors.ts";
+import { addressOf } from "./address.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
+import { authorize, type Principal } from "./guard.ts";
 import { hubOf, openStream, STREAM_HEADERS, type StreamRequest } from "./hub-object.ts";
 import { Query } from "./query.ts";
+import { redeemTicket } from "./tickets.ts";
 
 const PARAMETERS = [
   "types",
@@ -16,39 +20,56 @@ const PARAMETERS = [
   "since",
   "log",
   "on_busy",
+  "ticket",
 ];
 
 /** What a client may accept: parameters count. */
 const MEDIA_TYPES = ["text/event-stream", STREAM_HEADERS["Content-Type"]];
 
 /** `GET /api/events`: opens a stream. */
-export function streamEvents(request: IRequest, env: Env): Promise<Response> {
-  const { channel, wanted } = readStreamRequest(request, env);
+export async function streamEvents(request: IRequest, env: Env): Promise<Response> {
+  requireAcceptable(request);
+  const parameters = new URL(request.url).searchParams;
+  const ticket = parameters.get("ticket");
+  const isPublic = env.AUTH.subscribe.includes("public");
+  const principal =
+    ticket === null || isPublic
+      ? await authorize(request, env, "subscribe")
+      : await redeemTicket(ticket, env);
+  const { channel, wanted } = readStreamRequest(request, env, principal);
   return openStream(hubOf(env, channel), wanted);
 }
 
-/** `HEAD /api/events`: the headers of a stream; registers nobody. */
-export function describeStream(request: IRequest, env: Env): Response {
-  readStreamRequest(request, env);
+/** `HEAD /api/events`: the headers of a stream; registers nobody, and uses no ticket up. */
+export async function describeStream(request: IRequest, env: Env): Promise<Response> {
+  requireAcceptable(request);
+  readStreamRequest(request, env, await authorize(request, env, "subscribe"));
   return new Response(null, { headers: STREAM_HEADERS });
 }
 
-function readStreamRequest(request: IRequest, env: Env): { channel: string; wanted: StreamRequest } {
+function requireAcceptable(request: Request): void {
   const accept = request.headers.get("Accept") ?? undefined;
   if (new Negotiator({ headers: { accept } }).mediaType(MEDIA_TYPES) === undefined) {
-    throw new HubError(
-      "not_acceptable",
-      "This route answers text/event-stream, which the Accept header excludes.",
-    );
+    const detail = "This route answers text/event-stream, which the Accept header excludes.";
+    throw new HubError("not_acceptable", detail);
   }
+}
+
+function readStreamRequest(
+  request: IRequest,
+  env: Env,
+  { grant, endsAt }: Principal,
+): { channel: string; wanted: StreamRequest } {
   const query = new Query(new URL(request.url).searchParams, PARAMETERS);
   const channel = query.channel();
   const wanted = {
-    terms: query.filter(),
+    terms: narrow(query.filter(), grant),
     start: query.start(request.headers.get("Last-Event-ID"), Date.now()),
+    address: addressOf(request, env),
+    endsAt,
     streamsWhenBusy: query.streamsWhenBusy(),
   };
   query.finish();
-  requireAllowed(channel, env.CHANNELS.allowed);
+  requireAllowed(channel, env.CHANNELS.allowed, grant);
   return { channel, wanted };
 }

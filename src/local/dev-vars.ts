@@ -6,6 +6,9 @@ import { LaunchError } from "./launch-error.ts";
 
 const TOKENS = ["PUBLISH_TOKEN", "ADMIN_TOKEN"] as const;
 
+/** Secrets that only some configurations need: nobody makes them up, but the environment may have them. */
+const OPTIONAL = ["SUBSCRIBE_TOKEN", "METRICS_TOKEN", "JWT_SECRET"] as const;
+
 /**
  * The secrets of this machine: everything in .dev.vars, as `wrangler dev` reads it. The tokens that are missing are
  * made up and added, so that the next start has the same ones. A variable of the same name in the environment wins,
@@ -13,7 +16,8 @@ const TOKENS = ["PUBLISH_TOKEN", "ADMIN_TOKEN"] as const;
  */
 export function readDevVars(file: string, env: NodeJS.ProcessEnv): Record<string, string> {
   const vars = withTokens(file);
-  return Object.fromEntries(Object.entries(vars).map(([name, value]) => [name, env[name] ?? value]));
+  const names = [...Object.keys(vars), ...OPTIONAL.filter((name) => env[name] !== undefined)];
+  return Object.fromEntries(names.map((name) => [name, env[name] ?? vars[name] ?? ""]));
 }
 
 function withTokens(file: string): Record<string, string> {

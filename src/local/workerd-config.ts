@@ -7,7 +7,7 @@ import type { DataFolder } from "./data-folder.ts";
 import { secretVariable } from "./runtime.ts";
 
 /** The objects of the Worker: binding and class, as in wrangler.toml. The class is also what its storage is filed under. */
-export const OBJECTS = { HUBS: "HubObject", DIRECTORY: "DirectoryObject" } as const;
+export const OBJECTS = { HUBS: "HubObject", DIRECTORY: "DirectoryObject", TICKETS: "TicketsObject" } as const;
 
 export interface WorkerdConfig {
   readonly compatibility: Compatibility;

@@ -22,7 +22,7 @@ interface Room {
 /** Who may see whom. Imports flow one way: `sse <- hub <- edge <- index`. */
 const ROOMS: Readonly<Record<string, Room>> = {
   sse: { rooms: [] },
-  auth: { rooms: [] },
+  auth: { rooms: [], types: ["config", "hub"], modules: /^jose$/ },
   hub: { rooms: ["sse"] },
   client: { rooms: ["sse"], modules: /^eventsource-parser$/ },
   console: { rooms: [], modules: /^(?:\/sse-client\.js|uplot)$/ },

@@ -1,0 +1,78 @@
+import type { Grant } from "./grant.ts";
+
+/** The groups of routes. */
+export type Group = "publish" | "subscribe" | "admin" | "metrics";
+
+/** What a token grants to each group of routes. An absent group is closed to it. */
+export type Grants = { readonly [Name in Group]?: Grant };
+
+/** Entries of one list, and characters of one entry. */
+const LIST_ENTRIES = 100;
+const ENTRY_LENGTH = 128;
+
+const LISTS = { channels: "channels", types: "types", projects: "projectIds", agents: "agentIds" } as const;
+
+/**
+ * Reads what a claim grants: `{"subscribe":{"channels":["board-*"],"projects":[7]},"admin":true}`.
+ *
+ * @returns null for anything else. A word that is not known is a mistake and not ignored: `channel` for `channels` would
+ *   grant all of them.
+ */
+export function readGrants(claim: unknown): Grants | null {
+  if (!isObject(claim)) {
+    return null;
+  }
+  const { publish, subscribe, admin = false, metrics = false, ...others } = claim;
+  const lists = { publish: readGrant(publish), subscribe: readGrant(subscribe) };
+  const isRead = lists.publish !== null && lists.subscribe !== null;
+  if (
+    !isRead ||
+    typeof admin !== "boolean" ||
+    typeof metrics !== "boolean" ||
+    Object.keys(others).length > 0
+  ) {
+    return null;
+  }
+  return {
+    ...(lists.publish && { publish: lists.publish }),
+    ...(lists.subscribe && { subscribe: lists.subscribe }),
+    ...(admin && { admin: {} }),
+    ...(metrics && { metrics: {} }),
+  };
+}
+
+function readGrant(value: unknown): Grant | undefined | null {
+  if (value === undefined) {
+    return undefined;
+  }
+  if (!isObject(value)) {
+    return null;
+  }
+  const lists: Record<string, readonly string[]> = {};
+  for (const [name, entries] of Object.entries(value)) {
+    const list = Object.hasOwn(LISTS, name) ? LISTS[name as keyof typeof LISTS] : undefined;
+    const texts = readList(entries, name === "projects" || name === "agents");
+    if (list === undefined || texts === null) {
+      return null;
+    }
+    lists[list] = texts;
+  }
+  return lists;
+}
+
+/** Ids may be numbers: they are compared by their decimal text, as those of events. */
+function readList(entries: unknown, areIds: boolean): readonly string[] | null {
+  if (!Array.isArray(entries) || entries.length > LIST_ENTRIES) {
+    return null;
+  }
+  const texts = entries.map((entry: unknown) =>
+    areIds && Number.isSafeInteger(entry) ? String(entry) : entry,
+  );
+  const isText = (text: unknown): text is string =>
+    typeof text === "string" && text !== "" && text.length <= ENTRY_LENGTH;
+  return texts.every(isText) ? texts : null;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

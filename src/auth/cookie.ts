@@ -1,0 +1,34 @@
+import { isAllowedOrigin } from "./origin.ts";
+
+/**
+ * The cookie that carries a token. The prefix makes the browser insist on Secure, Path=/ and this very host: no other
+ * subdomain can set or get it. Source: RFC 6265bis, section 4.1.3.2.
+ */
+export const TOKEN_COOKIE = "__Host-edge_sse";
+
+/** The token in a `Cookie` header. Null when there is none, or more than one: then somebody has planted one. */
+export function cookieToken(header: string | null): string | null {
+  const values = (header ?? "")
+    .split(";")
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${TOKEN_COOKIE}=`))
+    .map((pair) => pair.slice(TOKEN_COOKIE.length + 1));
+  return (values.length === 1 && values[0]) || null;
+}
+
+/**
+ * Whether a request's cookie counts: a browser sends it with requests that any page makes. A page says where it is by
+ * `Origin`, which then has to be an allowed one; a same-origin EventSource sends none, but `Sec-Fetch-Site` (Fetch
+ * Metadata, section 2.4), which no page can forge. Reading by hand, from the address bar, changes nothing.
+ */
+export function mayUseCookie(
+  { method, headers }: { readonly method: string; readonly headers: Headers },
+  allowedOrigins: readonly string[],
+): boolean {
+  const origin = headers.get("Origin");
+  if (origin !== null) {
+    return isAllowedOrigin(origin, allowedOrigins);
+  }
+  const site = headers.get("Sec-Fetch-Site");
+  return site === "same-origin" || (site === "none" && (method === "GET" || method === "HEAD"));
+}

@@ -1,0 +1,52 @@
+const encoder = new TextEncoder();
+
+/**
+ * Which of the valid tokens of a secret was given: its place, from 0; null for none of them.
+ *
+ * @param secret one token, or several between commas, so that a new one can be handed out before the old one goes.
+ */
+export async function matchToken(given: string, secret: string): Promise<number | null> {
+  let found: number | null = null;
+  // All are compared, also after a match: the time tells nothing about the list either.
+  for (const [place, token] of tokensOf(secret).entries()) {
+    if (await equalTokens(given, token)) {
+      found = place;
+    }
+  }
+  return found;
+}
+
+/** The tokens of a secret. None in an empty one. */
+export function tokensOf(secret: string | undefined): readonly string[] {
+  return (secret ?? "")
+    .split(",")
+    .map((token) => token.trim())
+    .filter((token) => token !== "");
+}
+
+/**
+ * Whether two tokens are equal, in a time that tells nothing about where they differ: what is compared are digests, of
+ * equal length, that an attacker cannot steer.
+ */
+export async function equalTokens(given: string, expected: string): Promise<boolean> {
+  const a = await digest(given);
+  const b = await digestOfExpected(expected);
+  let difference = 0;
+  for (let index = 0; index < a.length; index++) {
+    difference |= (a[index] ?? 0) ^ (b[index] ?? 0);
+  }
+  return difference === 0;
+}
+
+/** The digests of the tokens of this deployment, as bytes: a promise must not be shared between requests. */
+const expectedDigests = new Map<string, Uint8Array>();
+
+async function digestOfExpected(token: string): Promise<Uint8Array> {
+  const known = expectedDigests.get(token) ?? (await digest(token));
+  expectedDigests.set(token, known);
+  return known;
+}
+
+async function digest(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
+}

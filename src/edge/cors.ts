@@ -1,0 +1,48 @@
+import { isAllowedOrigin } from "../auth/origin.ts";
+import type { Env } from "./env.ts";
+
+/** Headers that a page may send: those of our client, of a publisher and of a native EventSource. */
+const ALLOWED_HEADERS = "Authorization, Content-Type, Last-Event-ID, Cache-Control";
+
+/** How long a browser may keep the answer to a preflight, in seconds: the most that any of them does. */
+const PREFLIGHT_SECONDS = 7_200;
+
+/**
+ * The answer to a preflight of an allowed origin; null for any other request. Source: Fetch, section 3.3.
+ *
+ * @param methods those of the route
+ */
+export function preflightResponse(request: Request, env: Env, methods: readonly string[]): Response | null {
+  const isPreflight = request.method === "OPTIONS" && request.headers.has("Access-Control-Request-Method");
+  if (!isPreflight || allowedOrigin(request, env) === null) {
+    return null;
+  }
+  const headers = {
+    "Access-Control-Allow-Methods": methods.join(", "),
+    "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+    "Access-Control-Max-Age": String(PREFLIGHT_SECONDS),
+  };
+  return new Response(null, { status: 204, headers });
+}
+
+/** Adds what lets pages of allowed origins read a response, an error too; nothing for others. */
+export function withCors(response: Response, request: Request, env: Env): Response {
+  if (env.CORS.allowed_origins.length === 0) {
+    return response;
+  }
+  // A response of an object cannot be changed, but taken over: its body is not touched.
+  const own = new Response(response.body, response);
+  own.headers.append("Vary", "Origin");
+  const origin = allowedOrigin(request, env);
+  if (origin !== null) {
+    own.headers.set("Access-Control-Allow-Origin", origin);
+    own.headers.set("Access-Control-Allow-Credentials", "true");
+    own.headers.set("Access-Control-Expose-Headers", "Retry-After");
+  }
+  return own;
+}
+
+function allowedOrigin(request: Request, env: Env): string | null {
+  const origin = request.headers.get("Origin");
+  return origin !== null && isAllowedOrigin(origin, env.CORS.allowed_origins) ? origin : null;
+}
