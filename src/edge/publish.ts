@@ -17,7 +17,7 @@ export async function publishEvents(request: IRequest, env: Env): Promise<Respon
   if (parameters.has("channel") && !query.hasMistakes) {
     requireAllowed(asked, env.CHANNELS.allowed);
   }
-  const { grant, subject } = await authorize(request, env, "publish");
+  const { grant } = await authorize(request, env, "publish");
   const items = await readItems(request);
   query.finish();
   const { channel, events } = readEvents(items, asked);
