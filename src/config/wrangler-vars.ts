@@ -26,7 +26,9 @@ function rateLimits({ LIMITS }: ConfigBindings): readonly string[] {
   const simple = `{ limit = ${limit}, period = 60 }`;
   return limit === 0
     ? []
-    : [`[[ratelimits]]\nname = "CONNECT_RATE"\nnamespace_id = "${RATE_LIMIT_NAMESPACE}"\nsimple = ${simple}\n`];
+    : [
+        `[[ratelimits]]\nname = "CONNECT_RATE"\nnamespace_id = "${RATE_LIMIT_NAMESPACE}"\nsimple = ${simple}\n`,
+      ];
 }
 
 /** wrangler.toml with the generated block replaced, or added at its end; not another byte is touched. */
