@@ -68,9 +68,11 @@ function readList(entries: unknown, areIds: boolean): readonly string[] | null {
   const texts = entries.map((entry: unknown) =>
     areIds && Number.isSafeInteger(entry) ? String(entry) : entry,
   );
-  const isText = (text: unknown): text is string =>
-    typeof text === "string" && text !== "" && text.length <= ENTRY_LENGTH;
-  return texts.every(isText) ? texts : null;
+  return texts.every(isEntry) ? texts : null;
+}
+
+function isEntry(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= ENTRY_LENGTH;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

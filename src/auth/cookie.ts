@@ -4,7 +4,7 @@ import { isAllowedOrigin } from "./origin.ts";
  * The cookie that carries a token. The prefix makes the browser insist on Secure, Path=/ and this very host: no other
  * subdomain can set or get it. Source: RFC 6265bis, section 4.1.3.2.
  */
-export const TOKEN_COOKIE = "__Host-edge_sse";
+const TOKEN_COOKIE = "__Host-edge_sse";
 
 /** The token in a `Cookie` header. Null when there is none, or more than one: then somebody has planted one. */
 export function cookieToken(header: string | null): string | null {

@@ -28,7 +28,7 @@ export function tokensOf(secret: string | undefined): readonly string[] {
  * Whether two tokens are equal, in a time that tells nothing about where they differ: what is compared are digests, of
  * equal length, that an attacker cannot steer.
  */
-export async function equalTokens(given: string, expected: string): Promise<boolean> {
+async function equalTokens(given: string, expected: string): Promise<boolean> {
   const a = await digest(given);
   const b = await digestOfExpected(expected);
   let difference = 0;

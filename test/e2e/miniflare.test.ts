@@ -5,13 +5,18 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 import { createParser, type EventSourceMessage } from "eventsource-parser";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Miniflare, type Json } from "miniflare";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { toBindings } from "../../src/config/bindings.ts";
+import { toBindings, type ConfigBindings } from "../../src/config/bindings.ts";
 import { configSchema } from "../../src/config/schema.ts";
 
 const project = join(import.meta.dirname, "../..");
+
+/** Values as the JSON they are compiled to: without the members that are undefined. */
+function plain(bindings: ConfigBindings): Record<string, Json> {
+  return JSON.parse(JSON.stringify(bindings)) as Record<string, Json>;
+}
 
 /** The bundle that `wrangler deploy` would upload, on another host than ours: what runs here runs there. */
 describe("The bundle of wrangler", () => {
@@ -34,8 +39,9 @@ describe("The bundle of wrangler", () => {
       durableObjects: {
         HUBS: { className: "HubObject", useSQLite: true },
         DIRECTORY: { className: "DirectoryObject", useSQLite: true },
+        TICKETS: { className: "TicketsObject", useSQLite: true },
       },
-      bindings: { ...toBindings(configSchema.parse({})), PUBLISH_TOKEN: "token" },
+      bindings: { ...plain(toBindings(configSchema.parse({}))), PUBLISH_TOKEN: "token" },
       cf: false,
     };
     miniflare = new Miniflare(convertV4MiniflareOptions(options));

@@ -101,7 +101,7 @@ describe("the architecture", () => {
     const hubObject = IMPORTS.filter(({ from }) => from === "src/edge/hub-object.ts").map(({ to }) => to);
     expect(hubObject).toContain("src/hub/hub.ts");
     expect(hubObject).toContain("cloudflare:workers");
-    expect(IMPORTS.filter(({ from }) => from === "src/index.ts")).toHaveLength(4);
+    expect(IMPORTS.filter(({ from }) => from === "src/index.ts")).toHaveLength(5);
     expect(IMPORTS).toContainEqual({
       from: "src/edge/env.ts",
       to: "src/config/schema.ts",

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+
+import { matchToken, tokensOf } from "../../../src/auth/static-token.ts";
+
+describe("the tokens of a secret", () => {
+  it.each([
+    ["abc", ["abc"]],
+    ["new,old", ["new", "old"]],
+    [" new , old ", ["new", "old"]],
+    ["a b", ["a b"]],
+    [",new,,old,", ["new", "old"]],
+    ["same,same", ["same", "same"]],
+  ])("are the parts of %j between commas", (secret, tokens) => {
+    expect(tokensOf(secret)).toEqual(tokens);
+  });
+
+  it.each([undefined, "", " ", ",", " , ,, "])("are none in %j", (secret) => {
+    expect(tokensOf(secret)).toEqual([]);
+  });
+});
+
+describe("the comparison with a static token", () => {
+  it("finds an equal one, however long", async () => {
+    await expect(matchToken("abc", "abc")).resolves.toBe(0);
+    await expect(matchToken("x".repeat(10_000), "x".repeat(10_000))).resolves.toBe(0);
+  });
+
+  it.each([
+    ["abd", "abc"],
+    ["ab", "abc"],
+    ["abcd", "abc"],
+    ["ABC", "abc"],
+    ["cba", "abc"],
+    ["abc ", "abc"],
+    ["", "abc"],
+    ["abc", ""],
+    ["", ""],
+    ["", ","],
+    [" ", " , "],
+    ["new,old", "new,old"],
+    ["new,", "new,old"],
+    [",", "new,old"],
+    // The same letter, composed and not: bytes are compared, not looks.
+    ["\u00e9", "e\u0301"],
+  ])("finds %j to be none of %j", async (given, secret) => {
+    await expect(matchToken(given, secret)).resolves.toBeNull();
+  });
+
+  it.each([
+    ["new", 0],
+    ["old", 1],
+    ["oldest", 2],
+  ])("tells which token of a list %j is", async (given, place) => {
+    await expect(matchToken(given, " new,, old ,oldest")).resolves.toBe(place);
+  });
+
+  it("does not remember the wrong one when several are expected in turn, or at once", async () => {
+    const pairs = [
+      ["publish", "publish", 0],
+      ["publish", "admin", null],
+      ["admin", "admin", 0],
+      ["admin", "publish", null],
+      ["publish", "publish", 0],
+    ] as const;
+    for (const [given, expected, place] of pairs) {
+      await expect(matchToken(given, expected)).resolves.toBe(place);
+    }
+    const atOnce = await Promise.all(pairs.map(([given, expected]) => matchToken(given, expected)));
+    expect(atOnce).toEqual(pairs.map(([, , place]) => place));
+  });
+});
