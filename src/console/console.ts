@@ -2,6 +2,7 @@
 import { Chart } from "./chart.ts";
 import { Clients } from "./clients.ts";
 import { byId, create, setText } from "./dom.ts";
+import { Drain } from "./drain.ts";
 import { EventList } from "./event-list.ts";
 import { exampleTypes } from "./examples.ts";
 import { Feed, type Gap, type LinkState } from "./feed.ts";
@@ -28,7 +29,17 @@ const traffic = new Traffic(nowSeconds());
 const chart = new Chart(traffic);
 const stats = new Stats();
 const snippets = new Snippets(view);
-const clients = new Clients(() => view.channel);
+const drain = new Drain(
+  () => view.channel,
+  () => {
+    clients.refresh();
+    void askHealth();
+  },
+);
+const clients = new Clients(
+  () => view.channel,
+  (token) => (drain.token = token),
+);
 const publishForm = new PublishForm(() => view.channel);
 const inspector = new Inspector((field, value) => look({ ...view, [field]: [value] }));
 const list = new EventList((event) => inspector.show(event, view.channel));
@@ -63,6 +74,7 @@ function look(next: View): void {
   if (hasMoved) {
     traffic.reset();
     clients.ownId = undefined;
+    drain.isDraining = false;
     void askHealth();
   }
   connect();
@@ -128,6 +140,7 @@ async function askHealth(): Promise<void> {
     const health = await readHealth(channel);
     if (channel === view.channel) {
       stats.showHealth(health);
+      drain.isDraining = health.status === "draining";
       traffic.measured(health.lastEventId, health.activeConnections);
     }
   } catch {
