@@ -1,3 +1,5 @@
+import "./locale.ts";
+
 import uPlot from "uplot";
 
 import { byId, setText } from "./dom.ts";

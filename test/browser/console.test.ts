@@ -278,6 +278,17 @@ describe("the console", () => {
     await page.getByText("Connected", { exact: true }).waitFor();
   });
 
+  it("works where the browser's language is none", async () => {
+    const watched = await openPage(browser);
+    opened.push(watched);
+    await watched.page.addInitScript(
+      "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix', configurable: true })",
+    );
+    await watched.page.goto(service.url);
+    await watched.page.getByText("Connected", { exact: true }).waitFor({ timeout: 10_000 });
+    expect(await watched.page.locator("#chart canvas").count()).toBe(1);
+  });
+
   it("fits a phone of 360 px", async () => {
     const { page } = await openConsole("?channel=recent", { width: 360, height: 740 });
     await page.locator(".event").first().waitFor();
