@@ -1,3 +1,4 @@
+// oxlint-disable-next-line import/no-unassigned-import -- for what it does
 import "./locale.ts";
 
 import uPlot from "uplot";

@@ -29,6 +29,8 @@ export class Clients {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#use(this.#token === undefined ? this.#input.value : undefined);
+      // What was focused may be hidden now.
+      (this.#token === undefined ? this.#input : this.#submit).focus();
     });
     document.addEventListener("visibilitychange", () => this.refresh());
   }

@@ -189,8 +189,9 @@ describe("the console", () => {
     const stream = await service.stream({ channel: "kick", types: "turn_*" });
     const { page } = await openConsole("?channel=kick");
     await page.getByPlaceholder("ADMIN_TOKEN").fill(adminToken);
-    await page.getByRole("button", { name: "Show" }).click();
+    await page.keyboard.press("Enter");
     await page.getByText("2 connected").waitFor();
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Forget the token");
     await page
       .getByRole("row", { name: /turn_\*/ })
       .getByRole("button")
