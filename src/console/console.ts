@@ -10,7 +10,7 @@ import { FilterForm } from "./filter-form.ts";
 import { Inspector } from "./inspector.ts";
 import { Link } from "./link.ts";
 import { PublishForm } from "./publish-form.ts";
-import { readHealth } from "./service.ts";
+import { isRefused, readHealth } from "./service.ts";
 import { Snippets } from "./snippets.ts";
 import { Stats } from "./stats.ts";
 import { Traffic } from "./traffic.ts";
@@ -24,6 +24,8 @@ const OFFERED_TYPES = 100;
 
 let view = readView(location.search);
 let feed: Feed | undefined;
+/** The channel whose health the service does not tell: there is none of that name. */
+let refusedChannel: string | undefined;
 
 const traffic = new Traffic(nowSeconds());
 const chart = new Chart(traffic);
@@ -111,6 +113,9 @@ function tellGap({ reason, oldest_id }: Gap): void {
 
 function showState(state: LinkState, problem: string | undefined): void {
   link.show(state, problem);
+  if (state === "connected") {
+    refusedChannel = undefined;
+  }
   if (state === "disconnected" || state === "connecting") {
     tell(problem ?? "");
   }
@@ -127,7 +132,7 @@ function tick(): void {
 
 async function watchHealth(): Promise<never> {
   for (;;) {
-    if (!document.hidden) {
+    if (!document.hidden && view.channel !== refusedChannel) {
       await askHealth();
     }
     await new Promise((resolve) => setTimeout(resolve, HEALTH_EVERY_MS));
@@ -143,9 +148,12 @@ async function askHealth(): Promise<void> {
       drain.isDraining = health.status === "draining";
       traffic.measured(health.lastEventId, health.activeConnections);
     }
-  } catch {
-    stats.showUnreachable();
-    traffic.measured(null, null);
+  } catch (error) {
+    if (channel === view.channel) {
+      refusedChannel = isRefused(error) ? channel : undefined;
+      stats.showNothing(refusedChannel === undefined ? "unreachable" : "refused");
+      traffic.measured(null, null);
+    }
   }
 }
 

@@ -159,6 +159,11 @@ export async function resume(channel: string, token: string): Promise<void> {
   });
 }
 
+/** Whether the service has answered, and will not answer otherwise. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof Refusal && error.status < 500;
+}
+
 /** Whether the service does not know a token. */
 export function isUnauthorized(error: unknown): boolean {
   return error instanceof Refusal && error.status === 401;

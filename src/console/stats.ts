@@ -35,10 +35,13 @@ export class Stats {
     this.#showRoundTrip(health.roundTripMs);
   }
 
-  showUnreachable(): void {
-    this.#status.dataset["status"] = "unreachable";
-    setText(this.#status, "unreachable");
-    setText(this.#statusDetail, "no answer");
+  /** @param status why there is nothing to show: no answer, or a refusal */
+  showNothing(status: "unreachable" | "refused"): void {
+    this.#status.dataset["status"] = status;
+    setText(this.#status, status);
+    setText(this.#statusDetail, status === "refused" ? "see above" : "no answer");
+    setText(this.#clients, "–");
+    this.#meter.value = 0;
     setText(this.#latency, "–");
   }
 

@@ -290,6 +290,25 @@ describe("the console", () => {
     expect(await watched.page.locator("#chart canvas").count()).toBe(1);
   });
 
+  it("says that there is no such channel, and does not ask for it again and again", async () => {
+    const watched = await openPage(browser);
+    let requests = 0;
+    watched.page.on("request", (request) => (requests += request.url().includes("/health") ? 1 : 0));
+    await watched.page.clock.install();
+    await watched.page.goto(`${service.url}/?channel=No%20Name`);
+    await watched.page.getByText(/^channel: Expected a name/).waitFor();
+    await watched.page.getByText("refused", { exact: true }).waitFor();
+    const before = requests;
+    await watched.page.clock.runFor(20_000);
+    expect(requests).toBe(before);
+
+    await watched.page.getByLabel("Channel").fill("named");
+    await watched.page.keyboard.press("Enter");
+    await watched.page.getByText("healthy").waitFor();
+    await watched.page.getByText("Connected", { exact: true }).waitFor();
+    await watched.context.close();
+  });
+
   it("fits a phone of 360 px", async () => {
     const { page } = await openConsole("?channel=recent", { width: 360, height: 740 });
     await page.locator(".event").first().waitFor();
