@@ -55,11 +55,8 @@ const waits = ({ retries, attempts }: Seen): { askedMs: number; tookMs: number }
     return next === undefined ? [] : [{ askedMs: delayMs, tookMs: next.at - at }];
   });
 
-const median = (values: readonly number[]): number => quantile(values, 0.5);
-
-function quantile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? Number.NaN;
-}
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 describe("the client in Chromium", () => {
   it("gets what its filters let through, by type and for all types", async () => {
@@ -115,6 +112,17 @@ describe("the client in Chromium", () => {
     expect(new Set(seen.attempts.slice(1).map(({ lastEventId }) => lastEventId))).toEqual(new Set(["50"]));
   });
 
+  it("gets thousands of events that come at once whole, each once and in order", async () => {
+    const board = await openBoard(context, service.url);
+    await board.untilConnected();
+    const text = "žluťoučký 🐎 ".repeat(20);
+    for (let n = 0; n < 5; n++) {
+      await service.publish(Array.from({ length: 1_000 }, () => ({ type: "tick", data: text })));
+    }
+    expect(await board.ids(5_000)).toEqual(Array.from({ length: 5_000 }, (_, n) => String(n + 1)));
+    expect(new Set((await board.seen()).events.map(({ data }) => data))).toEqual(new Set([text]));
+  });
+
   it("waits out the Retry-After of a full channel, and up to 20 % more", async () => {
     const holders = await Promise.all(Array.from({ length: 6 }, () => service.stream()));
     const board = await openBoard(context, service.url);
@@ -160,31 +168,6 @@ describe("the client in Chromium", () => {
     expect(new Set(delays[0]?.map((delay) => Math.round(delay))).size).toBeGreaterThan(6);
   });
 
-  it("lets its stream go when hidden for long, and gets what it missed when shown", async () => {
-    const board = await openBoard(context, service.url, "{ pauseWhenHiddenSeconds: 0.5 }");
-    // Chromium without a head takes every page for visible, the ones behind others, too: so the page itself is made to say it.
-    const show = (isShown: boolean): Promise<void> =>
-      board.page.evaluate(`
-        Object.defineProperty(document, "hidden", { configurable: true, value: ${!isShown} });
-        document.dispatchEvent(new Event("visibilitychange"));
-      `);
-    await board.untilConnected();
-    await service.publish(tick(1));
-    await board.ids(1);
-    await show(false);
-    const paused = await board.until("a pause", ({ states }) => states.at(-1)?.state === "reconnecting");
-    await until(async () => (await service.health()).sse.active_connections === 0, {
-      what: "the end of the stream",
-    });
-    await service.publish([tick(2), tick(3)]);
-    await show(true);
-    await service.publish(tick(4));
-    expect(await board.ids(4)).toEqual(["1", "2", "3", "4"]);
-    const { attempts } = await board.seen();
-    expect(paused.attempts).toHaveLength(1);
-    expect(attempts.map(({ lastEventId }) => lastEventId)).toEqual([null, "1"]);
-  });
-
   it("asks for a token before every connect", async () => {
     const sent: (string | undefined)[] = [];
     context.on("request", (request) => {
@@ -210,63 +193,5 @@ describe("the client in Chromium", () => {
     const seen = await board.until("the end", ({ states }) => states.at(-1)?.state === "disconnected");
     expect(seen.errors).toEqual([{ code: "unknown_channel", status: 404, final: true }]);
     expect(seen.retries).toEqual([]);
-  });
-
-  it("works in a worker of the page", async () => {
-    const board = await openBoard(context, service.url);
-    await board.page.evaluate(`
-      const source = \`
-        import { SSEClient } from "\${location.origin}/sse-client.js";
-        const client = new SSEClient({ url: "\${location.origin}/api/events" });
-        client.on("tick", (data, { id }) => postMessage({ id, data }));
-        client.on("connected", () => postMessage("connected"));
-        client.connect();
-      \`;
-      globalThis.told = [];
-      const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })), { type: "module" });
-      worker.addEventListener("message", ({ data }) => told.push(data));
-    `);
-    const told = (): Promise<unknown[]> => board.page.evaluate("told");
-    await until(async () => (await told()).includes("connected"), { what: "a stream in the worker" });
-    await service.publish(tick(1));
-    await until(async () => (await told()).length > 1, { what: "an event in the worker" });
-    expect(await told()).toEqual(["connected", { id: "1", data: { n: 1 } }]);
-  });
-
-  it("has an event in the DOM within 100 ms of its publish, in 95 of 100 cases", async () => {
-    const count = 200;
-    const everyMs = 25;
-    const board = await openBoard(context, service.url);
-    await board.page.evaluate(`
-      const list = document.body.appendChild(document.createElement("ul"));
-      globalThis.latencies = [];
-      new MutationObserver((mutations) => {
-        const at = performance.timeOrigin + performance.now();
-        for (const { addedNodes } of mutations) {
-          latencies.push(at - Number(addedNodes[0].textContent));
-        }
-      }).observe(list, { childList: true });
-      client.on("tick", ({ n }) => list.appendChild(document.createElement("li")).append(n));
-    `);
-    await board.untilConnected();
-    const calls: Promise<unknown>[] = [];
-    await new Promise<void>((resolve) => {
-      const timer = setInterval(() => {
-        calls.push(service.publish(tick(performance.timeOrigin + performance.now())));
-        if (calls.length === count) {
-          clearInterval(timer);
-          resolve();
-        }
-      }, everyMs);
-    });
-    await Promise.all(calls);
-    await board.ids(count);
-    const latencies = await board.page.evaluate<number[]>("latencies");
-    const p95 = quantile(latencies, 0.95);
-    console.info(
-      `publish to DOM, ${count} events: P50 ${median(latencies).toFixed(1)} ms, P95 ${p95.toFixed(1)} ms`,
-    );
-    expect(latencies).toHaveLength(count);
-    expect(p95).toBeLessThan(100);
   });
 });
