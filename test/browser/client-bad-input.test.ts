@@ -15,7 +15,7 @@ import {
 } from "../support/unruly-service.ts";
 
 /** By how much a timer, a socket or a look at the page may be late, on a machine that has other things to do. */
-const SLACK_MS = 500;
+const SLACK_MS = 1_000;
 
 let browser: Browser;
 const services: UnrulyService[] = [];
