@@ -86,7 +86,10 @@ export class Hub {
     this.#retention = new Retention(log, settings.retention);
     this.#log = new DurableLog(log, feed, this.#retention, clock);
     const registryHost = {
-      ...{ log, clock, logger, random: () => host.random() },
+      log,
+      clock,
+      logger,
+      random: () => host.random(),
       left: (client: Client) => {
         this.#broadcaster.forget(client);
         this.#admission.placeFreed();

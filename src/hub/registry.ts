@@ -176,13 +176,14 @@ export class Registry {
   }
 
   #countAddress({ address }: Client, change: 1 | -1): void {
-    if (address !== null) {
-      const count = (this.#addresses.get(address) ?? 0) + change;
-      if (count === 0) {
-        this.#addresses.delete(address);
-      } else {
-        this.#addresses.set(address, count);
-      }
+    if (address === null) {
+      return;
+    }
+    const clients = (this.#addresses.get(address) ?? 0) + change;
+    if (clients === 0) {
+      this.#addresses.delete(address);
+    } else {
+      this.#addresses.set(address, clients);
     }
   }
 }
