@@ -109,10 +109,10 @@ export class HubObject extends DurableObject<Env> {
     return this.#hub.tick();
   }
 
-  publish(events: readonly NewEvent[]): Promise<Answer<Receipt[]>> {
+  publish(events: readonly NewEvent[], publisher: string | null): Promise<Answer<Receipt[]>> {
     return answer(async () => {
       await this.#enter();
-      return this.#hub.publish(events);
+      return this.#hub.publish(events, publisher);
     });
   }
 
@@ -198,6 +198,9 @@ function settingsOf(env: Env, channel: string): HubSettings {
     channel,
     heartbeatIntervalMs: SSE.heartbeat_interval_seconds * 1_000,
     maxConnections: SSE.max_connections,
+    maxConnectionsPerAddress: LIMITS.max_connections_per_address,
+    maxConnectsPerMinutePerAddress: LIMITS.max_connects_per_minute_per_address,
+    maxPublishesPerMinutePerToken: LIMITS.max_publishes_per_minute_per_token,
     connectionTimeoutMs: SSE.connection_timeout_seconds * 1_000,
     retryAfterMs: SSE.retry_after_seconds * 1_000,
     maxStreamAgeMs: LIMITS.max_stream_age_seconds * 1_000,

@@ -8,8 +8,12 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   method_not_allowed: { status: 405, title: "Method not allowed" },
   not_configured: { status: 503, title: "Not configured" },
   unauthorized: { status: 401, title: "Unauthorized" },
+  forbidden: { status: 403, title: "Forbidden" },
+  origin_not_allowed: { status: 403, title: "Origin not allowed" },
+  keys_unavailable: { status: 503, title: "Keys unavailable" },
   not_acceptable: { status: 406, title: "Not acceptable" },
   unsupported_media_type: { status: 415, title: "Unsupported media type" },
+  body_timeout: { status: 408, title: "Body too slow" },
   body_too_large: { status: 413, title: "Body too large" },
   too_many_events: { status: 413, title: "Too many events" },
   event_too_large: { status: 413, title: "Event too large" },
@@ -19,6 +23,8 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   invalid_event: { status: 400, title: "Invalid event" },
   mixed_channels: { status: 400, title: "Mixed channels" },
   limit: { status: 503, title: "Too many connections" },
+  address_limit: { status: 429, title: "Too many connections from this address" },
+  rate_limited: { status: 429, title: "Too many requests" },
   draining: { status: 503, title: "Draining" },
   shutting_down: { status: 503, title: "Shutting down" },
   storage_full: { status: 503, title: "Storage full" },
@@ -28,7 +34,10 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
 
 /** Refusals that pass by themselves: the same request may succeed after a while. */
 const PASSING: ReadonlySet<ProblemCode> = new Set([
+  "keys_unavailable",
   "limit",
+  "address_limit",
+  "rate_limited",
   "draining",
   "shutting_down",
   "storage_full",
@@ -40,7 +49,7 @@ export function problemResponse(error: HubError, retryAfterSeconds: number): Res
   const { code, message: detail, errors, allow } = error;
   const headers = new Headers();
   if (PASSING.has(code)) {
-    headers.set("Retry-After", String(retryAfterSeconds));
+    headers.set("Retry-After", String(error.retryAfterSeconds ?? retryAfterSeconds));
   }
   if (code === "unauthorized") {
     headers.set("WWW-Authenticate", 'Bearer realm="edge-sse"');

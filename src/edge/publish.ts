@@ -21,7 +21,7 @@ export async function publishEvents(request: IRequest, env: Env): Promise<Respon
   query.finish();
   const { channel, events } = readEvents(items, asked);
   requireAllowed(channel, env.CHANNELS.allowed);
-  const receipts = unwrap(await hubOf(env, channel).publish(events));
+  const receipts = unwrap(await hubOf(env, channel).publish(events, null));
   return Response.json({
     events: receipts.map(({ seq, type, duplicate, conflict }) => ({
       id: String(seq),

@@ -45,6 +45,8 @@ function readStreamRequest(request: IRequest, env: Env): { channel: string; want
   const channel = query.channel();
   const wanted = {
     terms: query.filter(),
+    address: null,
+    endsAt: null,
     start: query.start(request.headers.get("Last-Event-ID"), Date.now()),
     streamsWhenBusy: query.streamsWhenBusy(),
   };

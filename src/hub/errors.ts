@@ -6,8 +6,12 @@ export type ProblemCode =
   | "method_not_allowed"
   | "not_configured"
   | "unauthorized"
+  | "forbidden"
+  | "origin_not_allowed"
+  | "keys_unavailable"
   | "not_acceptable"
   | "unsupported_media_type"
+  | "body_timeout"
   | "body_too_large"
   | "too_many_events"
   | "event_too_large"
@@ -17,6 +21,8 @@ export type ProblemCode =
   | "invalid_event"
   | "mixed_channels"
   | "limit"
+  | "address_limit"
+  | "rate_limited"
   | "draining"
   | "shutting_down"
   | "storage_full"
@@ -41,6 +47,8 @@ export interface HubErrorOptions {
   readonly errors?: readonly ProblemItem[];
   /** What may be done instead, with `method_not_allowed`. */
   readonly allow?: readonly string[];
+  /** When the same request may succeed, if that is known; else a passing refusal says `retry_after_seconds`. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 /** A refusal that the caller is meant to see. Anything else that is thrown is a bug and answers a bare 500. */
@@ -48,6 +56,7 @@ export class HubError extends Error {
   readonly code: ProblemCode;
   readonly errors: readonly ProblemItem[];
   readonly allow: readonly string[] | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ProblemCode, detail: string, options: HubErrorOptions = {}) {
     super(detail);
@@ -55,5 +64,6 @@ export class HubError extends Error {
     this.code = code;
     this.errors = options.errors ?? [];
     this.allow = options.allow;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }

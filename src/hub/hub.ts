@@ -41,14 +41,22 @@ export interface HubHost {
   saveDrain(until: number | null): void;
 }
 
-/** A client that wants in. */
-export interface ConnectRequest {
+/** Which events somebody wants. */
+interface ReadRequest {
   readonly terms: FilterTerms;
   readonly start: StartRequest;
 }
 
+/** A client that wants in. */
+export interface ConnectRequest extends ReadRequest {
+  /** Where it comes from, as a key that the limits per address count by; null: they do not apply. */
+  readonly address: string | null;
+  /** When the token that opened the stream ends, in ms since the epoch; null: never. */
+  readonly endsAt: number | null;
+}
+
 /** A piece of the past that somebody wants to read. */
-export interface HistoryRequest extends ConnectRequest {
+export interface HistoryRequest extends ReadRequest {
   /** Events at most. */
   readonly limit: number;
 }
@@ -121,8 +129,12 @@ export class Hub {
     this.#armTrimmer();
   }
 
-  /** Stores events and, once they are durable, delivers them. Answers only then. */
-  async publish(events: readonly NewEvent[]): Promise<Receipt[]> {
+  /**
+   * Stores events and, once they are durable, delivers them. Answers only then.
+   *
+   * @param publisher the token that they come with, as a key to count by; null: it is not limited.
+   */
+  async publish(events: readonly NewEvent[], _publisher: string | null): Promise<Receipt[]> {
     if (this.#stopping === "closed") {
       throw new HubError("shutting_down", "The service is shutting down.");
     }

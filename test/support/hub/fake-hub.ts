@@ -12,6 +12,9 @@ const SETTINGS: HubSettings = {
   channel: "default",
   heartbeatIntervalMs: 30_000,
   maxConnections: 100,
+  maxConnectionsPerAddress: 0,
+  maxConnectsPerMinutePerAddress: 0,
+  maxPublishesPerMinutePerToken: 0,
   connectionTimeoutMs: 60_000,
   retryAfterMs: 5_000,
   maxStreamAgeMs: 0,
@@ -30,6 +33,8 @@ export interface ConnectParts {
   readonly logName?: string | null;
   readonly since?: ConnectRequest["start"]["since"];
   readonly stream?: FakeStream;
+  readonly address?: string | null;
+  readonly endsAt?: number | null;
 }
 
 /** What a test may give to a hub of its own. */
@@ -73,9 +78,10 @@ export class FakeHub {
   /** Asks for a place; the stream that it answers may not be let in yet. */
   ask(parts: ConnectParts = {}): { stream: FakeStream; entered: Promise<void> } {
     const { terms = {}, lastEventId = null, logName = null, since = null } = parts;
+    const { address = null, endsAt = null } = parts;
     const stream = parts.stream ?? new FakeStream();
     const start = { lastEventId: lastEventId === null ? null : String(lastEventId), logName, since };
-    return { stream, entered: this.hub.connect({ terms, start }, stream) };
+    return { stream, entered: this.hub.connect({ terms, start, address, endsAt }, stream) };
   }
 
   /** Connects a client, and lets everything happen that then happens at once. */
@@ -86,15 +92,19 @@ export class FakeHub {
     return stream;
   }
 
-  /** Publishes so many events, or these, and lets everything happen that then happens at once. */
   /** Ends all streams for good, and waits for their peers as long as the hub does. */
   async stop(): Promise<Ended> {
     const { closed } = this.hub.stop();
     return { closed, lingering: await this.hub.settled() };
   }
 
-  async publish(events: number | readonly NewEvent[] = 1): Promise<Receipt[]> {
-    const receipts = await this.hub.publish(typeof events === "number" ? newEvents(events) : events);
+  /** Publishes so many events, or these, and lets everything happen that then happens at once. */
+  async publish(
+    events: number | readonly NewEvent[] = 1,
+    publisher: string | null = null,
+  ): Promise<Receipt[]> {
+    const wanted = typeof events === "number" ? newEvents(events) : events;
+    const receipts = await this.hub.publish(wanted, publisher);
     await this.clock.settle();
     return receipts;
   }

@@ -28,7 +28,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
-    const publishing = outcomeOf(hub.hub.publish(newEvents(3)));
+    const publishing = outcomeOf(hub.hub.publish(newEvents(3), null));
     await hub.clock.advance(10_000);
     expect(publishing.state).toBe("waiting");
     expect(stream.ids).toEqual([]);
@@ -46,7 +46,7 @@ describe("publish", () => {
     const behind = await hub.connect({ lastEventId: 0 });
     behind.stall();
     hub.log.hold();
-    void hub.hub.publish(newEvents(5));
+    void hub.hub.publish(newEvents(5), null);
     await hub.clock.settle();
     behind.resume();
     const [live, earliest, resumed, unknown] = [
@@ -71,7 +71,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
-    const publishing = [1, 2, 3].map(() => outcomeOf(hub.hub.publish(newEvents(2))));
+    const publishing = [1, 2, 3].map(() => outcomeOf(hub.hub.publish(newEvents(2), null)));
     const answered = (): number => publishing.filter(({ state }) => state === "done").length;
     await hub.clock.settle();
     hub.log.releaseOldest();
@@ -89,7 +89,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
-    const publishing = [1, 2].map(() => outcomeOf(hub.hub.publish([newEvent({ key: "a" })])));
+    const publishing = [1, 2].map(() => outcomeOf(hub.hub.publish([newEvent({ key: "a" })], null)));
     await hub.clock.settle();
     expect(publishing.map(({ state }) => state)).toEqual(["waiting", "waiting"]);
     hub.log.release();
@@ -118,7 +118,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.appendError = new HubError("storage_full", "The storage is full.");
-    await expect(hub.hub.publish(newEvents(1))).rejects.toMatchObject({ code: "storage_full" });
+    await expect(hub.hub.publish(newEvents(1), null)).rejects.toMatchObject({ code: "storage_full" });
     expect(hub.hub.health()).toMatchObject({ status: "degraded", reasons: ["storage_failed"] });
     expect(hub.logged("append_failed")).toHaveLength(1);
     hub.log.appendError = null;
@@ -131,7 +131,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
-    const publishing = outcomeOf(hub.hub.publish(newEvents(1)));
+    const publishing = outcomeOf(hub.hub.publish(newEvents(1), null));
     await hub.clock.settle();
     hub.log.breakSync();
     await hub.clock.advance(60_000);

@@ -170,7 +170,7 @@ class World {
 
   async #publish(events: readonly NewEvent[]): Promise<void> {
     const before = this.hub.log.head;
-    const publishing = this.hub.hub.publish(events);
+    const publishing = this.hub.hub.publish(events, null);
     for (let id = before + 1; id <= this.hub.log.head; id++) {
       this.published.push({ ...newEvent(), id });
     }
