@@ -5,7 +5,7 @@ import type { NewEvent, Receipt } from "../hub/event-log.ts";
 import type { HistoryPage } from "../hub/history.ts";
 import { Hub, type ConnectRequest, type HistoryRequest } from "../hub/hub.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
-import { closeFrame, retryDelayMs, type CloseReason } from "../hub/service-frames.ts";
+import { refusalFrame } from "../hub/service-frames.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { answer, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
@@ -32,13 +32,6 @@ export const STREAM_HEADERS = {
   "X-Accel-Buffering": "no",
 } as const;
 
-/** How a refusal is told on a stream. */
-const CLOSE_REASONS: Partial<Record<HubError["code"], CloseReason>> = {
-  limit: "limit",
-  draining: "drain",
-  shutting_down: "shutdown",
-};
-
 /** A drain as it is kept. The launch tells whether the service was started anew since: then it is over. */
 interface KeptDrain {
   readonly until: number;
@@ -60,7 +53,6 @@ export function hubOf(env: Env, channel: string): DurableObjectStub<HubObject> {
 export class HubObject extends DurableObject<Env> {
   readonly #channel: string;
   readonly #launchId: string;
-  readonly #retryAfterMs: number;
   readonly #logger: ReturnType<typeof createLogger>;
   readonly #hub: Hub;
   #entered: Promise<void> | null = null;
@@ -69,7 +61,6 @@ export class HubObject extends DurableObject<Env> {
     super(ctx, env);
     this.#channel = ctx.id.name ?? "";
     this.#launchId = env.LAUNCH_ID ?? "";
-    this.#retryAfterMs = env.SSE.retry_after_seconds * 1_000;
     this.#logger = createLogger(env.LOGGING.level, { channel: this.#channel });
     const log = new SqliteLog(ctx.storage);
     this.#hub = new Hub(settingsOf(env, this.#channel), {
@@ -98,10 +89,13 @@ export class HubObject extends DurableObject<Env> {
       if (!(error instanceof HubError)) {
         throw error;
       }
-      const reason = CLOSE_REASONS[error.code];
-      return wanted.streamsWhenBusy && reason !== undefined
-        ? new Response(this.#closeFrame(reason), { headers: STREAM_HEADERS })
-        : problemResponse(error, this.env.SSE.retry_after_seconds);
+      const { retry_after_seconds: retryAfterSeconds } = this.env.SSE;
+      const frame = wanted.streamsWhenBusy
+        ? refusalFrame(error, retryAfterSeconds * 1_000, Math.random)
+        : null;
+      return frame === null
+        ? problemResponse(error, retryAfterSeconds)
+        : new Response(frame, { headers: STREAM_HEADERS });
     }
   }
 
@@ -185,10 +179,6 @@ export class HubObject extends DurableObject<Env> {
     } else {
       this.ctx.storage.kv.put<KeptDrain>("drain", { until, launchId: this.#launchId });
     }
-  }
-
-  #closeFrame(reason: CloseReason): string {
-    return closeFrame(reason, retryDelayMs(reason, this.#retryAfterMs, Math.random));
   }
 }
 

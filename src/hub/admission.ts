@@ -1,6 +1,5 @@
 import type { Clock } from "./clock.ts";
 import { HubError } from "./errors.ts";
-import type { Logger } from "./logger.ts";
 
 /** Connects that find no place wait so long at most for a dead client to be noticed. */
 const PROBE_WAIT_MS = 250;
@@ -8,20 +7,31 @@ const PROBE_WAIT_MS = 250;
 /** Dead clients are looked for once in so long at most, however many connects are refused. */
 const PROBE_PAUSE_MS = 1_000;
 
-/** Refusals are logged at once, and then summed up for so long. */
-const REFUSAL_LOG_MS = 1_000;
+/** What is told to whoever is not let in. */
+const DETAILS = {
+  limit: "All connections of this channel are in use.",
+  address_limit: "This address holds as many streams of this channel as it may.",
+  draining: "This channel is being drained and takes no streams just now.",
+  shutting_down: "The service is shutting down.",
+} as const;
 
 /** What the admission needs to know and to do. */
 export interface Door {
   /** Why nobody is let in, whatever place there is; null: open. */
   closedBecause(): "draining" | "shutting_down" | null;
-  hasPlace(): boolean;
-  /** Sends bytes to whoever was not written to for 1 s: a dead one answers by leaving. False: nobody to ask. */
-  probe(): boolean;
+  /** Why there is no place for a client of this address; null: there is one. */
+  fullBecause(address: string | null): "limit" | "address_limit" | null;
+  /**
+   * Sends bytes to whoever was not written to for 1 s: a dead one answers by leaving. False: nobody to ask.
+   *
+   * @param address only clients of this one are asked; null: all.
+   */
+  probe(address: string | null): boolean;
 }
 
 /** A connect that waits for a place. */
 interface Waiting {
+  readonly address: string | null;
   readonly take: () => void;
   readonly done: (hasTaken: boolean) => void;
 }
@@ -33,41 +43,47 @@ interface Waiting {
 export class Admission {
   readonly #door: Door;
   readonly #clock: Clock;
-  readonly #log: Logger;
   readonly #waiting = new Set<Waiting>();
-  #probedAt = Number.NEGATIVE_INFINITY;
-  readonly #refused = new Map<string, number>();
+  /** When the clients of an address were asked last, or all of them (null); for no longer than it matters. */
+  readonly #probedAt = new Map<string | null, number>();
 
-  constructor(door: Door, clock: Clock, log: Logger) {
+  constructor(door: Door, clock: Clock) {
     this.#door = door;
     this.#clock = clock;
-    this.#log = log;
   }
 
   /**
-   * Takes a place, as soon as there is one. Nothing waits between looking and taking: so the limit is exact.
+   * Takes a place, as soon as there is one. Nothing waits between looking and taking: so the limits are exact.
    *
-   * @throws HubError `limit`, `draining` or `shutting_down`
+   * @throws HubError `limit`, `address_limit`, `draining` or `shutting_down`
    */
-  async enter(take: () => void): Promise<void> {
+  async enter(address: string | null, take: () => void): Promise<void> {
     this.#refuseIfClosed();
-    if (this.#door.hasPlace()) {
+    const full = this.#door.fullBecause(address);
+    if (full === null) {
       take();
       return;
     }
-    const hasTaken = await this.#waitForPlace(take);
+    // An address that has no place left costs the clients of others nothing.
+    const probedAt = this.#probe(full === "limit" ? null : address);
+    const hasTaken = await this.#waitForPlace(address, take, probedAt + PROBE_WAIT_MS - this.#clock.now());
     this.#refuseIfClosed();
     if (!hasTaken) {
-      throw this.#refusal("limit", "All connections of this channel are in use.");
+      throw new HubError(full, DETAILS[full]);
     }
   }
 
-  /** A place is free: who has waited longest takes it at once, before anybody who comes later. */
+  /** A place is free: of those whom it fits, who has waited longest takes it at once, before anybody who comes later. */
   placeFreed(): void {
-    const [longest] = this.#waiting;
-    if (longest !== undefined && this.#door.closedBecause() === null && this.#door.hasPlace()) {
-      longest.take();
-      longest.done(true);
+    if (this.#door.closedBecause() !== null) {
+      return;
+    }
+    for (const waiting of this.#waiting) {
+      if (this.#door.fullBecause(waiting.address) === null) {
+        waiting.take();
+        waiting.done(true);
+        return;
+      }
     }
   }
 
@@ -78,20 +94,30 @@ export class Admission {
     }
   }
 
-  /** Answers whether a place was taken in time. */
-  async #waitForPlace(take: () => void): Promise<boolean> {
+  /** Has the clients of an address asked, or all (null), unless that was done just now. Answers when it was done. */
+  #probe(address: string | null): number {
     const now = this.#clock.now();
-    // A clock can be set back: then the last look is due again, and nobody waits for that time to come round.
-    const isDue = now < this.#probedAt || now - this.#probedAt >= PROBE_PAUSE_MS;
-    if (isDue && this.#door.probe()) {
-      this.#probedAt = now;
+    for (const [asked, at] of this.#probedAt) {
+      // A clock can be set back: then the last look is due again, and nobody waits for that time to come round.
+      if (now < at || now - at >= PROBE_PAUSE_MS) {
+        this.#probedAt.delete(asked);
+      }
     }
-    const left = Math.min(this.#probedAt + PROBE_WAIT_MS - now, PROBE_WAIT_MS);
-    if (left <= 0) {
+    if (!this.#probedAt.has(null) && !this.#probedAt.has(address) && this.#door.probe(address)) {
+      this.#probedAt.set(address, now);
+    }
+    const never = Number.NEGATIVE_INFINITY;
+    return Math.max(this.#probedAt.get(null) ?? never, this.#probedAt.get(address) ?? never);
+  }
+
+  /** Answers whether a place was taken in time. */
+  async #waitForPlace(address: string | null, take: () => void, forMs: number): Promise<boolean> {
+    if (forMs <= 0) {
       return false;
     }
     return new Promise((resolve) => {
       const waiting: Waiting = {
+        address,
         take,
         done: (hasTaken) => {
           cancel();
@@ -99,46 +125,15 @@ export class Admission {
           resolve(hasTaken);
         },
       };
-      const cancel = this.#clock.after(left, () => waiting.done(false));
+      const cancel = this.#clock.after(forMs, () => waiting.done(false));
       this.#waiting.add(waiting);
     });
   }
 
   #refuseIfClosed(): void {
     const reason = this.#door.closedBecause();
-    if (reason === "draining") {
-      throw this.#refusal(reason, "This channel is being drained and takes no streams just now.");
+    if (reason !== null) {
+      throw new HubError(reason, DETAILS[reason]);
     }
-    if (reason === "shutting_down") {
-      throw this.#refusal(reason, "The service is shutting down.");
-    }
-  }
-
-  #refusal(code: "limit" | "draining" | "shutting_down", detail: string): HubError {
-    const summed = this.#refused.get(code);
-    if (summed === undefined) {
-      this.#logRefusals(code, 1);
-      this.#refused.set(code, 0);
-      this.#sumUp(code);
-    } else {
-      this.#refused.set(code, summed + 1);
-    }
-    return new HubError(code, detail);
-  }
-
-  #sumUp(code: string): void {
-    this.#clock.after(REFUSAL_LOG_MS, () => {
-      const summed = this.#refused.get(code) ?? 0;
-      this.#refused.delete(code);
-      if (summed > 0) {
-        this.#refused.set(code, 0);
-        this.#logRefusals(code, summed);
-        this.#sumUp(code);
-      }
-    });
-  }
-
-  #logRefusals(code: string, count: number): void {
-    this.#log("warn", code === "limit" ? "limit_reached" : "connect_refused", { code, count });
   }
 }

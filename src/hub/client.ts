@@ -20,6 +20,9 @@ export type LeaveReason =
   | "drain"
   | "shutdown";
 
+/** A client is told so long before that its token ends. */
+const TOKEN_WARNING_MS = 30_000;
+
 /** What is known of a client when it connects. */
 export interface ClientOptions {
   readonly id: string;
@@ -30,8 +33,12 @@ export interface ClientOptions {
   readonly cursor: number;
   /** The id it came back with; null for a first connect. */
   readonly resumedFrom: string | null;
-  /** When its stream is too old; null: never. */
-  readonly expiresAt: number | null;
+  /** Where it comes from, as the limits per address count; null: they do not apply. */
+  readonly address: string | null;
+  /** When its stream is too old; Infinity: never. */
+  readonly expiresAt: number;
+  /** When its token ends: from then on it gets no more events. Infinity: never. */
+  readonly tokenEndsAt: number;
 }
 
 /** One open response: a cursor into the log, and a filter. */
@@ -41,7 +48,9 @@ export class Client {
   readonly stream: ClientStream;
   readonly connectedAt: number;
   readonly resumedFrom: string | null;
-  readonly expiresAt: number | null;
+  readonly address: string | null;
+  readonly expiresAt: number;
+  readonly tokenEndsAt: number;
 
   /** The seq up to which it was sent everything that its filter lets through. */
   cursor: number;
@@ -60,6 +69,8 @@ export class Client {
   busy = false;
   /** After a failed read of the log: no sweep serves it before. */
   retryAt = 0;
+  /** When it is to be told that its token ends soon; Infinity: never, or it was told. */
+  warnAt: number;
 
   constructor(options: ClientOptions) {
     this.id = options.id;
@@ -68,7 +79,10 @@ export class Client {
     this.connectedAt = options.now;
     this.writtenAt = options.now;
     this.resumedFrom = options.resumedFrom;
+    this.address = options.address;
     this.expiresAt = options.expiresAt;
+    this.tokenEndsAt = options.tokenEndsAt;
+    this.warnAt = options.tokenEndsAt - TOKEN_WARNING_MS;
     this.cursor = options.cursor;
     this.toldCursor = options.cursor;
   }

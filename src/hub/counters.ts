@@ -17,7 +17,10 @@ export interface Counters {
   gaps: number;
   trimmed: number;
   readFailures: number;
+  /** Connects that were refused. */
   rejections: Partial<Record<ProblemCode, number>>;
+  /** Publishes that were refused. */
+  publishRejections: Partial<Record<ProblemCode, number>>;
   disconnects: Partial<Record<LeaveReason, number>>;
   latency: { buckets: number[]; sumSeconds: number; count: number };
 }
@@ -36,6 +39,7 @@ export function createCounters(): Counters {
     trimmed: 0,
     readFailures: 0,
     rejections: {},
+    publishRejections: {},
     disconnects: {},
     latency: { buckets: LATENCY_BOUNDS_SECONDS.map(() => 0), sumSeconds: 0, count: 0 },
   };

@@ -1,8 +1,8 @@
+import { Addresses } from "./addresses.ts";
 import { Client, type ClientOptions, type ClientStream, type LeaveReason } from "./client.ts";
 import type { Clock } from "./clock.ts";
 import { count, type Counters } from "./counters.ts";
 import { Departures } from "./departures.ts";
-import type { EventLog } from "./event-log.ts";
 import { FilterPool, type FilterTerms } from "./filter.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
@@ -12,7 +12,6 @@ import type { ClientView } from "./views.ts";
 
 /** What the registry needs from where it runs. */
 export interface RegistryHost {
-  readonly log: EventLog;
   readonly clock: Clock;
   readonly logger: Logger;
   random(): number;
@@ -30,7 +29,7 @@ export class Registry {
   readonly #clients = new Map<string, Client>();
   readonly #filters = new FilterPool();
   readonly #departures = new Departures();
-  readonly #ages: StreamAges;
+  readonly #addresses = new Addresses();
   readonly #encoder = new TextEncoder();
 
   /** @param left hears of every client that is no longer in. */
@@ -39,12 +38,6 @@ export class Registry {
     this.#host = host;
     this.#counters = counters;
     this.#left = left;
-    this.#ages = new StreamAges(
-      host.clock,
-      this.#clients,
-      () => host.log.check(),
-      (client) => (client.pendingSince === null || this.canLinger) && this.end(client, "max_age"),
-    );
   }
 
   /** The registered clients, in the order of their connecting. */
@@ -57,8 +50,13 @@ export class Registry {
     return this.#departures.size;
   }
 
-  get hasPlace(): boolean {
-    return this.#clients.size < this.#settings.maxConnections;
+  /** Why there is no place for a client of this address; null: there is one. */
+  fullBecause(address: string | null): "limit" | "address_limit" | null {
+    const { maxConnections, maxConnectionsPerAddress } = this.#settings;
+    if (maxConnectionsPerAddress > 0 && this.#addresses.streamsOf(address) >= maxConnectionsPerAddress) {
+      return "address_limit";
+    }
+    return this.#clients.size < maxConnections ? null : "limit";
   }
 
   /** Whether one more may linger. While too many do, a client that does not read keeps its place. */
@@ -70,7 +68,7 @@ export class Registry {
   add(
     stream: ClientStream,
     terms: FilterTerms,
-    options: Pick<ClientOptions, "cursor" | "resumedFrom">,
+    options: Pick<ClientOptions, "cursor" | "resumedFrom" | "address" | "tokenEndsAt">,
   ): Client {
     const { clock, random, logger } = this.#host;
     const now = clock.now();
@@ -83,7 +81,7 @@ export class Registry {
       expiresAt: StreamAges.expiry(now, this.#settings.maxStreamAgeMs, random),
     });
     this.#clients.set(client.id, client);
-    this.#ages.came(client);
+    this.#addresses.came(client.address);
     void stream.gone.then(() => this.leave(client, "client_left"));
 
     const { id: client_id, cursor, resumedFrom: last_event_id } = client;
@@ -106,7 +104,7 @@ export class Registry {
       return false;
     }
     this.#filters.release(client.filter);
-    this.#ages.left();
+    this.#addresses.left(client.address);
     count(this.#counters.disconnects, reason);
     this.#host.logger("info", "client_disconnected", {
       client_id: client.id,
@@ -149,6 +147,7 @@ export class Registry {
       writtenAt: client.writtenAt,
       pendingSince: client.pendingSince,
       resumedFrom: client.resumedFrom,
+      tokenEndsAt: Number.isFinite(client.tokenEndsAt) ? client.tokenEndsAt : null,
       terms: client.filter.terms,
       cursor: client.cursor,
       lag: head - client.cursor,

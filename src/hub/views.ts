@@ -24,6 +24,8 @@ export interface ClientView {
   readonly writtenAt: number;
   readonly pendingSince: number | null;
   readonly resumedFrom: string | null;
+  /** Null: never. */
+  readonly tokenEndsAt: number | null;
   readonly terms: FilterTerms;
   readonly cursor: number;
   readonly lag: number;

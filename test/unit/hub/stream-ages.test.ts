@@ -14,7 +14,7 @@ describe("the age at which a stream ends", () => {
   });
 
   it("is never when the maximum is 0", () => {
-    expect(StreamAges.expiry(1_000, 0, () => 0.5)).toBeNull();
+    expect(StreamAges.expiry(1_000, 0, () => 0.5)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
