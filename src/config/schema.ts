@@ -193,11 +193,9 @@ const cors = section({
    */
   allowed_origins: z
     .array(
-      z
-        .string()
-        .regex(ORIGIN_PATTERN, {
-          error: "an origin, such as https://app.example.com or https://*.example.com",
-        }),
+      z.string().regex(ORIGIN_PATTERN, {
+        error: "an origin, such as https://app.example.com or https://*.example.com",
+      }),
       {
         error: "a list of origins",
       },
