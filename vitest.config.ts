@@ -71,7 +71,7 @@ export default defineConfig({
         },
       },
       {
-        // The pages, HTMX and a native EventSource, in Chromium.
+        // The pages, HTMX, the client and a native EventSource, in Chromium.
         test: {
           name: "browser",
           include: ["test/browser/**/*.test.ts"],

@@ -13,6 +13,9 @@ const ANSWER_DEADLINE_MS = 10_000;
 
 const GIVE_UP_AFTER_SECONDS = 60;
 
+/** Timers of more than 2^31 ms, or of no number, fire at once. */
+const LONGEST_GIVE_UP_SECONDS = 86_400;
+
 /** Refusals that pass by themselves, those of the gateways on the way among them. */
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 
@@ -51,7 +54,7 @@ export interface PublisherOptions {
   token: Token;
   /** For events that name none. Default: the service's `default`. */
   channel?: string | undefined;
-  /** Seconds after which a call that cannot be delivered fails. 0: after the first attempt. Default: 60. */
+  /** Seconds after which a call that cannot be delivered fails. 0: after the first attempt. At most 86,400. Default: 60. */
   giveUpAfterSeconds?: number | undefined;
   /** Used instead of the global `fetch`. */
   fetch?: FetchLike | undefined;
@@ -74,7 +77,7 @@ export class Publisher {
   readonly #token: Token;
   readonly #giveUpAfterMs: number;
 
-  /** @throws TypeError for a URL that is none */
+  /** @throws TypeError for a URL that is none, or a time that is out of range */
   constructor(options: PublisherOptions);
   /** @internal */
   constructor(options: PublisherOptions, environment: Environment);
@@ -82,6 +85,11 @@ export class Publisher {
     const { fetch = environment.fetch, giveUpAfterSeconds = GIVE_UP_AFTER_SECONDS } = options;
     this.#environment = { ...environment, fetch };
     this.#token = options.token;
+    if (!(giveUpAfterSeconds >= 0 && giveUpAfterSeconds <= LONGEST_GIVE_UP_SECONDS)) {
+      throw new TypeError(
+        `giveUpAfterSeconds: expected 0 to ${LONGEST_GIVE_UP_SECONDS}, got ${giveUpAfterSeconds}`,
+      );
+    }
     this.#giveUpAfterMs = giveUpAfterSeconds * 1_000;
     this.#url = absoluteUrl(options.url, environment.baseUrl);
     if (options.channel !== undefined) {

@@ -1,8 +1,10 @@
 import type { Cursor, Position } from "./cursor.ts";
-import { isObject, memberOf, type Frame } from "./decode.ts";
+import type { Frame } from "./decode.ts";
 import type { TabLine, Tabs } from "./environment.ts";
 import { Feed, type FeedOptions, type Source } from "./feed.ts";
+import { LeaderLock } from "./leader-lock.ts";
 import { SSEProblem } from "./problem.ts";
+import { isWord, type Word } from "./tab-words.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** A leader answers within milliseconds. One that does not is frozen, or gone in a way the browser has not noticed. */
@@ -14,23 +16,6 @@ const BEAT_MS = 10_000;
 
 /** Of 30 s each: longer than the slowest timer of a leader that is alive. */
 const SILENT_INTERVALS = 2.5;
-
-/** What tabs say to each other. */
-type Word =
-  /** Who leads? */
-  | { readonly word: "hello" }
-  /** I do; this is where we are. */
-  | { readonly word: "welcome"; readonly at: Position; readonly isOpen: boolean; readonly connected: string }
-  /** A frame, and where the leader was before it: whoever was not there has missed something. */
-  | {
-      readonly word: "frame";
-      readonly after: Position;
-      readonly frame: Frame;
-      readonly log: string | undefined;
-    }
-  | { readonly word: "connected" | "lost" | "beat" }
-  /** It is over for all of us. */
-  | { readonly word: "stop"; readonly code: string; readonly detail: string };
 
 export interface SharedFeedOptions extends FeedOptions {
   readonly tabs: Tabs;
@@ -49,11 +34,9 @@ export interface SharedFeedOptions extends FeedOptions {
 export class SharedFeed implements Source {
   readonly #options: SharedFeedOptions;
   readonly #feed: Feed;
+  readonly #lock: LeaderLock;
   readonly #silence: Watchdog;
   #line: TabLine | undefined;
-  /** Our place in the queue for the lock. */
-  #queue: AbortController | undefined;
-  #release: (() => void) | undefined;
   #cancelGreeting: (() => void) | undefined;
   #cancelBeat: (() => void) | undefined;
   #isLeading = false;
@@ -76,8 +59,13 @@ export class SharedFeed implements Source {
         onStop: (problem) => this.#stop(problem),
       },
     });
+    this.#lock = new LeaderLock(options.tabs.locks, options.name, {
+      onHeld: () => this.#lead(),
+      onTaken: () => this.#follow(),
+      onUnavailable: () => this.#lead(),
+    });
     this.#silence = new Watchdog(environment, SILENT_INTERVALS + environment.random() / 2, () => {
-      this.#enqueue({ steal: true });
+      this.#lock.steal();
     });
   }
 
@@ -88,15 +76,14 @@ export class SharedFeed implements Source {
           this.#hear(word);
         }
       });
-      this.#enqueue();
+      this.#lock.queue();
       this.#greet();
     }
   }
 
   close(): void {
     this.#resign();
-    this.#queue?.abort();
-    this.#queue = undefined;
+    this.#lock.leave();
     this.#silence.stop();
     this.#cancelGreeting?.();
     this.#line?.close();
@@ -122,41 +109,14 @@ export class SharedFeed implements Source {
     const { after, random } = this.#options.environment;
     this.#cancelGreeting?.();
     this.#cancelGreeting = after(GREETING_MS + GREETING_SPREAD_MS * random(), () => {
-      this.#enqueue({ steal: true });
+      this.#lock.steal();
     });
     this.#say({ word: "hello" });
   }
 
-  #enqueue(how?: { steal: true }): void {
-    this.#queue?.abort();
-    const queue = new AbortController();
-    this.#queue = queue;
-    const hold = (): Promise<void> =>
-      new Promise((release) => {
-        if (queue.signal.aborted) {
-          release();
-        } else {
-          this.#release = release;
-          this.#lead();
-        }
-      });
-    this.#options.tabs.locks
-      .request(this.#options.name, how ?? { signal: queue.signal }, hold)
-      .catch((error: unknown) => {
-        if (queue === this.#queue) {
-          this.#lostPlace(error);
-        }
-      });
-  }
-
-  /** Another tab has taken the lock from us, or there are no locks to be had here. */
-  #lostPlace(error: unknown): void {
-    if (!this.#isLeading && !isAbort(error)) {
-      this.#lead();
-      return;
-    }
+  #follow(): void {
     this.#resign();
-    this.#enqueue();
+    this.#lock.queue();
     this.#greet();
   }
 
@@ -177,8 +137,7 @@ export class SharedFeed implements Source {
     this.#isLeading = false;
     this.#cancelBeat?.();
     this.#feed.close();
-    this.#release?.();
-    this.#release = undefined;
+    this.#lock.release();
   }
 
   #beat(): void {
@@ -225,11 +184,11 @@ export class SharedFeed implements Source {
     } else if (word.word !== "hello") {
       this.#cancelGreeting?.();
       this.#silence.heard();
-      this.#follow(word);
+      this.#heed(word);
     }
   }
 
-  #follow(word: Exclude<Word, { word: "hello" | "stop" }>): void {
+  #heed(word: Exclude<Word, { word: "hello" | "stop" }>): void {
     if (word.word === "frame") {
       this.#followFrame(word.after, word.frame, word.log);
     } else if (word.word === "welcome") {
@@ -305,30 +264,4 @@ export class SharedFeed implements Source {
     }
     this.#options.port.receive(frame, log);
   }
-}
-
-/** Whether it is something that we say: others may use the same name, for something else. */
-function isWord(value: unknown): value is Word {
-  switch (memberOf(value, "word")) {
-    case "hello":
-    case "connected":
-    case "lost":
-    case "beat":
-    case "stop":
-      return true;
-    case "welcome":
-      return isPosition(memberOf(value, "at"));
-    case "frame":
-      return isPosition(memberOf(value, "after")) && isObject(memberOf(value, "frame"));
-    default:
-      return false;
-  }
-}
-
-function isPosition(value: unknown): boolean {
-  return typeof memberOf(value, "id") === "string";
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === "AbortError";
 }

@@ -3,7 +3,13 @@ import type { ConfigBindings } from "./bindings.ts";
 const FIRST_LINE = "# >>> generated from config.yaml by `npm run config`: change it there, not here";
 const LAST_LINE = "# <<< generated";
 
-/** The configuration as `[vars]` of wrangler.toml: one table each, which reaches the Worker as an object. */
+/** Tells the rate limits of one account apart: any whole number that no other Worker of it uses for something else. */
+const RATE_LIMIT_NAMESPACE = "8787";
+
+/**
+ * The configuration as `[vars]` of wrangler.toml: one table each, which reaches the Worker as an object. And what cannot
+ * be a variable: the platform's own limit of connects, which refuses a flood before it gets to a hub.
+ */
 export function renderVars(bindings: ConfigBindings): string {
   const tables = Object.entries(bindings).map(
     ([name, values]) =>
@@ -11,7 +17,18 @@ export function renderVars(bindings: ConfigBindings): string {
         .map(([key, value]) => `${key} = ${tomlValue(value)}\n`)
         .join("")}`,
   );
-  return `${FIRST_LINE}\n${tables.join("\n")}${LAST_LINE}\n`;
+  const blocks = [...tables, ...rateLimits(bindings)];
+  return `${FIRST_LINE}\n${blocks.join("\n")}${LAST_LINE}\n`;
+}
+
+function rateLimits({ LIMITS }: ConfigBindings): readonly string[] {
+  const limit = LIMITS.max_connects_per_minute_per_address;
+  const simple = `{ limit = ${limit}, period = 60 }`;
+  return limit === 0
+    ? []
+    : [
+        `[[ratelimits]]\nname = "CONNECT_RATE"\nnamespace_id = "${RATE_LIMIT_NAMESPACE}"\nsimple = ${simple}\n`,
+      ];
 }
 
 /** wrangler.toml with the generated block replaced, or added at its end; not another byte is touched. */

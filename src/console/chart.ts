@@ -1,3 +1,6 @@
+// oxlint-disable-next-line import/no-unassigned-import -- for what it does
+import "./locale.ts";
+
 import uPlot from "uplot";
 
 import { byId, setText } from "./dom.ts";

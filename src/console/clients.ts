@@ -1,6 +1,6 @@
 import { button, byId, create, setText } from "./dom.ts";
 import { formatAge, formatCount, formatMs } from "./format.ts";
-import { explain, kick, readClients, type ClientRow } from "./service.ts";
+import { explain, isUnauthorized, kick, readClients, type ClientRow } from "./service.ts";
 
 const REFRESH_MS = 3_000;
 
@@ -17,17 +17,20 @@ export class Clients {
   readonly #scroll = byId("clients-scroll", HTMLDivElement);
   readonly #rows = byId("clients-rows", HTMLTableSectionElement);
   readonly #channel: () => string;
+  readonly #onToken: (token: string | undefined) => void;
   #token: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ownId: string | undefined;
 
-  constructor(channel: () => string) {
+  /** @param onToken called when the admin token is given, and when it is forgotten */
+  constructor(channel: () => string, onToken: (token: string | undefined) => void) {
     this.#channel = channel;
+    this.#onToken = onToken;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#token = this.#token === undefined ? this.#input.value : undefined;
-      this.#input.value = "";
-      this.refresh();
+      this.#use(this.#token === undefined ? this.#input.value : undefined);
+      // What was focused may be hidden now.
+      (this.#token === undefined ? this.#input : this.#submit).focus();
     });
     document.addEventListener("visibilitychange", () => this.refresh());
   }
@@ -53,6 +56,13 @@ export class Clients {
     }
   }
 
+  #use(token: string | undefined): void {
+    this.#token = token;
+    this.#input.value = "";
+    this.#onToken(token);
+    this.refresh();
+  }
+
   async #load(token: string): Promise<void> {
     const channel = this.#channel();
     try {
@@ -62,6 +72,9 @@ export class Clients {
       }
     } catch (error) {
       if (token === this.#token) {
+        if (isUnauthorized(error)) {
+          this.#use(undefined);
+        }
         setText(this.#note, explain(error));
       }
     }
@@ -105,7 +118,7 @@ export class Clients {
       name,
       create("td", { title: client.connected_at }, formatAge(Date.now() - Date.parse(client.connected_at))),
       create("td", { class: "mono clip", title: describeFilter(client) }, describeFilter(client)),
-      create("td", { class: "number mono" }, client.cursor),
+      create("td", { class: "number" }, formatCount(Number(client.cursor))),
       lag,
       create("td", { class: "number" }, formatCount(client.events_sent)),
       create("td", { class: "number" }, end),
@@ -124,7 +137,7 @@ export class Clients {
 
 function describeFilter({ filter }: ClientRow): string {
   const parts = [
-    filter.types?.join(","),
+    filter.types?.includes("*") ? "" : filter.types?.join(","),
     filter.project_id && `project ${filter.project_id.join(",")}`,
     filter.agent_id && `agent ${filter.agent_id.join(",")}`,
   ];

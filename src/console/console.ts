@@ -2,6 +2,7 @@
 import { Chart } from "./chart.ts";
 import { Clients } from "./clients.ts";
 import { byId, create, setText } from "./dom.ts";
+import { Drain } from "./drain.ts";
 import { EventList } from "./event-list.ts";
 import { exampleTypes } from "./examples.ts";
 import { Feed, type Gap, type LinkState } from "./feed.ts";
@@ -9,7 +10,7 @@ import { FilterForm } from "./filter-form.ts";
 import { Inspector } from "./inspector.ts";
 import { Link } from "./link.ts";
 import { PublishForm } from "./publish-form.ts";
-import { readHealth } from "./service.ts";
+import { isRefused, readHealth } from "./service.ts";
 import { Snippets } from "./snippets.ts";
 import { Stats } from "./stats.ts";
 import { Traffic } from "./traffic.ts";
@@ -23,12 +24,24 @@ const OFFERED_TYPES = 100;
 
 let view = readView(location.search);
 let feed: Feed | undefined;
+/** The channel whose health the service does not tell: there is none of that name. */
+let refusedChannel: string | undefined;
 
 const traffic = new Traffic(nowSeconds());
 const chart = new Chart(traffic);
 const stats = new Stats();
 const snippets = new Snippets(view);
-const clients = new Clients(() => view.channel);
+const drain = new Drain(
+  () => view.channel,
+  () => {
+    clients.refresh();
+    void askHealth();
+  },
+);
+const clients = new Clients(
+  () => view.channel,
+  (token) => (drain.token = token),
+);
 const publishForm = new PublishForm(() => view.channel);
 const inspector = new Inspector((field, value) => look({ ...view, [field]: [value] }));
 const list = new EventList((event) => inspector.show(event, view.channel));
@@ -63,6 +76,7 @@ function look(next: View): void {
   if (hasMoved) {
     traffic.reset();
     clients.ownId = undefined;
+    drain.isDraining = false;
     void askHealth();
   }
   connect();
@@ -99,6 +113,9 @@ function tellGap({ reason, oldest_id }: Gap): void {
 
 function showState(state: LinkState, problem: string | undefined): void {
   link.show(state, problem);
+  if (state === "connected") {
+    refusedChannel = undefined;
+  }
   if (state === "disconnected" || state === "connecting") {
     tell(problem ?? "");
   }
@@ -115,7 +132,7 @@ function tick(): void {
 
 async function watchHealth(): Promise<never> {
   for (;;) {
-    if (!document.hidden) {
+    if (!document.hidden && view.channel !== refusedChannel) {
       await askHealth();
     }
     await new Promise((resolve) => setTimeout(resolve, HEALTH_EVERY_MS));
@@ -128,11 +145,15 @@ async function askHealth(): Promise<void> {
     const health = await readHealth(channel);
     if (channel === view.channel) {
       stats.showHealth(health);
+      drain.isDraining = health.status === "draining";
       traffic.measured(health.lastEventId, health.activeConnections);
     }
-  } catch {
-    stats.showUnreachable();
-    traffic.measured(null, null);
+  } catch (error) {
+    if (channel === view.channel) {
+      refusedChannel = isRefused(error) ? channel : undefined;
+      stats.showNothing(refusedChannel === undefined ? "unreachable" : "refused");
+      traffic.measured(null, null);
+    }
   }
 }
 

@@ -126,6 +126,10 @@ export class EventList {
   }
 
   #move(event: KeyboardEvent): void {
+    if (event.key === "Escape") {
+      this.#choose(undefined);
+      return;
+    }
     const { firstElementChild: first, lastElementChild: last } = this.#list;
     const next: Record<string, Element | null | undefined> = {
       ArrowDown: this.#chosen === undefined ? first : this.#chosen.nextElementSibling,

@@ -7,6 +7,13 @@ const clock = new Intl.DateTimeFormat("en-GB", {
   fractionalSecondDigits: 3,
 });
 
+const moment = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
+
+/** A time of these days: its day and minute. */
+export function formatMoment(date: Date): string {
+  return moment.format(date);
+}
+
 /** `12345` as `12,345`. */
 export function formatCount(count: number): string {
   return numbers.format(count);

@@ -52,7 +52,7 @@ export class Inspector {
       }
     }
     const date = new Date(stored.published_at);
-    const time = create("time", { title: stored.published_at }, formatClock(date.getTime()));
+    const time = create("time", { class: "mono", title: stored.published_at }, formatClock(date.getTime()));
     time.dateTime = stored.published_at;
     this.#addFact(facts, "Stored", time);
   }
@@ -66,7 +66,7 @@ export class Inspector {
     const fact = create("dd", {}, value);
     if (filter !== undefined) {
       const only = button("Only these", () => this.#onFilter(...filter), { class: "quiet small" });
-      only.ariaLabel = `Only events of ${label.toLowerCase()} ${filter[1]}`;
+      only.ariaLabel = `Only these events of ${label.toLowerCase()} ${filter[1]}`;
       fact.append(only);
     }
     facts.append(create("dt", {}, label), fact);

@@ -7,6 +7,8 @@ const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|
 export function jsonView(data: unknown): HTMLPreElement {
   const text = JSON.stringify(data, null, 2) ?? String(data);
   const view = create("pre", { class: "code" });
+  // It may be longer than its box: then the arrow keys scroll it.
+  view.tabIndex = 0;
   let end = 0;
   for (const match of text.matchAll(TOKEN)) {
     const [token, string, colon] = match;

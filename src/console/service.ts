@@ -140,6 +140,35 @@ export async function kick(channel: string, token: string, client: string): Prom
   });
 }
 
+/** Ends the streams of a channel and lets nobody in. Answers until when. */
+export async function drain(channel: string, token: string, seconds: number): Promise<Date> {
+  // Without a channel it would be all of them.
+  const query = new URLSearchParams({ channel, for_seconds: String(seconds) });
+  const answer = await call(`/api/admin/drain?${query}`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${token}` },
+  });
+  return new Date((answer as { draining_until: string }).draining_until);
+}
+
+/** Ends a drain. */
+export async function resume(channel: string, token: string): Promise<void> {
+  await call(`/api/admin/resume?${new URLSearchParams({ channel })}`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${token}` },
+  });
+}
+
+/** Whether the service has answered, and will not answer otherwise. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof Refusal && error.status < 500;
+}
+
+/** Whether the service does not know a token. */
+export function isUnauthorized(error: unknown): boolean {
+  return error instanceof Refusal && error.status === 401;
+}
+
 /** What went wrong, for a person. */
 export function explain(error: unknown): string {
   if (error instanceof Refusal) {

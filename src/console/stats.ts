@@ -19,9 +19,10 @@ export class Stats {
   readonly #latencyDetail = byId("latency-detail", HTMLElement);
   readonly #version = byId("version", HTMLElement);
   #roundTrips: number[] = [];
+  #oldest: number | null = null;
 
   showHealth(health: Health): void {
-    const { status, reasons, activeConnections, maxConnections, oldestEventId, lastEventId } = health;
+    const { status, reasons, activeConnections, maxConnections, oldestEventId } = health;
     this.#status.dataset["status"] = status;
     setText(this.#status, status);
     setText(this.#statusDetail, reasons.join(", ").replaceAll("_", " ") || "all in order");
@@ -29,16 +30,18 @@ export class Stats {
     this.#meter.max = maxConnections;
     this.#meter.high = maxConnections * 0.8;
     this.#meter.value = activeConnections ?? 0;
-    const kept = oldestEventId === null || lastEventId === null ? 0 : lastEventId - oldestEventId + 1;
-    setText(this.#headDetail, `${formatCount(kept)} kept`);
+    this.#oldest = oldestEventId;
     setText(this.#version, `edge-sse ${health.version}`);
     this.#showRoundTrip(health.roundTripMs);
   }
 
-  showUnreachable(): void {
-    this.#status.dataset["status"] = "unreachable";
-    setText(this.#status, "unreachable");
-    setText(this.#statusDetail, "no answer");
+  /** @param status why there is nothing to show: no answer, or a refusal */
+  showNothing(status: "unreachable" | "refused"): void {
+    this.#status.dataset["status"] = status;
+    setText(this.#status, status);
+    setText(this.#statusDetail, status === "refused" ? "see above" : "no answer");
+    setText(this.#clients, "–");
+    this.#meter.value = 0;
     setText(this.#latency, "–");
   }
 
@@ -46,6 +49,8 @@ export class Stats {
     setText(this.#rate, rate === null ? "–" : formatCount(rate));
     setText(this.#rateDetail, `${formatCount(perMinute)} in a minute`);
     setText(this.#head, head === undefined ? "–" : formatCount(head));
+    const kept = head === undefined || this.#oldest === null ? 0 : head - this.#oldest + 1;
+    setText(this.#headDetail, head === undefined ? "" : `${formatCount(kept)} kept`);
   }
 
   #showRoundTrip(ms: number): void {

@@ -106,6 +106,7 @@ function describe(client: ClientView, now: number): object {
     last_event_at: client.lastEventAt === null ? null : new Date(client.lastEventAt).toISOString(),
     last_written_at: new Date(client.writtenAt).toISOString(),
     pending_ms: client.pendingSince === null ? 0 : now - client.pendingSince,
+    token_ends_at: client.tokenEndsAt === null ? null : new Date(client.tokenEndsAt).toISOString(),
     resumed_from: client.resumedFrom,
     filter: { types: types ?? null, project_id: projectIds ?? null, agent_id: agentIds ?? null },
     cursor: String(client.cursor),

@@ -7,6 +7,7 @@ interface Refusal {
   readonly code: ProblemCode;
   readonly detail: string;
   readonly errors: readonly ProblemItem[];
+  readonly retryAfterSeconds?: number;
 }
 
 /** In the object: runs the work; what it refuses becomes data, what breaks is thrown on. */
@@ -15,7 +16,10 @@ export async function answer<Value>(work: () => Value | Promise<Value>): Promise
     return { value: await work() };
   } catch (error) {
     if (error instanceof HubError) {
-      return { refusal: { code: error.code, detail: error.message, errors: error.errors } };
+      const { code, message: detail, errors, retryAfterSeconds } = error;
+      return {
+        refusal: { code, detail, errors, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) },
+      };
     }
     throw error;
   }
@@ -24,8 +28,8 @@ export async function answer<Value>(work: () => Value | Promise<Value>): Promise
 /** In the Worker: the value, or the refusal thrown again. */
 export function unwrap<Value>(answered: Answer<Value>): Value {
   if ("refusal" in answered) {
-    const { code, detail, errors } = answered.refusal;
-    throw new HubError(code, detail, { errors });
+    const { code, detail, ...options } = answered.refusal;
+    throw new HubError(code, detail, options);
   }
   return answered.value;
 }

@@ -34,21 +34,18 @@ export function preflightResponse(
   return new Response(null, { status: 204, headers });
 }
 
-/** Adds what lets pages of allowed origins read a response, an error too; nothing for others. */
-export function withCors(response: Response, request: Request, env: Setting): Response {
+/** Adds what lets a page of an allowed origin read a response, an error too; nothing for others. */
+export function addCors(headers: Headers, request: Request, env: Setting): void {
   if (env.CORS.allowed_origins.length === 0) {
-    return response;
+    return;
   }
-  // A response of an object cannot be changed, but taken over: its body is not touched.
-  const own = new Response(response.body, response);
-  own.headers.append("Vary", "Origin");
+  headers.append("Vary", "Origin");
   const origin = allowedOrigin(request, env);
   if (origin !== null) {
-    own.headers.set("Access-Control-Allow-Origin", origin);
-    own.headers.set("Access-Control-Allow-Credentials", "true");
-    own.headers.set("Access-Control-Expose-Headers", "Retry-After");
+    headers.set("Access-Control-Allow-Origin", origin);
+    headers.set("Access-Control-Allow-Credentials", "true");
+    headers.set("Access-Control-Expose-Headers", "Retry-After");
   }
-  return own;
 }
 
 function allowedOrigin(request: Request, env: Setting): string | null {

@@ -5,15 +5,15 @@ import type { NewEvent, Receipt } from "../hub/event-log.ts";
 import type { HistoryPage } from "../hub/history.ts";
 import { Hub, type ConnectRequest, type HistoryRequest } from "../hub/hub.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
-import { closeFrame, retryDelayMs, type CloseReason } from "../hub/service-frames.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { answer, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
 import { createLogger } from "./logger.ts";
-import { problemResponse } from "./problem.ts";
+import { refusalResponse } from "./refusal.ts";
 import { SqliteLog } from "./sqlite-log.ts";
+import { STREAM_HEADERS } from "./stream-headers.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** What the Worker asks for when it opens a stream. */
@@ -24,20 +24,6 @@ export interface StreamRequest extends ConnectRequest {
 
 /** Carries a StreamRequest from the Worker to the object, as percent-encoded JSON. */
 const STREAM_REQUEST_HEADER = "Stream-Request";
-
-/** Never compressed, cached, transformed or buffered on the way: an event that sticks is an event that is late. */
-export const STREAM_HEADERS = {
-  "Content-Type": "text/event-stream; charset=utf-8",
-  "Cache-Control": "no-cache, no-store, no-transform",
-  "X-Accel-Buffering": "no",
-} as const;
-
-/** How a refusal is told on a stream. */
-const CLOSE_REASONS: Partial<Record<HubError["code"], CloseReason>> = {
-  limit: "limit",
-  draining: "drain",
-  shutting_down: "shutdown",
-};
 
 /** A drain as it is kept. The launch tells whether the service was started anew since: then it is over. */
 interface KeptDrain {
@@ -60,7 +46,6 @@ export function hubOf(env: Env, channel: string): DurableObjectStub<HubObject> {
 export class HubObject extends DurableObject<Env> {
   readonly #channel: string;
   readonly #launchId: string;
-  readonly #retryAfterMs: number;
   readonly #logger: ReturnType<typeof createLogger>;
   readonly #hub: Hub;
   #entered: Promise<void> | null = null;
@@ -69,7 +54,6 @@ export class HubObject extends DurableObject<Env> {
     super(ctx, env);
     this.#channel = ctx.id.name ?? "";
     this.#launchId = env.LAUNCH_ID ?? "";
-    this.#retryAfterMs = env.SSE.retry_after_seconds * 1_000;
     this.#logger = createLogger(env.LOGGING.level, { channel: this.#channel });
     const log = new SqliteLog(ctx.storage);
     this.#hub = new Hub(settingsOf(env, this.#channel), {
@@ -98,10 +82,7 @@ export class HubObject extends DurableObject<Env> {
       if (!(error instanceof HubError)) {
         throw error;
       }
-      const reason = CLOSE_REASONS[error.code];
-      return wanted.streamsWhenBusy && reason !== undefined
-        ? new Response(this.#closeFrame(reason), { headers: STREAM_HEADERS })
-        : problemResponse(error, this.env.SSE.retry_after_seconds);
+      return refusalResponse(error, wanted.streamsWhenBusy, this.env.SSE.retry_after_seconds);
     }
   }
 
@@ -109,10 +90,10 @@ export class HubObject extends DurableObject<Env> {
     return this.#hub.tick();
   }
 
-  publish(events: readonly NewEvent[]): Promise<Answer<Receipt[]>> {
+  publish(events: readonly NewEvent[], publisher: string | null): Promise<Answer<Receipt[]>> {
     return answer(async () => {
       await this.#enter();
-      return this.#hub.publish(events);
+      return this.#hub.publish(events, publisher);
     });
   }
 
@@ -186,10 +167,6 @@ export class HubObject extends DurableObject<Env> {
       this.ctx.storage.kv.put<KeptDrain>("drain", { until, launchId: this.#launchId });
     }
   }
-
-  #closeFrame(reason: CloseReason): string {
-    return closeFrame(reason, retryDelayMs(reason, this.#retryAfterMs, Math.random));
-  }
 }
 
 function settingsOf(env: Env, channel: string): HubSettings {
@@ -198,6 +175,9 @@ function settingsOf(env: Env, channel: string): HubSettings {
     channel,
     heartbeatIntervalMs: SSE.heartbeat_interval_seconds * 1_000,
     maxConnections: SSE.max_connections,
+    maxConnectionsPerAddress: LIMITS.max_connections_per_address,
+    maxConnectsPerMinutePerAddress: LIMITS.max_connects_per_minute_per_address,
+    maxPublishesPerMinutePerToken: LIMITS.max_publishes_per_minute_per_token,
     connectionTimeoutMs: SSE.connection_timeout_seconds * 1_000,
     retryAfterMs: SSE.retry_after_seconds * 1_000,
     maxStreamAgeMs: LIMITS.max_stream_age_seconds * 1_000,

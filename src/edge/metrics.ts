@@ -101,6 +101,12 @@ const METRICS: readonly Metric[] = [
     "code",
     (counters) => counters.rejections,
   ),
+  labelled(
+    "edge_sse_publish_rejections_total",
+    "Publishes that were refused for their number.",
+    "code",
+    (counters) => counters.publishRejections,
+  ),
   counter("edge_sse_events_total", "Events that were stored.", (counters) => counters.published),
   counter("edge_sse_duplicates_total", "Events whose key was known.", (counters) => counters.duplicates),
   counter("edge_sse_events_trimmed_total", "Events that left the history.", (counters) => counters.trimmed),

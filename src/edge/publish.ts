@@ -17,13 +17,13 @@ export async function publishEvents(request: IRequest, env: Env): Promise<Respon
   if (parameters.has("channel") && !query.hasMistakes) {
     requireAllowed(asked, env.CHANNELS.allowed);
   }
-  const { grant } = await authorize(request, env, "publish");
+  const { grant, subject } = await authorize(request, env, "publish");
   const items = await readItems(request);
   query.finish();
   const { channel, events } = readEvents(items, asked);
   requireAllowed(channel, env.CHANNELS.allowed);
   requireGranted(channel, events, items, grant);
-  const receipts = unwrap(await hubOf(env, channel).publish(events));
+  const receipts = unwrap(await hubOf(env, channel).publish(events, subject));
   return Response.json({
     events: receipts.map(({ seq, type, duplicate, conflict }) => ({
       id: String(seq),

@@ -2,7 +2,7 @@ import { Router, type IRequest } from "itty-router";
 import { HubError } from "../hub/errors.ts";
 import { drainChannels, kickClient, listClients, resumeChannels, stopChannels } from "./admin.ts";
 import { serveAsset } from "./assets.ts";
-import { preflightResponse, withCors } from "./cors.ts";
+import { addCors, preflightResponse } from "./cors.ts";
 import type { Env } from "./env.ts";
 import { readHealth } from "./health.ts";
 import { readHistory } from "./history.ts";
@@ -42,7 +42,15 @@ export async function answerRequest(request: Request, env: Env): Promise<Respons
     );
     return problemResponse(invalid, env.SSE.retry_after_seconds);
   }
-  return withCors(await router.fetch(request, env), request, env);
+  return withHeaders(await router.fetch(request, env), request, env);
+}
+
+/** What every response has. One of an object cannot be changed, but taken over: its body is not touched. */
+function withHeaders(response: Response, request: Request, env: Env): Response {
+  const own = new Response(response.body, response);
+  own.headers.set("X-Content-Type-Options", "nosniff");
+  addCors(own.headers, request, env);
+  return own;
 }
 
 function methods(handlers: Readonly<Record<string, Handler>>): Handler {

@@ -6,8 +6,10 @@ import { addressOf } from "./address.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
 import { authorize, type Principal } from "./guard.ts";
-import { hubOf, openStream, STREAM_HEADERS, type StreamRequest } from "./hub-object.ts";
+import { hubOf, openStream, type StreamRequest } from "./hub-object.ts";
 import { Query } from "./query.ts";
+import { refusalResponse } from "./refusal.ts";
+import { STREAM_HEADERS } from "./stream-headers.ts";
 import { redeemTicket } from "./tickets.ts";
 
 const PARAMETERS = [
@@ -23,6 +25,9 @@ const PARAMETERS = [
   "ticket",
 ];
 
+/** The period of the platform's limit of connects. */
+const FLOOD_SECONDS = 60;
+
 /** What a client may accept: parameters count. */
 const MEDIA_TYPES = ["text/event-stream", STREAM_HEADERS["Content-Type"]];
 
@@ -37,7 +42,19 @@ export async function streamEvents(request: IRequest, env: Env): Promise<Respons
       ? await authorize(request, env, "subscribe")
       : await redeemTicket(ticket, env);
   const { channel, wanted } = readStreamRequest(request, env, principal);
+  if (await isFlood(wanted.address, env)) {
+    const options = { retryAfterSeconds: FLOOD_SECONDS };
+    const refusal = new HubError("rate_limited", "Too many requests in a minute.", options);
+    return refusalResponse(refusal, wanted.streamsWhenBusy, env.SSE.retry_after_seconds);
+  }
   return openStream(hubOf(env, channel), wanted);
+}
+
+/** The platform's own count, where there is one, spares the hub what it would refuse; the exact one is the hub's. */
+async function isFlood(address: string | null, { CONNECT_RATE }: Env): Promise<boolean> {
+  return (
+    CONNECT_RATE !== undefined && address !== null && !(await CONNECT_RATE.limit({ key: address })).success
+  );
 }
 
 /** `HEAD /api/events`: the headers of a stream; registers nobody, and uses no ticket up. */

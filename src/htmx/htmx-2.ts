@@ -1,5 +1,5 @@
 import { ClientEventSource } from "./client-event-source.ts";
-import { connections, strays, swapElements, targetOf, urlOf } from "./page.ts";
+import { connections, listeningElements, strays, targetOf } from "./page.ts";
 
 /** The part of HTMX 2 that is used here. */
 export interface Htmx2 {
@@ -17,7 +17,7 @@ export interface Htmx2 {
 
 /** What HTMX 2 and the extension keep with an element. */
 type Processed = Element & {
-  readonly "htmx-internal-data"?: { readonly sseEventSource?: unknown; readonly sseEventListener?: unknown };
+  readonly "htmx-internal-data"?: { readonly sseEventSource?: { close(): void } };
 };
 
 /**
@@ -32,7 +32,7 @@ export function adaptHtmx2(htmx: Htmx2): boolean {
   htmx.createEventSource = (url) => {
     const source = new ClientEventSource(url);
     source.onPublished = (type, content) => {
-      if (isFirst(source.url)) {
+      if (sourceOf(connections()[0]) === source) {
         strays(type).forEach((element) => swapIn(htmx, element, content));
       }
     };
@@ -41,23 +41,24 @@ export function adaptHtmx2(htmx: Htmx2): boolean {
   return isExtended;
 }
 
-/** Shows the extension what HTMX has processed before the extension was there. */
+/**
+ * Shows the extension what HTMX has processed before the extension was there, and takes the place of the sources that
+ * the extension has opened before this was there: in a page into which the partial was swapped.
+ */
 export function reviveHtmx2(htmx: Htmx2): void {
-  for (const element of connections() as Processed[]) {
-    if (element["htmx-internal-data"]?.sseEventSource === undefined) {
-      htmx.trigger(element, "htmx:afterProcessNode");
-    }
-  }
-  for (const element of swapElements() as Processed[]) {
-    if (element["htmx-internal-data"]?.sseEventListener === undefined) {
-      htmx.trigger(element, "htmx:afterProcessNode");
+  for (const connection of connections()) {
+    const source = sourceOf(connection);
+    if (!(source instanceof ClientEventSource)) {
+      source?.close();
+      for (const element of [connection, ...listeningElements(connection)]) {
+        htmx.trigger(element, "htmx:afterProcessNode");
+      }
     }
   }
 }
 
-function isFirst(url: string): boolean {
-  const first = connections()[0];
-  return first !== undefined && new URL(urlOf(first) ?? "", document.baseURI).href === url;
+function sourceOf(element: Processed | undefined): { close(): void } | undefined {
+  return element?.["htmx-internal-data"]?.sseEventSource;
 }
 
 function swapIn(htmx: Htmx2, element: Element, content: string): void {

@@ -31,8 +31,10 @@ async function setUp(): Promise<void> {
     await load("htmx-4-sse.js");
     await reached("complete");
     reviveHtmx4(htmx);
-  } else if (!adaptHtmx2(htmx)) {
-    await load("htmx-2-sse.js");
+  } else {
+    if (!adaptHtmx2(htmx)) {
+      await load("htmx-2-sse.js");
+    }
     await reached("complete");
     reviveHtmx2(htmx);
   }

@@ -23,6 +23,13 @@ export function swapElements(root: ParentNode = document): Element[] {
   return [...root.querySelectorAll(SWAP_SELECTOR)];
 }
 
+/** Elements that get events from this connection, and not from one inside of it. */
+export function listeningElements(connection: Element): Element[] {
+  return [
+    ...connection.querySelectorAll(`${SWAP_SELECTOR}, [hx-trigger*="sse:"], [data-hx-trigger*="sse:"]`),
+  ].filter((element) => connectionOf(element) === connection);
+}
+
 /** Elements outside of every connection that want events of a type: they belong to the first one of the page. */
 export function strays(type: string): Element[] {
   return swapElements().filter((element) => swaps(element, type) && connectionOf(element) === null);

@@ -25,6 +25,8 @@ export interface ClientOptions {
   readonly id: string;
   readonly filter: Filter;
   readonly stream: ClientStream;
+  /** Where it comes from, as far as that is limited; null: it is not. */
+  readonly address: string | null;
   readonly now: number;
   /** The seq after which it gets events. */
   readonly cursor: number;
@@ -32,6 +34,8 @@ export interface ClientOptions {
   readonly resumedFrom: string | null;
   /** When its stream is too old; null: never. */
   readonly expiresAt: number | null;
+  /** When the token ends that let it in; null: never. */
+  readonly tokenEndsAt: number | null;
 }
 
 /** One open response: a cursor into the log, and a filter. */
@@ -39,9 +43,11 @@ export class Client {
   readonly id: string;
   readonly filter: Filter;
   readonly stream: ClientStream;
+  readonly address: string | null;
   readonly connectedAt: number;
   readonly resumedFrom: string | null;
   readonly expiresAt: number | null;
+  readonly tokenEndsAt: number | null;
 
   /** The seq up to which it was sent everything that its filter lets through. */
   cursor: number;
@@ -58,6 +64,8 @@ export class Client {
   awaitedBy = 0;
   /** A sweep has given up on it: none waits for it until it takes a write promptly. */
   busy = false;
+  /** It was told that its token ends. */
+  isWarned = false;
   /** After a failed read of the log: no sweep serves it before. */
   retryAt = 0;
 
@@ -65,10 +73,12 @@ export class Client {
     this.id = options.id;
     this.filter = options.filter;
     this.stream = options.stream;
+    this.address = options.address;
     this.connectedAt = options.now;
     this.writtenAt = options.now;
     this.resumedFrom = options.resumedFrom;
     this.expiresAt = options.expiresAt;
+    this.tokenEndsAt = options.tokenEndsAt;
     this.cursor = options.cursor;
     this.toldCursor = options.cursor;
   }

@@ -18,6 +18,7 @@ export interface Counters {
   trimmed: number;
   readFailures: number;
   rejections: Partial<Record<ProblemCode, number>>;
+  publishRejections: Partial<Record<ProblemCode, number>>;
   disconnects: Partial<Record<LeaveReason, number>>;
   latency: { buckets: number[]; sumSeconds: number; count: number };
 }
@@ -36,6 +37,7 @@ export function createCounters(): Counters {
     trimmed: 0,
     readFailures: 0,
     rejections: {},
+    publishRejections: {},
     disconnects: {},
     latency: { buckets: LATENCY_BOUNDS_SECONDS.map(() => 0), sumSeconds: 0, count: 0 },
   };

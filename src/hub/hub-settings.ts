@@ -5,6 +5,10 @@ export interface HubSettings {
   readonly channel: string;
   readonly heartbeatIntervalMs: number;
   readonly maxConnections: number;
+  /** 0: no limit, as of the other two. */
+  readonly maxConnectionsPerAddress: number;
+  readonly maxConnectsPerMinutePerAddress: number;
+  readonly maxPublishesPerMinutePerToken: number;
   readonly connectionTimeoutMs: number;
   readonly retryAfterMs: number;
   /** 0: streams do not age. */

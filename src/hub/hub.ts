@@ -13,10 +13,12 @@ import { Heartbeat } from "./heartbeat.ts";
 import { readHistory, type HistoryPage } from "./history.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
+import { RateLimit } from "./rate-limit.ts";
 import { Registry } from "./registry.ts";
 import { Retention } from "./retention.ts";
-import { openingFrames } from "./service-frames.ts";
+import { openingFrames, tokenExpiringFrame } from "./service-frames.ts";
 import { startingPoint, type StartRequest } from "./starting-point.ts";
+import { StreamEnds } from "./stream-ends.ts";
 import { Trimmer } from "./trimmer.ts";
 import type { ClientView, Ended, HubHealth } from "./views.ts";
 
@@ -45,10 +47,14 @@ export interface HubHost {
 export interface ConnectRequest {
   readonly terms: FilterTerms;
   readonly start: StartRequest;
+  /** Where it comes from; null: no limit of addresses applies. */
+  readonly address: string | null;
+  /** When the token ends that lets it in, in ms since the epoch; null: never. */
+  readonly endsAt: number | null;
 }
 
 /** A piece of the past that somebody wants to read. */
-export interface HistoryRequest extends ConnectRequest {
+export interface HistoryRequest extends Pick<ConnectRequest, "terms" | "start"> {
   /** Events at most. */
   readonly limit: number;
 }
@@ -66,6 +72,7 @@ export class Hub {
   readonly #admission: Admission;
   readonly #alarm: Alarm;
   readonly #trimmer: Trimmer;
+  readonly #publishRate: RateLimit;
 
   #drainUntil: number | null = null;
   #stopping: "no" | "closing" | "closed" = "no";
@@ -78,10 +85,21 @@ export class Hub {
     this.#host = host;
     this.#retention = new Retention(log, settings.retention);
     this.#log = new DurableLog(log, feed, this.#retention, clock);
-    this.#registry = new Registry(settings, host, this.counters, (client) => {
-      this.#broadcaster.forget(client);
-      this.#admission.placeFreed();
-    });
+    const registryHost = {
+      log,
+      clock,
+      logger,
+      random: () => host.random(),
+      left: (client: Client) => {
+        this.#broadcaster.forget(client);
+        this.#admission.placeFreed();
+      },
+      warn: (client: Client) => {
+        client.isWarned = true;
+        this.#broadcaster.write(client, tokenExpiringFrame());
+      },
+    };
+    this.#registry = new Registry(settings, registryHost, this.counters);
     this.#broadcaster = new Broadcaster(this.#registry.clients, feed, this.#log, clock, {
       wrote: (now) => this.#alarm.arm(now + settings.connectionTimeoutMs),
       taken: (client, page, now) => {
@@ -103,12 +121,14 @@ export class Hub {
     this.#admission = new Admission(
       {
         closedBecause: () => this.#closedBecause(),
-        hasPlace: () => this.#registry.hasPlace,
+        lack: (address) => this.#lack(address),
         probe: () => this.#heartbeat.beatQuietSince(clock.now() - QUIET_MS) > 0,
       },
+      new RateLimit(settings.maxConnectsPerMinutePerAddress, clock),
       clock,
       logger,
     );
+    this.#publishRate = new RateLimit(settings.maxPublishesPerMinutePerToken, clock);
     this.#alarm = new Alarm(settings.heartbeatIntervalMs, (at) => host.setAlarm(at));
     this.#trimmer = new Trimmer(log, this.#retention, clock, this.#alarm);
   }
@@ -121,11 +141,14 @@ export class Hub {
     this.#armTrimmer();
   }
 
-  /** Stores events and, once they are durable, delivers them. Answers only then. */
-  async publish(events: readonly NewEvent[]): Promise<Receipt[]> {
-    if (this.#stopping === "closed") {
-      throw new HubError("shutting_down", "The service is shutting down.");
-    }
+  /**
+   * Stores events and, once they are durable, delivers them. Answers only then.
+   *
+   * @param publisher tells tokens apart, where their publishes are limited; null: they are not
+   * @throws HubError `shutting_down` or `rate_limited`
+   */
+  async publish(events: readonly NewEvent[], publisher: string | null = null): Promise<Receipt[]> {
+    this.#admitPublish(publisher);
     const receipts = await this.#append(events);
     this.#broadcaster.wake();
     this.#armTrimmer();
@@ -135,12 +158,13 @@ export class Hub {
   /**
    * Registers a client and starts its stream, once there is a place for it.
    *
-   * @throws HubError `limit`, `draining` or `shutting_down`
+   * @throws HubError `limit`, `address_limit`, `rate_limited`, `draining`, `shutting_down` or `unauthorized`
    */
   async connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
     try {
+      this.#admission.knock(request.address);
       await this.#log.create();
-      await this.#admission.enter(() => this.#register(request, stream));
+      await this.#admission.enter(request.address, () => this.#register(request, stream));
     } catch (error) {
       if (error instanceof HubError) {
         count(this.counters.rejections, error.code);
@@ -260,10 +284,11 @@ export class Hub {
   #register(request: ConnectRequest, stream: ClientStream): void {
     const { heartbeatIntervalMs, retryAfterMs, channel } = this.#settings;
     const { clock, log } = this.#host;
-    const { start, terms } = request;
+    const { start, terms, address, endsAt: tokenEndsAt } = request;
     const { cursor, gap } = startingPoint(start, log, this.#retention, this.#log.head(), clock.now());
     const resumedFrom = start.lastEventId?.slice(0, RESUMED_FROM_LENGTH) ?? null;
-    const client = this.#registry.add(stream, terms, { cursor, resumedFrom });
+    const client = this.#registry.add(stream, terms, { cursor, resumedFrom, address, tokenEndsAt });
+    client.isWarned = StreamEnds.isEnding(client, clock.now());
     const opening = openingFrames({
       clientId: client.id,
       channel,
@@ -273,11 +298,32 @@ export class Hub {
       retryMs: retryAfterMs,
       gap,
     });
-    this.#broadcaster.write(client, opening);
+    this.#broadcaster.write(client, opening + (client.isWarned ? tokenExpiringFrame() : ""));
     this.#alarm.arm(clock.now() + heartbeatIntervalMs);
     if (gap !== null) {
       this.#countGap(client, gap.reason);
     }
+  }
+
+  #admitPublish(publisher: string | null): void {
+    if (this.#stopping === "closed") {
+      throw new HubError("shutting_down", "The service is shutting down.");
+    }
+    try {
+      this.#publishRate.take(publisher);
+    } catch (error) {
+      if (error instanceof HubError) {
+        count(this.counters.publishRejections, error.code);
+      }
+      throw error;
+    }
+  }
+
+  #lack(address: string | null): "limit" | "address_limit" | null {
+    if (!this.#registry.hasPlace) {
+      return "limit";
+    }
+    return this.#registry.hasPlaceFor(address) ? null : "address_limit";
   }
 
   #closedBecause(): "draining" | "shutting_down" | null {

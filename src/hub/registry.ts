@@ -7,7 +7,7 @@ import { FilterPool, type FilterTerms } from "./filter.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
 import { closeFrame, retryDelayMs } from "./service-frames.ts";
-import { StreamAges } from "./stream-ages.ts";
+import { StreamEnds } from "./stream-ends.ts";
 import type { ClientView } from "./views.ts";
 
 /** What the registry needs from where it runs. */
@@ -16,7 +16,14 @@ export interface RegistryHost {
   readonly clock: Clock;
   readonly logger: Logger;
   random(): number;
+  /** Hears of every client that is no longer in. */
+  left(client: Client): void;
+  /** Tells a client without a pending write that its token ends. */
+  warn(client: Client): void;
 }
+
+/** A client as it wants in. */
+export type Entering = Pick<ClientOptions, "cursor" | "resumedFrom" | "address" | "tokenEndsAt">;
 
 /** Characters of a filter in the log: a client writes it. */
 const LOGGED_FILTER_LENGTH = 200;
@@ -26,25 +33,32 @@ export class Registry {
   readonly #settings: HubSettings;
   readonly #host: RegistryHost;
   readonly #counters: Counters;
-  readonly #left: (client: Client) => void;
   readonly #clients = new Map<string, Client>();
+  /** How many clients each address has, of those that are limited. */
+  readonly #addresses = new Map<string, number>();
   readonly #filters = new FilterPool();
   readonly #departures = new Departures();
-  readonly #ages: StreamAges;
+  readonly #ends: StreamEnds;
   readonly #encoder = new TextEncoder();
 
-  /** @param left hears of every client that is no longer in. */
-  constructor(settings: HubSettings, host: RegistryHost, counters: Counters, left: (client: Client) => void) {
+  constructor(settings: HubSettings, host: RegistryHost, counters: Counters) {
     this.#settings = settings;
     this.#host = host;
     this.#counters = counters;
-    this.#left = left;
-    this.#ages = new StreamAges(
-      host.clock,
-      this.#clients,
-      () => host.log.check(),
-      (client) => (client.pendingSince === null || this.canLinger) && this.end(client, "max_age"),
-    );
+    this.#ends = new StreamEnds(host.clock, this.#clients, {
+      checkStorage: () => host.log.check(),
+      warn: (client) => {
+        if (client.pendingSince === null) {
+          host.warn(client);
+        }
+      },
+      end: (client, reason) => {
+        // Nothing more may be sent to whose token has ended: its stream ends even if too many linger.
+        if (reason === "token_expired" || client.pendingSince === null || this.canLinger) {
+          this.end(client, reason);
+        }
+      },
+    });
   }
 
   /** The registered clients, in the order of their connecting. */
@@ -66,12 +80,14 @@ export class Registry {
     return this.lingering < this.#settings.maxConnections;
   }
 
+  /** Whether an address may have one more client. */
+  hasPlaceFor(address: string | null): boolean {
+    const most = this.#settings.maxConnectionsPerAddress;
+    return address === null || most === 0 || (this.#addresses.get(address) ?? 0) < most;
+  }
+
   /** Registers a client. */
-  add(
-    stream: ClientStream,
-    terms: FilterTerms,
-    options: Pick<ClientOptions, "cursor" | "resumedFrom">,
-  ): Client {
+  add(stream: ClientStream, terms: FilterTerms, options: Entering): Client {
     const { clock, random, logger } = this.#host;
     const now = clock.now();
     const client = new Client({
@@ -80,10 +96,11 @@ export class Registry {
       filter: this.#filters.acquire(terms),
       stream,
       now,
-      expiresAt: StreamAges.expiry(now, this.#settings.maxStreamAgeMs, random),
+      expiresAt: StreamEnds.expiry(now, this.#settings.maxStreamAgeMs, random),
     });
     this.#clients.set(client.id, client);
-    this.#ages.came(client);
+    this.#countAddress(client, 1);
+    this.#ends.came(client);
     void stream.gone.then(() => this.leave(client, "client_left"));
 
     const { id: client_id, cursor, resumedFrom: last_event_id } = client;
@@ -106,7 +123,8 @@ export class Registry {
       return false;
     }
     this.#filters.release(client.filter);
-    this.#ages.left();
+    this.#countAddress(client, -1);
+    this.#ends.left();
     count(this.#counters.disconnects, reason);
     this.#host.logger("info", "client_disconnected", {
       client_id: client.id,
@@ -114,7 +132,7 @@ export class Registry {
       duration_ms: this.#host.clock.now() - client.connectedAt,
       events_sent: client.eventsSent,
     });
-    this.#left(client);
+    this.#host.left(client);
     return true;
   }
 
@@ -148,11 +166,24 @@ export class Registry {
       lastEventAt: client.lastEventAt,
       writtenAt: client.writtenAt,
       pendingSince: client.pendingSince,
+      tokenEndsAt: client.tokenEndsAt,
       resumedFrom: client.resumedFrom,
       terms: client.filter.terms,
       cursor: client.cursor,
       lag: head - client.cursor,
       eventsSent: client.eventsSent,
     }));
+  }
+
+  #countAddress({ address }: Client, change: 1 | -1): void {
+    if (address === null) {
+      return;
+    }
+    const clients = (this.#addresses.get(address) ?? 0) + change;
+    if (clients === 0) {
+      this.#addresses.delete(address);
+    } else {
+      this.#addresses.set(address, clients);
+    }
   }
 }

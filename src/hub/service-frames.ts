@@ -79,6 +79,13 @@ export function errorFrame(errorType: string, message: string, retryable: boolea
   return encodeFrame({ event: "error", data: JSON.stringify({ error_type: errorType, message, retryable }) });
 }
 
+/** Said half a minute before the token of a stream ends, so that the client can open another one with a new token. */
+export function tokenExpiringFrame(): string {
+  const message =
+    "The token of this stream is about to end. A stream that resumes with another one loses nothing.";
+  return errorFrame("token_expiring", message, true);
+}
+
 /** Why the service ends or refuses a stream. */
 export type CloseReason = Exclude<LeaveReason, "client_left"> | "limit";
 

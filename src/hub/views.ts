@@ -23,6 +23,8 @@ export interface ClientView {
   readonly lastEventAt: number | null;
   readonly writtenAt: number;
   readonly pendingSince: number | null;
+  /** When the token ends that let it in; null: never. */
+  readonly tokenEndsAt: number | null;
   readonly resumedFrom: string | null;
   readonly terms: FilterTerms;
   readonly cursor: number;

@@ -127,7 +127,7 @@ describe("the console", () => {
     );
     const { page } = await openConsole("?channel=only");
     await page.locator(".event", { hasText: /session_ended/ }).click();
-    await page.getByRole("button", { name: "Only events of agent 2" }).click();
+    await page.getByRole("button", { name: "Only these events of agent 2" }).click();
     await until(async () => (await page.locator(".event").count()) === 1, { what: "one event" });
     expect(await page.getByLabel("Agents").inputValue()).toBe("2");
   });
@@ -175,6 +175,9 @@ describe("the console", () => {
     await page.keyboard.press("ArrowDown");
     expect(await page.locator("[aria-selected=true].event").innerText()).toContain("first");
     expect(await page.getByRole("listbox").getAttribute("aria-activedescendant")).toBe("event-1");
+    await page.keyboard.press("Escape");
+    expect(await page.locator("[aria-selected=true].event").count()).toBe(0);
+    await page.locator("#inspector").getByText("Choose an event").waitFor();
 
     await page.getByRole("tab", { name: "curl" }).focus();
     await page.keyboard.press("ArrowRight");
@@ -186,8 +189,9 @@ describe("the console", () => {
     const stream = await service.stream({ channel: "kick", types: "turn_*" });
     const { page } = await openConsole("?channel=kick");
     await page.getByPlaceholder("ADMIN_TOKEN").fill(adminToken);
-    await page.getByRole("button", { name: "Show" }).click();
+    await page.keyboard.press("Enter");
     await page.getByText("2 connected").waitFor();
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Forget the token");
     await page
       .getByRole("row", { name: /turn_\*/ })
       .getByRole("button")
@@ -212,16 +216,97 @@ describe("the console", () => {
     expect(await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")).toBe("[{},{}]");
   });
 
+  it("asks for the admin token again when it is not the right one", async () => {
+    const { page, complaints } = await openConsole("?channel=stranger");
+    await page.getByPlaceholder("ADMIN_TOKEN").fill("wrong");
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.locator("#clients-note", { hasText: /token/i }).waitFor();
+    expect(await page.getByPlaceholder("ADMIN_TOKEN").isVisible()).toBe(true);
+    expect(await page.getByRole("button", { name: "Drain" }).count()).toBe(0);
+    expect(complaints).toEqual([expect.stringContaining("401")]);
+    complaints.length = 0;
+  });
+
+  it("drains this channel alone, once that is confirmed, and resumes it", async () => {
+    const stream = await service.stream();
+    const other = await service.stream({ channel: "bystander" });
+    const { page } = await openConsole("");
+    await page.getByPlaceholder("ADMIN_TOKEN").fill(adminToken);
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText("2 connected").waitFor();
+
+    const dialog = page.getByRole("dialog", { name: "Drain the channel default?" });
+    await page.getByRole("button", { name: "Drain…" }).click();
+    await dialog.waitFor();
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+    expect((await service.health()).status).toBe("healthy");
+
+    await page.getByRole("button", { name: "Drain…" }).click();
+    await dialog.getByLabel("For").selectOption("1 day");
+    await dialog.getByRole("button", { name: "Drain", exact: true }).click();
+    await dialog.waitFor({ state: "hidden" });
+    await page
+      .getByText(/^Draining: nobody is let in until \w{3},? \d\d:\d\d, or until it is resumed\.$/)
+      .waitFor();
+    await page.getByText("draining", { exact: true }).waitFor();
+    await page.getByText("Reconnecting").waitFor();
+    await stream.untilClosed();
+    expect(stream.events.at(-1)).toMatchObject({ type: "close" });
+    expect((await service.health("bystander")).status).toBe("healthy");
+    expect(other.closed).toBe(false);
+
+    const { page: onlooker } = await openPage(browser);
+    await onlooker.goto(service.url);
+    await onlooker.getByText("Draining: nobody is let in until its time is over").waitFor();
+    expect(await onlooker.getByRole("button", { name: "Resume" }).count()).toBe(0);
+
+    await page.getByRole("button", { name: "Resume" }).click();
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await page.getByText("healthy").waitFor();
+    expect(await page.getByText("Draining").count()).toBe(0);
+  });
+
   it("shows health and clients", async () => {
     const { page } = await openConsole("?channel=health");
     await page.getByText("healthy").waitFor();
     await page.getByText("1 / 100").waitFor();
     expect(await page.locator("footer").innerText()).toMatch(/^edge-sse \d+\.\d+\.\d+/);
     await service.admin("/api/admin/drain?channel=health", { method: "POST" });
-    await page.getByText("draining").waitFor();
+    await page.getByText("draining", { exact: true }).waitFor();
     await page.getByText("Reconnecting").waitFor();
     await service.admin("/api/admin/resume?channel=health", { method: "POST" });
     await page.getByText("Connected", { exact: true }).waitFor();
+  });
+
+  it("works where the browser's language is none", async () => {
+    const watched = await openPage(browser);
+    opened.push(watched);
+    await watched.page.addInitScript(
+      "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix', configurable: true })",
+    );
+    await watched.page.goto(service.url);
+    await watched.page.getByText("Connected", { exact: true }).waitFor({ timeout: 10_000 });
+    expect(await watched.page.locator("#chart canvas").count()).toBe(1);
+  });
+
+  it("says that there is no such channel, and does not ask for it again and again", async () => {
+    const watched = await openPage(browser);
+    let requests = 0;
+    watched.page.on("request", (request) => (requests += request.url().includes("/health") ? 1 : 0));
+    await watched.page.clock.install();
+    await watched.page.goto(`${service.url}/?channel=No%20Name`);
+    await watched.page.getByText(/^channel: Expected a name/).waitFor();
+    await watched.page.getByText("refused", { exact: true }).waitFor();
+    const before = requests;
+    await watched.page.clock.runFor(20_000);
+    expect(requests).toBe(before);
+
+    await watched.page.getByLabel("Channel").fill("named");
+    await watched.page.keyboard.press("Enter");
+    await watched.page.getByText("healthy").waitFor();
+    await watched.page.getByText("Connected", { exact: true }).waitFor();
+    await watched.context.close();
   });
 
   it("fits a phone of 360 px", async () => {

@@ -73,6 +73,17 @@ async function untilText(of: Page, type: string, text: string | RegExp): Promise
   await slot(of, type).filter({ hasText: text }).waitFor({ timeout: 20_000 });
 }
 
+/** Publishes until it is shown: a page that is being set up starts with what comes then. */
+async function untilShown(of: Page, type: string, text: string): Promise<void> {
+  await until(
+    async () => {
+      await service.publish({ type, data: `<i>${text}</i>` });
+      return (await slot(of, type).allInnerTexts()).join().includes(text);
+    },
+    { what: `"${text}" in the page`, timeoutMs: 20_000, everyMs: 100 },
+  );
+}
+
 describe.each(Object.entries(PAGES))("the partial with %s", (_, build) => {
   it("swaps by the type of the event, once, and takes HTML from strings only", async () => {
     await start();
@@ -129,6 +140,83 @@ describe.each(Object.entries(PAGES))("the partial with %s", (_, build) => {
       },
       { what: "an event in the page", timeoutMs: 20_000, everyMs: 300 },
     );
+  });
+});
+
+describe("a page with more than the partial", () => {
+  it.each(["2", "4"])("that includes it twice shows an event elsewhere once, with HTMX %s", async (htmx) => {
+    await start();
+    const twice = adding.replace("/htmx-sse.js", `/htmx-sse.js?htmx=${htmx}`) + adding;
+    const stray = `<p id="stray" sse-swap="turn_detected" hx-swap="beforeend"></p>`;
+    const { page: shown } = await open(page("", `${twice}${stray}`));
+    await untilConnected(2);
+    await service.publish(["1;", "2;"].map((data) => ({ type: "turn_detected", data })));
+    await slot(shown, "turn_detected").nth(1).getByText("1;2;").waitFor();
+    await shown.locator("#stray").getByText("1;2;").waitFor();
+    expect(await shown.locator("#stray").innerText()).toBe("1;2;");
+  });
+
+  it("asks for more by hx-trigger, though the extension of HTMX 2 comes after it", async () => {
+    await start();
+    const asking = `<p hx-get="/health" hx-trigger="sse:session_ended"></p></section>`;
+    const body = adding.replace("</section>", asking);
+    const { page: shown } = await open(page(`<script src="/vendor/htmx-2.js"></script>`, body));
+    await untilConnected();
+    await untilShown(shown, "turn_detected", "ready");
+    const asked = shown.waitForResponse(`${service.url}/health`);
+    await service.publish({ type: "session_ended", data: null });
+    expect((await asked).status()).toBe(200);
+  });
+});
+
+describe.each([
+  ["HTMX 2", `<script src="/vendor/htmx-2.js"></script>`],
+  [
+    "HTMX 2 and its extension",
+    `<script src="/vendor/htmx-2.js"></script><script src="/vendor/htmx-2-sse.js"></script>`,
+  ],
+  ["HTMX 4", `<script src="/vendor/htmx-4.js"></script>`],
+  [
+    "HTMX 4 and its extension",
+    `<script src="/vendor/htmx-4.js"></script><script src="/vendor/htmx-4-sse.js"></script>`,
+  ],
+])("the partial that comes later, by hx-get with %s,", (_, head) => {
+  const late = `<button hx-get="/partials/sse.html" hx-target="#place">Show</button>
+    <button hx-get="/test-page" hx-target="#place" hx-select="#nothing">Hide</button>
+    <div id="place"></div><p id="stray" sse-swap="session_ended"></p>`;
+
+  it("opens one stream, takes HTML from strings, and goes on after the last id", async () => {
+    await start();
+    const { page: shown, complaints } = await open(page(head, late));
+    await shown.getByRole("button", { name: "Show" }).click();
+    await untilShown(shown, "turn_detected", "ready");
+    await service.publish([
+      { type: "session_ended", data: "<b>ended</b>" },
+      { type: "turn_detected", data: "<i>1</i>" },
+    ]);
+    await untilText(shown, "turn_detected", /^1$/);
+    expect(await shown.locator("#stray b").innerText()).toBe("ended");
+    expect((await service.health()).sse.active_connections).toBe(1);
+    expect(complaints).toEqual([]);
+
+    await service.kill();
+    await start(10, service.port);
+    await service.publish({ type: "turn_detected", data: "<i>2</i>" });
+    await untilText(shown, "turn_detected", /^2$/);
+  });
+
+  it("ends its stream when it is swapped out, and opens another when it is back", async () => {
+    await start();
+    const { page: shown } = await open(page(head, late));
+    for (const text of ["once", "twice"]) {
+      await shown.getByRole("button", { name: "Show" }).click();
+      await untilShown(shown, "turn_detected", text);
+      expect((await service.health()).sse.active_connections).toBe(1);
+      await shown.getByRole("button", { name: "Hide" }).click();
+      await slot(shown, "turn_detected").waitFor({ state: "detached" });
+      await service.publish({ type: "nobody", data: null });
+      await untilConnected(0);
+    }
   });
 });
 

@@ -12,6 +12,9 @@ const SETTINGS: HubSettings = {
   channel: "default",
   heartbeatIntervalMs: 30_000,
   maxConnections: 100,
+  maxConnectionsPerAddress: 0,
+  maxConnectsPerMinutePerAddress: 0,
+  maxPublishesPerMinutePerToken: 0,
   connectionTimeoutMs: 60_000,
   retryAfterMs: 5_000,
   maxStreamAgeMs: 0,
@@ -30,6 +33,8 @@ export interface ConnectParts {
   readonly logName?: string | null;
   readonly since?: ConnectRequest["start"]["since"];
   readonly stream?: FakeStream;
+  readonly address?: string | null;
+  readonly endsAt?: number | null;
 }
 
 /** What a test may give to a hub of its own. */
@@ -73,9 +78,10 @@ export class FakeHub {
   /** Asks for a place; the stream that it answers may not be let in yet. */
   ask(parts: ConnectParts = {}): { stream: FakeStream; entered: Promise<void> } {
     const { terms = {}, lastEventId = null, logName = null, since = null } = parts;
+    const { address = null, endsAt = null } = parts;
     const stream = parts.stream ?? new FakeStream();
     const start = { lastEventId: lastEventId === null ? null : String(lastEventId), logName, since };
-    return { stream, entered: this.hub.connect({ terms, start }, stream) };
+    return { stream, entered: this.hub.connect({ terms, start, address, endsAt }, stream) };
   }
 
   /** Connects a client, and lets everything happen that then happens at once. */

@@ -213,6 +213,15 @@ describe("a publish that fails", () => {
     expect(world.clock.pending).toBe(0);
   });
 
+  it.each([Infinity, Number.NaN, -1, 86_401])(
+    "is not given up after %s s: that cannot be meant",
+    (seconds) => {
+      expect(() => create({ giveUpAfterSeconds: seconds })).toThrow(
+        `giveUpAfterSeconds: expected 0 to 86400, got ${seconds}`,
+      );
+    },
+  );
+
   it("is given up as told: after the first attempt, or never mind how long", async () => {
     world.onRequest = (exchange) => exchange.refuse();
     const once = failureOf(create({ giveUpAfterSeconds: 0 }).publish(tick(1)));

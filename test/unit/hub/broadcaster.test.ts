@@ -60,6 +60,8 @@ class Rig implements Horizon {
       cursor,
       resumedFrom: null,
       expiresAt: null,
+      address: null,
+      tokenEndsAt: null,
     });
     this.clients.set(client.id, client);
     return { client, stream };

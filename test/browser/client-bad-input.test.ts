@@ -1,0 +1,184 @@
+import type { ServerResponse } from "node:http";
+
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { encodeFrame } from "../../src/sse/encode.ts";
+import { openBoard, type Board } from "../support/board.ts";
+import { launchBrowser } from "../support/browser.ts";
+import {
+  beginStream,
+  refuse,
+  startUnruly,
+  type Answer,
+  type UnrulyService,
+} from "../support/unruly-service.ts";
+
+/** By how much a timer, a socket or a look at the page may be late, on a machine that has other things to do. */
+const SLACK_MS = 1_000;
+
+let browser: Browser;
+const services: UnrulyService[] = [];
+
+beforeAll(async () => {
+  browser = await launchBrowser();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await Promise.all(services.map((service) => service.stop()));
+});
+
+async function open(
+  options: string,
+  ...answers: readonly Answer[]
+): Promise<{ board: Board; service: UnrulyService }> {
+  const service = await startUnruly(...answers);
+  services.push(service);
+  const board = await openBoard(await browser.newContext(), service.url, options);
+  return { board, service };
+}
+
+const tick = (id: number, data: string): string => encodeFrame({ event: "tick", id, data });
+
+const half = 'event: tick\nid: 2\ndata: {"n":2}\n';
+
+/** An orderly stream with a few events. */
+const stream =
+  (...frames: readonly string[]): Answer =>
+  (response) => {
+    beginStream(response);
+    response.write(frames.join(""));
+  };
+
+// They wait more than they work, each for a service and with a context of its own.
+describe.concurrent("the client in Chromium, when", () => {
+  it("a listener throws, calls the others, and the console tells", async () => {
+    const responses: ServerResponse[] = [];
+    const { board } = await open("{}", (response) => {
+      beginStream(response);
+      responses.push(response);
+    });
+    await board.untilConnected();
+    await board.page.evaluate(`
+      globalThis.calls = [];
+      client.on("tick", () => calls.push("before"));
+      client.on("tick", () => { throw new Error("of a listener"); });
+      client.on("tick", () => calls.push("after"));
+    `);
+    responses[0]?.write(tick(1, "1") + tick(2, "2"));
+    expect(await board.ids(2)).toEqual(["1", "2"]);
+    expect(await board.page.evaluate("calls")).toEqual(["before", "after", "before", "after"]);
+    expect(board.complaints).toEqual(Array.from({ length: 2 }, () => "Error: of a listener"));
+    expect((await board.seen()).states.at(-1)?.state).toBe("connected");
+  });
+
+  it("data is not JSON, hands over the text", async () => {
+    const { board } = await open("{}", stream(tick(1, '{"n":'), tick(2, '{"n":2}')));
+    await board.ids(2);
+    expect((await board.seen()).events.map(({ data }) => data)).toEqual(['{"n":', { n: 2 }]);
+    expect(board.complaints).toEqual([]);
+  });
+
+  it.for<[string, (response: ServerResponse | undefined) => void]>([
+    ["cut", (response) => response?.socket?.destroy()],
+    ["ended", (response) => response?.end()],
+  ])(
+    "a stream is %s in the middle of an event, gives no part of it, and the whole of it later",
+    async ([, end]) => {
+      const responses: ServerResponse[] = [];
+      const { board, service } = await open(
+        "{}",
+        (response, request) => {
+          responses.push(response);
+          stream(tick(1, '{"n":1}'), half)(response, request);
+        },
+        stream(tick(2, '{"n":2,"whole":true}')),
+      );
+      // A browser throws away what has come and was not yet read when a connection is cut.
+      await board.ids(1);
+      end(responses[0]);
+      expect(await board.ids(2)).toEqual(["1", "2"]);
+      const { events } = await board.untilConnected(2);
+      expect(events.map(({ data }) => data)).toEqual([{ n: 1 }, { n: 2, whole: true }]);
+      expect(service.requests.map((headers) => headers["last-event-id"])).toEqual([undefined, "1"]);
+    },
+  );
+
+  it("a proxy redirects to a page in HTML, asks again at growing intervals", async () => {
+    const { board, service } = await open(
+      "{}",
+      (response) => void response.writeHead(302, { Location: "/login" }).end(),
+    );
+    await board.until("three attempts", ({ retries }) => retries.length >= 3);
+    await board.page.evaluate("client.disconnect()");
+    const seen = await board.seen();
+    expect(new Set(seen.retries.map(({ code }) => code))).toEqual(new Set(["content_type"]));
+    for (const [n, { at, delayMs }] of seen.retries.entries()) {
+      expect(delayMs).toBeGreaterThanOrEqual(100);
+      expect(delayMs).toBeLessThanOrEqual(100 + 1_400 * 2 ** n);
+      expect((seen.attempts[n + 1]?.at ?? Infinity) - at).toBeGreaterThanOrEqual(delayMs - 2);
+    }
+    expect(service.requests.length).toBeLessThanOrEqual(seen.attempts.length);
+    expect(seen.errors).toEqual([]);
+  });
+
+  it("a service accepts and never answers, gives up after 15 s, and asks again", async () => {
+    const { board } = await open("{}", () => {}, stream());
+    const { retries, attempts } = await board.untilConnected();
+    expect(retries.map(({ code }) => code)).toEqual(["timeout"]);
+    const waitedMs = (retries[0]?.at ?? Number.NaN) - (attempts[0]?.at ?? Number.NaN);
+    expect(waitedMs).toBeGreaterThanOrEqual(14_900);
+    expect(waitedMs).toBeLessThanOrEqual(15_000 + SLACK_MS);
+  });
+
+  it("a stream falls silent, reconnects once 2.5 to 3 heartbeats are missing, and not before", async () => {
+    const beats: number[] = [];
+    const { board, service } = await open(
+      "{}",
+      (response) => {
+        beginStream(response, 1);
+        const timer = setInterval(() => {
+          response.write(encodeFrame({ comment: "heartbeat", id: 7 }));
+          if (beats.push(Date.now()) === 4) {
+            clearInterval(timer);
+          }
+        }, 1_000);
+      },
+      stream(),
+    );
+    const { retries } = await board.untilConnected(2);
+    expect(retries.map(({ code }) => code)).toEqual(["heartbeat_missed"]);
+    expect(beats).toHaveLength(4);
+    const silentMs = (retries[0]?.at ?? Number.NaN) - (beats.at(-1) ?? Number.NaN);
+    expect(silentMs).toBeGreaterThanOrEqual(2_490);
+    expect(silentMs).toBeLessThanOrEqual(3_000 + SLACK_MS);
+    expect(service.requests.map((headers) => headers["last-event-id"])).toEqual([undefined, "7"]);
+  });
+
+  const token = "{ token: async (refresh) => refresh ? 'fresh' : 'cached' }";
+
+  it("a token is refused, asks for another one, and goes on with it", async () => {
+    const { board, service } = await open(
+      token,
+      (response) => refuse(response, 401, "unauthorized"),
+      stream(tick(1, "1")),
+    );
+    expect(await board.ids(1)).toEqual(["1"]);
+    expect(service.requests.map(({ authorization }) => authorization)).toEqual([
+      "Bearer cached",
+      "Bearer fresh",
+    ]);
+    expect((await board.seen()).errors).toEqual([]);
+  });
+
+  it("the other token is refused, too, stops and says why", async () => {
+    const { board, service } = await open(token, (response) => refuse(response, 401, "unauthorized"));
+    const { errors } = await board.until("the end", ({ states }) => states.at(-1)?.state === "disconnected");
+    expect(errors).toEqual([{ code: "unauthorized", status: 401, final: true }]);
+    expect(service.requests.map(({ authorization }) => authorization)).toEqual([
+      "Bearer cached",
+      "Bearer fresh",
+    ]);
+  });
+});

@@ -1,0 +1,110 @@
+import type { BrowserContext, Page } from "playwright-core";
+
+import { until } from "./until.ts";
+
+/** What happened in a page, with its time in milliseconds since the epoch: the clock of this process, too. */
+export interface Seen {
+  readonly events: readonly {
+    readonly type: string;
+    readonly id: string;
+    readonly data: unknown;
+    readonly at: number;
+  }[];
+  readonly states: readonly { readonly state: string; readonly at: number }[];
+  readonly retries: readonly { readonly code: string; readonly delayMs: number; readonly at: number }[];
+  readonly errors: readonly { readonly code: string; readonly status?: number; readonly final: boolean }[];
+  readonly attempts: readonly {
+    readonly at: number;
+    readonly lastEventId: string | null;
+    /** Of the answer; absent while there is none. */
+    readonly status?: number;
+    /** When the answer came, or when it turned out that none does. */
+    readonly answeredAt?: number;
+  }[];
+}
+
+/** A page with our client in it, as the service hands it out, that writes down what the client says. */
+export interface Board {
+  readonly page: Page;
+  /** Errors of the console, and exceptions that nobody caught. */
+  readonly complaints: readonly string[];
+  seen(): Promise<Seen>;
+  /** Waits for what was seen to be as a test wants it, and answers all of it. */
+  until(what: string, isSo: (seen: Seen) => boolean, timeoutMs?: number): Promise<Seen>;
+  /** Waits for the state `connected`, and for it to be the n-th time. */
+  untilConnected(times?: number): Promise<Seen>;
+  /** Waits for so many published events, and answers their ids. */
+  ids(count: number): Promise<string[]>;
+}
+
+/** In the page: `open(options)` makes a client, connects it and writes down; `client` and `seen` are those of the board. */
+const script = (options: string): string => `
+  import { SSEClient } from "/sse-client.js";
+  const now = () => performance.timeOrigin + performance.now();
+  const open = (options) => {
+    const seen = { events: [], states: [], retries: [], errors: [], attempts: [] };
+    const watchedFetch = async (url, init) => {
+      const attempt = { at: now(), lastEventId: init.headers["Last-Event-ID"] ?? null };
+      seen.attempts.push(attempt);
+      try {
+        const response = await fetch(url, init);
+        attempt.status = response.status;
+        return response;
+      } finally {
+        attempt.answeredAt = now();
+      }
+    };
+    const client = new SSEClient({ fetch: watchedFetch, ...options });
+    client.on("*", (data, { type, id }) => seen.events.push({ type, id, data, at: now() }));
+    client.onStateChange((state) => seen.states.push({ state, at: now() }));
+    client.onRetry(({ problem, delayMs }) => seen.retries.push({ code: problem.code, delayMs, at: now() }));
+    client.onError(({ code, status, final }) => seen.errors.push({ code, status, final }));
+    client.connect();
+    return { client, seen };
+  };
+  Object.assign(globalThis, { open, ...open(${options}) });
+`;
+
+/** @param options JavaScript of the client's options, which may be functions */
+export async function openBoard(context: BrowserContext, origin: string, options = "{}"): Promise<Board> {
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("console", (line) => {
+    if (line.type() === "error") {
+      complaints.push(line.text());
+    }
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  await page.route(`${origin}/board`, (route) =>
+    route.fulfill({
+      contentType: "text/html; charset=utf-8",
+      body: `<!doctype html><title>board</title><script type="module">${script(options)}</script>`,
+    }),
+  );
+  await page.goto(`${origin}/board`);
+
+  const board: Board = {
+    page,
+    complaints,
+    seen: () => page.evaluate<Seen>("seen"),
+    until: async (what, isSo, timeoutMs = 20_000) => {
+      let seen: Seen | undefined;
+      await until(async () => isSo((seen = await board.seen())), {
+        what: () => `${what}; the page has seen ${JSON.stringify(seen)} and says ${complaints.join("; ")}`,
+        timeoutMs,
+        everyMs: 25,
+      });
+      return seen ?? board.seen();
+    },
+    untilConnected: (times = 1) =>
+      board.until(
+        `connected ${times} times`,
+        ({ states }) => states.filter(({ state }) => state === "connected").length >= times,
+      ),
+    ids: async (count) => {
+      const { events } = await board.until(`${count} events`, (seen) => seen.events.length >= count);
+      return events.map(({ id }) => id);
+    },
+  };
+  return board;
+}
