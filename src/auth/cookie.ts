@@ -6,11 +6,14 @@ import { isAllowedOrigin } from "./origin.ts";
  */
 const TOKEN_COOKIE = "__Host-edge_sse";
 
-/** The token in a `Cookie` header. Null when there is none, or more than one: then somebody has planted one. */
+/**
+ * The token in a `Cookie` header. Null when there is none, or more than one: then somebody has planted one. Only the
+ * white space of HTTP is taken off: with that of Unicode before it the name has no prefix that a browser looks after.
+ */
 export function cookieToken(header: string | null): string | null {
   const values = (header ?? "")
     .split(";")
-    .map((pair) => pair.trim())
+    .map((pair) => pair.replace(/^[ \t]+|[ \t]+$/g, ""))
     .filter((pair) => pair.startsWith(`${TOKEN_COOKIE}=`))
     .map((pair) => pair.slice(TOKEN_COOKIE.length + 1));
   return (values.length === 1 && values[0]) || null;

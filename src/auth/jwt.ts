@@ -1,10 +1,14 @@
 import { errors, jwtVerify, type JWTPayload } from "jose";
 import type { JwtConfig } from "../config/schema.ts";
 import { readGrants, type Grants } from "./claims.ts";
+import { hexDigest } from "./digest.ts";
 import { createKeys, KeysUnavailableError } from "./keys.ts";
 
 /** Characters of a token: more is not even looked at. */
 const TOKEN_LENGTH = 8_192;
+
+/** The last time that a date can tell. */
+const LAST_MS = 8.64e15;
 
 /** A token that is genuine and valid now. */
 export interface VerifiedToken {
@@ -31,8 +35,12 @@ export interface JwtVerifier {
  * A verifier for the tokens of this deployment. The algorithm is pinned; what a token says of its key beyond a `kid`
  * (`jku`, `jwk`, `x5u`, ...) is not looked at. Source: RFC 8725, sections 3.1 to 3.12.
  */
-export function createJwtVerifier(config: JwtConfig, secret: string | undefined): JwtVerifier {
-  const keys = createKeys(config, secret);
+export function createJwtVerifier(
+  config: JwtConfig,
+  secret: string | undefined,
+  fetchKeySet: typeof fetch = fetch,
+): JwtVerifier {
+  const keys = createKeys(config, secret, fetchKeySet);
   const options = {
     algorithms: [config.algorithm],
     clockTolerance: config.clock_skew_seconds,
@@ -48,7 +56,7 @@ export function createJwtVerifier(config: JwtConfig, secret: string | undefined)
         return null;
       }
       return {
-        subject: JSON.stringify([payload.iss ?? null, payload.sub ?? payload.jti ?? token]),
+        subject: await subjectOf(payload, token),
         grants: readGrants(payload[config.claim]),
         endsAt: endOf(payload.exp, config.clock_skew_seconds),
       };
@@ -75,8 +83,16 @@ export function createJwtVerifier(config: JwtConfig, secret: string | undefined)
   }
 }
 
+/** What is written down of a token that names nobody is its digest: a log or a storage must not hold what lets in. */
+async function subjectOf({ iss, sub, jti }: JWTPayload, token: string): Promise<string> {
+  if (typeof sub === "string") {
+    return JSON.stringify({ iss, sub });
+  }
+  return JSON.stringify(typeof jti === "string" ? { iss, jti } : { digest: await hexDigest(token) });
+}
+
 /** A token that is let in by the tolerance of clocks ends with that, and not before it came. */
 function endOf(expSeconds: number, skewSeconds: number): number {
   const end = expSeconds * 1_000;
-  return end > Date.now() ? end : end + skewSeconds * 1_000;
+  return Math.floor(Math.min(end > Date.now() ? end : end + skewSeconds * 1_000, LAST_MS));
 }

@@ -3,6 +3,7 @@ import {
   createRemoteJWKSet,
   customFetch,
   errors,
+  type CryptoKey,
   type FetchImplementation,
   type JSONWebKeySet,
   type JWTVerifyGetKey,
@@ -29,7 +30,7 @@ const KEY_SET_BYTES = 256 * 1024;
 /** Where the key of a token comes from. Several: any of them may have signed. */
 export type Keys = readonly JWTVerifyGetKey[];
 
-/** The key set could not be had: nobody is let in, and that passes by itself. */
+/** The keys could not be had: nobody is let in, and that passes by itself. */
 export class KeysUnavailableError extends Error {}
 
 /**
@@ -39,14 +40,18 @@ export class KeysUnavailableError extends Error {}
  *   must never become the secret of an algorithm that a token chooses.
  * @returns none when the deployment lacks them
  */
-export function createKeys({ algorithm, jwks, jwks_url: url }: JwtConfig, secret: string | undefined): Keys {
+export function createKeys(
+  { algorithm, jwks, jwks_url: url }: JwtConfig,
+  secret: string | undefined,
+  fetchKeySet: typeof fetch,
+): Keys {
   if (algorithm === "HS256") {
     return secretKeys(secret);
   }
   if (jwks !== undefined) {
-    return [createLocalJWKSet(jwks as JSONWebKeySet)];
+    return [keysOf(createLocalJWKSet(jwks as JSONWebKeySet))];
   }
-  return url === undefined ? [] : [remoteKeys(new URL(url))];
+  return url === undefined ? [] : [remoteKeys(new URL(url), fetchKeySet)];
 }
 
 function secretKeys(secret: string | undefined): Keys {
@@ -64,13 +69,18 @@ function importSecret(bytes: Uint8Array): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
 }
 
-function remoteKeys(url: URL): JWTVerifyGetKey {
+function remoteKeys(url: URL, fetchKeySet: typeof fetch): JWTVerifyGetKey {
   const keySet = createRemoteJWKSet(url, {
     cacheMaxAge: KEY_SET_AGE_MS,
     cooldownDuration: KEY_SET_PAUSE_MS,
     timeoutDuration: FETCH_TIMEOUT_MS,
-    [customFetch]: boundedFetch(),
+    [customFetch]: boundedFetch(fetchKeySet),
   });
+  return keysOf(keySet);
+}
+
+/** A set that lacks the key of a token makes it a bad one; a set that is not there or is broken is our own trouble. */
+function keysOf(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
   return async (header, token) => {
     try {
       return await keySet(header, token);
@@ -78,13 +88,13 @@ function remoteKeys(url: URL): JWTVerifyGetKey {
       if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
         throw error;
       }
-      throw new KeysUnavailableError("the key set cannot be fetched", { cause: error });
+      throw new KeysUnavailableError("the key set cannot be used", { cause: error });
     }
   };
 }
 
 /** Fetches a key set of bounded size, a bounded number of times, and not at once after a failure. */
-function boundedFetch(): FetchImplementation {
+function boundedFetch(fetchKeySet: typeof fetch): FetchImplementation {
   let running = 0;
   let failedAt = Number.NEGATIVE_INFINITY;
   return async (url, options) => {
@@ -94,7 +104,7 @@ function boundedFetch(): FetchImplementation {
     }
     running++;
     try {
-      const response = await fetch(url, options);
+      const response = await fetchKeySet(url, options);
       if (response.status !== 200) {
         await response.body?.cancel();
         throw new KeysUnavailableError(`the key set answers ${response.status}`);

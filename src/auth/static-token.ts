@@ -1,4 +1,4 @@
-const encoder = new TextEncoder();
+import { digest } from "./digest.ts";
 
 /**
  * Which of the valid tokens of a secret was given: its place, from 0; null for none of them.
@@ -45,8 +45,4 @@ async function digestOfExpected(token: string): Promise<Uint8Array> {
   const known = expectedDigests.get(token) ?? (await digest(token));
   expectedDigests.set(token, known);
   return known;
-}
-
-async function digest(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
 }

@@ -1,5 +1,5 @@
 import { isAllowedOrigin } from "../auth/origin.ts";
-import type { Env } from "./env.ts";
+import type { CorsConfig } from "../config/schema.ts";
 
 /** Headers that a page may send: those of our client, of a publisher and of a native EventSource. */
 const ALLOWED_HEADERS = "Authorization, Content-Type, Last-Event-ID, Cache-Control";
@@ -7,12 +7,21 @@ const ALLOWED_HEADERS = "Authorization, Content-Type, Last-Event-ID, Cache-Contr
 /** How long a browser may keep the answer to a preflight, in seconds: the most that any of them does. */
 const PREFLIGHT_SECONDS = 7_200;
 
+/** What is looked at of the bindings. */
+interface Setting {
+  readonly CORS: CorsConfig;
+}
+
 /**
  * The answer to a preflight of an allowed origin; null for any other request. Source: Fetch, section 3.3.
  *
  * @param methods those of the route
  */
-export function preflightResponse(request: Request, env: Env, methods: readonly string[]): Response | null {
+export function preflightResponse(
+  request: Request,
+  env: Setting,
+  methods: readonly string[],
+): Response | null {
   const isPreflight = request.method === "OPTIONS" && request.headers.has("Access-Control-Request-Method");
   if (!isPreflight || allowedOrigin(request, env) === null) {
     return null;
@@ -26,7 +35,7 @@ export function preflightResponse(request: Request, env: Env, methods: readonly 
 }
 
 /** Adds what lets a page of an allowed origin read a response, an error too; nothing for others. */
-export function addCors(headers: Headers, request: Request, env: Env): void {
+export function addCors(headers: Headers, request: Request, env: Setting): void {
   if (env.CORS.allowed_origins.length === 0) {
     return;
   }
@@ -39,7 +48,7 @@ export function addCors(headers: Headers, request: Request, env: Env): void {
   }
 }
 
-function allowedOrigin(request: Request, env: Env): string | null {
+function allowedOrigin(request: Request, env: Setting): string | null {
   const origin = request.headers.get("Origin");
   return origin !== null && isAllowedOrigin(origin, env.CORS.allowed_origins) ? origin : null;
 }

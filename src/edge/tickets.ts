@@ -1,11 +1,12 @@
 import type { IRequest } from "itty-router";
+import { hexDigest } from "../auth/digest.ts";
 import { HubError } from "../hub/errors.ts";
 import type { Env } from "./env.ts";
 import { authorize, unauthorized, type Principal } from "./guard.ts";
 import { Query } from "./query.ts";
 import type { TicketsObject } from "./tickets-object.ts";
 
-/** How long a ticket waits to be used. */
+/** How long a ticket waits to be used; less when the token that buys it ends before. */
 const TICKET_SECONDS = 30;
 
 /** Two random UUIDs without their dashes. The first digit says which of 16 objects keeps the ticket. */
@@ -20,15 +21,17 @@ export async function issueTicket(request: IRequest, env: Env): Promise<Response
   const principal = await authorize(request, env, "subscribe");
   query.finish();
   const ticket = `${crypto.randomUUID()}${crypto.randomUUID()}`.replaceAll("-", "");
-  const expiresAt = Date.now() + TICKET_SECONDS * 1_000;
+  const now = Date.now();
+  const expiresAt = Math.min(now + TICKET_SECONDS * 1_000, principal.endsAt ?? Number.POSITIVE_INFINITY);
   const isKept =
     principal.subject === null ||
-    (await keeperOf(ticket, env).keep(await digest(ticket), principal, expiresAt));
+    (await keeperOf(ticket, env).keep(await hexDigest(ticket), principal, expiresAt));
   if (!isKept) {
     const detail = "Too many tickets wait to be used.";
     throw new HubError("rate_limited", detail, { retryAfterSeconds: TICKET_SECONDS });
   }
-  const body = { ticket, expires_in: TICKET_SECONDS, expires_at: new Date(expiresAt).toISOString() };
+  const expiresIn = Math.max(0, Math.floor((expiresAt - now) / 1_000));
+  const body = { ticket, expires_in: expiresIn, expires_at: new Date(expiresAt).toISOString() };
   return Response.json(body, { headers: { "Cache-Control": "no-store" } });
 }
 
@@ -39,7 +42,7 @@ export async function issueTicket(request: IRequest, env: Env): Promise<Response
  * @throws HubError `unauthorized`
  */
 export async function redeemTicket(ticket: string, env: Env): Promise<Principal> {
-  const principal = TICKET.test(ticket) ? await keeperOf(ticket, env).take(await digest(ticket)) : null;
+  const principal = TICKET.test(ticket) ? await keeperOf(ticket, env).take(await hexDigest(ticket)) : null;
   if (principal === null) {
     throw unauthorized();
   }
@@ -48,9 +51,4 @@ export async function redeemTicket(ticket: string, env: Env): Promise<Principal>
 
 function keeperOf(ticket: string, env: Env): DurableObjectStub<TicketsObject> {
   return env.TICKETS.get(env.TICKETS.idFromName(ticket.slice(0, 1)));
-}
-
-async function digest(ticket: string): Promise<string> {
-  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(ticket));
-  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+
+import { readGrants } from "../../../src/auth/claims.ts";
+
+function list(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `entry-${index}`);
+}
+
+describe("the claim of a token", () => {
+  it.each<[unknown, unknown]>([
+    [{}, {}],
+    [{ publish: {} }, { publish: {} }],
+    [
+      { subscribe: {}, publish: {} },
+      { subscribe: {}, publish: {} },
+    ],
+    [
+      { admin: true, metrics: true },
+      { admin: {}, metrics: {} },
+    ],
+    [{ admin: false, metrics: false }, {}],
+    [
+      {
+        subscribe: { channels: ["board-*"], types: ["turn_*", "done"], projects: [7, "x"], agents: [] },
+      },
+      {
+        subscribe: {
+          channels: ["board-*"],
+          types: ["turn_*", "done"],
+          projectIds: ["7", "x"],
+          agentIds: [],
+        },
+      },
+    ],
+  ])("is read: %j", (claim, grants) => {
+    expect(readGrants(claim)).toEqual(grants);
+  });
+
+  it("may name an id as a number or as its text: events are compared by that", () => {
+    const ids = [0, -1, Number.MAX_SAFE_INTEGER, "007"];
+    expect(readGrants({ publish: { agents: ids } })).toEqual({
+      publish: { agentIds: ["0", "-1", "9007199254740991", "007"] },
+    });
+  });
+
+  it.each<[unknown]>([
+    [undefined],
+    [null],
+    [true],
+    [0],
+    [""],
+    ["publish"],
+    [[]],
+    [["publish"]],
+    [[{ publish: {} }]],
+    [() => ({})],
+  ])("grants nothing when it is no object: %j", (claim) => {
+    expect(readGrants(claim)).toBeNull();
+  });
+
+  it.each<[string, unknown]>([
+    ["a group that is true", { publish: true }],
+    ["a group that is false", { subscribe: false }],
+    ["a group that is null", { publish: null }],
+    ["a group that is a list", { publish: ["default"] }],
+    ["a group that is a text", { subscribe: "*" }],
+    ["a switch that is a number", { admin: 1 }],
+    ["a switch that is a text", { admin: "true" }],
+    ["a switch that is an object", { metrics: {} }],
+    ["a switch that is null", { admin: null }],
+    ["a list that is a text", { publish: { channels: "default" } }],
+    ["a list that is null", { publish: { channels: null } }],
+    ["a list that is an object", { publish: { channels: { 0: "default", length: 1 } } }],
+    ["a list in a list", { publish: { channels: [["default"]] } }],
+    ["an empty entry", { publish: { types: [""] } }],
+    ["an entry that is null", { publish: { types: [null] } }],
+    ["a number where a name belongs", { publish: { channels: [7] } }],
+    ["a number where a type belongs", { publish: { types: [7] } }],
+    ["a fraction for an id", { publish: { projects: [7.5] } }],
+    ["an id that no number can hold", { publish: { projects: [2 ** 53] } }],
+    ["an id that is true", { publish: { agents: [true] } }],
+    ["an entry of 129 characters", { publish: { types: ["x".repeat(129)] } }],
+    ["101 entries", { publish: { channels: list(101) } }],
+  ])("grants nothing with %s", (_, claim) => {
+    expect(readGrants(claim)).toBeNull();
+  });
+
+  it("has room for 100 entries of 128 characters", () => {
+    const channels = [...list(99), "x".repeat(128)];
+    expect(readGrants({ publish: { channels } })).toEqual({ publish: { channels } });
+  });
+
+  it.each<[string]>([
+    ['{"subscribe":{"channel":["default"]}}'],
+    ['{"subscribe":{"projectIds":["7"]}}'],
+    ['{"subscribe":{"toString":["default"]}}'],
+    ['{"subscribe":{"__proto__":["default"]}}'],
+    ['{"subscribe":{"__proto__":{"channels":["default"]}}}'],
+    ['{"subscribe":{"constructor":["default"]}}'],
+    ['{"subscribe":{},"read":{}}'],
+    ['{"subscribe":{},"Admin":true}'],
+    ['{"subscribe":{},"__proto__":{"admin":true}}'],
+    ['{"__proto__":{"admin":true}}'],
+    ['{"constructor":{"prototype":{"admin":true}}}'],
+  ])("grants nothing with a word that is not known: %s", (claim) => {
+    expect(readGrants(JSON.parse(claim))).toBeNull();
+    expect(Object.hasOwn(Object.prototype, "admin")).toBe(false);
+  });
+
+  it("gives groups that it does not name to nobody, whatever an object inherits", () => {
+    const grants = readGrants({ publish: {} });
+    expect(Object.keys(grants ?? {})).toEqual(["publish"]);
+  });
+});

@@ -1,0 +1,128 @@
+import {
+  array,
+  assert,
+  constant,
+  constantFrom,
+  oneof,
+  option,
+  property,
+  record,
+  string,
+  type Arbitrary,
+} from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { forbiddenMembers, grantsChannel, narrow, WHOLE, type Grant } from "../../../src/auth/grant.ts";
+import { createFilter, type Filterable, type FilterTerms } from "../../../src/hub/filter.ts";
+
+// Few letters, so that what is drawn meets.
+const type = string({ unit: constantFrom("a", "b", "_"), minLength: 1, maxLength: 4 });
+const pattern = oneof(
+  type,
+  type.map((prefix) => `${prefix}*`),
+  constant("*"),
+);
+const id = constantFrom("1", "2", "3", "01");
+
+function optionalLists(types: Arbitrary<string>): Arbitrary<FilterTerms> {
+  return record(
+    {
+      types: array(types, { maxLength: 4 }),
+      projectIds: array(id, { maxLength: 3 }),
+      agentIds: array(id, { maxLength: 3 }),
+    },
+    { requiredKeys: [] },
+  );
+}
+
+const terms = optionalLists(pattern);
+const grant: Arbitrary<Grant> = optionalLists(pattern);
+const event: Arbitrary<Filterable> = record({
+  type,
+  projectId: option(id),
+  agentId: option(id),
+});
+
+describe("a filter under a grant", () => {
+  it("lets through exactly what the filter and the grant both do", () => {
+    assert(
+      property(terms, grant, event, (asked, granted, seen) => {
+        const isBoth = createFilter(asked).matches(seen) && createFilter(granted).matches(seen);
+        expect(createFilter(narrow(asked, granted)).matches(seen)).toBe(isBoth);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("is the filter itself under the whole grant, and the grant itself without a filter", () => {
+    assert(
+      property(terms, (asked) => {
+        expect(narrow(asked, WHOLE)).toEqual(asked);
+        expect(narrow({}, asked)).toEqual(asked);
+      }),
+    );
+  });
+
+  it("does not get wider by being narrowed again", () => {
+    assert(
+      property(terms, grant, grant, event, (asked, first, second, seen) => {
+        const once = createFilter(narrow(asked, first));
+        const twice = createFilter(narrow(narrow(asked, first), second));
+        expect(!twice.matches(seen) || once.matches(seen)).toBe(true);
+      }),
+    );
+  });
+
+  it.each<[FilterTerms, Grant, FilterTerms]>([
+    [{}, { types: [] }, { types: [] }],
+    [{ types: ["a"] }, { types: [] }, { types: [] }],
+    [{ types: ["turn*"] }, { types: ["turn_*", "turned"] }, { types: ["turn_*", "turned"] }],
+    [{ types: ["*"] }, { types: ["done"] }, { types: ["done"] }],
+    [{ types: ["done"] }, { types: ["*"] }, { types: ["done"] }],
+    [{ types: ["a*"] }, { types: ["b*"] }, { types: [] }],
+    [{ projectIds: ["7", "8"] }, { projectIds: ["8", "9"] }, { projectIds: ["8"] }],
+    [{ projectIds: ["7"] }, { agentIds: ["1"] }, { projectIds: ["7"], agentIds: ["1"] }],
+    [{ agentIds: ["1*"] }, { agentIds: ["12"] }, { agentIds: [] }],
+  ])("is, for %j under %j, %j", (asked, granted, left) => {
+    expect(narrow(asked, granted)).toEqual(left);
+  });
+
+  it("says nothing of channels: they are looked at before", () => {
+    expect(narrow({}, { channels: ["board-*"] })).toEqual({});
+  });
+});
+
+describe("what a publisher may not say", () => {
+  it("is nothing exactly when its grant, taken as a filter, would let the event through", () => {
+    assert(
+      property(grant, event, (granted, published) => {
+        const isAllowed = forbiddenMembers(published, granted).length === 0;
+        expect(isAllowed).toBe(createFilter(granted).matches(published));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("is told member by member", () => {
+    const granted = { types: ["turn_*"], projectIds: ["7"], agentIds: ["1"] };
+    const beyond = { type: "done", projectId: "8", agentId: null };
+    expect(forbiddenMembers(beyond, granted)).toEqual(["type", "project_id", "agent_id"]);
+    expect(forbiddenMembers({ ...beyond, type: "turn_1", agentId: "1" }, granted)).toEqual(["project_id"]);
+    expect(forbiddenMembers(beyond, WHOLE)).toEqual([]);
+  });
+});
+
+describe("the channels of a grant", () => {
+  it.each<[readonly string[] | undefined, string, boolean]>([
+    [undefined, "board", true],
+    [[], "board", false],
+    [["*"], "board", true],
+    [["board"], "board", true],
+    [["board"], "board-1", false],
+    [["board-*"], "board-1", true],
+    [["board-*"], "board", false],
+    [["board-*"], "aboard-1", false],
+  ])("are %j: %s is among them: %s", (channels, channel, isGranted) => {
+    expect(grantsChannel({ ...(channels && { channels }) }, channel)).toBe(isGranted);
+  });
+});
