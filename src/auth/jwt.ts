@@ -1,7 +1,7 @@
 import { errors, jwtVerify, type JWTPayload } from "jose";
 import type { JwtConfig } from "../config/schema.ts";
 import { readGrants, type Grants } from "./claims.ts";
-import { createKeys, KeysUnavailableError } from "./keys.ts";
+import { createKeys, KeysUnavailableError, type KeepAlive } from "./keys.ts";
 
 /** Characters of a token: more is not even looked at. */
 const TOKEN_LENGTH = 8_192;
@@ -30,9 +30,15 @@ export interface JwtVerifier {
 /**
  * A verifier for the tokens of this deployment. The algorithm is pinned; what a token says of its key beyond a `kid`
  * (`jku`, `jwk`, `x5u`, ...) is not looked at. Source: RFC 8725, sections 3.1 to 3.12.
+ *
+ * @param keepAlive for the fetch of a key set
  */
-export function createJwtVerifier(config: JwtConfig, secret: string | undefined): JwtVerifier {
-  const keys = createKeys(config, secret);
+export function createJwtVerifier(
+  config: JwtConfig,
+  secret: string | undefined,
+  keepAlive: KeepAlive = () => undefined,
+): JwtVerifier {
+  const keys = createKeys(config, secret, keepAlive);
   const options = {
     algorithms: [config.algorithm],
     clockTolerance: config.clock_skew_seconds,

@@ -18,11 +18,14 @@ const KEY_SET_AGE_MS = 600_000;
 const KEY_SET_PAUSE_MS = 30_000;
 const FETCH_TIMEOUT_MS = 5_000;
 
+/** A fetch of which nothing was heard so long after its time was cancelled, with the request that made it. */
+const FETCH_GRACE_MS = 1_000;
+
 /** After a failed fetch nobody tries again for so long: what anybody can send must not become a flood elsewhere. */
 const FAILURE_PAUSE_MS = 2_000;
 
-/** Fetches at the same time: a promise must not be shared between requests, so each one may need its own. */
-const FETCHES_AT_ONCE = 32;
+/** How often who waits for the fetch of another request looks: a promise must not be shared between requests. */
+const LOOK_EVERY_MS = 10;
 
 const KEY_SET_BYTES = 256 * 1024;
 
@@ -32,6 +35,12 @@ export type Keys = readonly JWTVerifyGetKey[];
 /** The key set could not be had: nobody is let in, and that passes by itself. */
 export class KeysUnavailableError extends Error {}
 
+/** The same, and nothing new: what is wrong was told when it was found out. */
+export class KeysStillUnavailableError extends KeysUnavailableError {}
+
+/** Sees to it that a promise is settled, also when the request that it belongs to is cancelled meanwhile. */
+export type KeepAlive = (promise: Promise<unknown>) => void;
+
 /**
  * The keys of a deployment.
  *
@@ -39,14 +48,18 @@ export class KeysUnavailableError extends Error {}
  *   must never become the secret of an algorithm that a token chooses.
  * @returns none when the deployment lacks them
  */
-export function createKeys({ algorithm, jwks, jwks_url: url }: JwtConfig, secret: string | undefined): Keys {
+export function createKeys(
+  { algorithm, jwks, jwks_url: url }: JwtConfig,
+  secret: string | undefined,
+  keepAlive: KeepAlive,
+): Keys {
   if (algorithm === "HS256") {
     return secretKeys(secret);
   }
   if (jwks !== undefined) {
     return [createLocalJWKSet(jwks as JSONWebKeySet)];
   }
-  return url === undefined ? [] : [remoteKeys(new URL(url))];
+  return url === undefined ? [] : [remoteKeys(new URL(url), keepAlive)];
 }
 
 function secretKeys(secret: string | undefined): Keys {
@@ -64,16 +77,19 @@ function importSecret(bytes: Uint8Array): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
 }
 
-function remoteKeys(url: URL): JWTVerifyGetKey {
+function remoteKeys(url: URL, keepAlive: KeepAlive): JWTVerifyGetKey {
   const keySet = createRemoteJWKSet(url, {
     cacheMaxAge: KEY_SET_AGE_MS,
     cooldownDuration: KEY_SET_PAUSE_MS,
     timeoutDuration: FETCH_TIMEOUT_MS,
-    [customFetch]: boundedFetch(),
+    [customFetch]: soleFetch(),
   });
   return async (header, token) => {
+    const found = keySet(header, token);
+    // Whoever asks and leaves would otherwise stop the fetch that others wait for.
+    keepAlive(found.catch(() => undefined));
     try {
-      return await keySet(header, token);
+      return await found;
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
         throw error;
@@ -83,30 +99,50 @@ function remoteKeys(url: URL): JWTVerifyGetKey {
   };
 }
 
-/** Fetches a key set of bounded size, a bounded number of times, and not at once after a failure. */
-function boundedFetch(): FetchImplementation {
-  let running = 0;
+/** Fetches a key set of bounded size: once for all who ask meanwhile, and not at once after a failure. */
+function soleFetch(): FetchImplementation {
+  let busyUntil = Number.NEGATIVE_INFINITY;
+  let fetched = { at: Number.NEGATIVE_INFINITY, text: "" };
   let failedAt = Number.NEGATIVE_INFINITY;
   return async (url, options) => {
-    const sinceFailure = Date.now() - failedAt;
-    if (running >= FETCHES_AT_ONCE || (sinceFailure >= 0 && sinceFailure < FAILURE_PAUSE_MS)) {
-      throw new KeysUnavailableError("the key set is not fetched again yet");
-    }
-    running++;
-    try {
-      const response = await fetch(url, options);
-      if (response.status !== 200) {
-        await response.body?.cancel();
-        throw new KeysUnavailableError(`the key set answers ${response.status}`);
+    const askedAt = Date.now();
+    while (Date.now() < busyUntil) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      if (options.signal.aborted) {
+        throw new KeysStillUnavailableError("the key set is being fetched for too long");
       }
-      return new Response(await readText(response.body, KEY_SET_BYTES), { status: 200 });
+    }
+    if (fetched.at >= askedAt) {
+      return new Response(fetched.text);
+    }
+    const sinceFailure = Date.now() - failedAt;
+    if (sinceFailure >= 0 && sinceFailure < FAILURE_PAUSE_MS) {
+      throw new KeysStillUnavailableError("the key set is not fetched again yet");
+    }
+    busyUntil = Date.now() + FETCH_TIMEOUT_MS + FETCH_GRACE_MS;
+    try {
+      const text = await fetchKeySet(url, options);
+      fetched = { at: Date.now(), text };
+      return new Response(text);
     } catch (error) {
       failedAt = Date.now();
       throw error;
     } finally {
-      running--;
+      busyUntil = Number.NEGATIVE_INFINITY;
     }
   };
+}
+
+async function fetchKeySet(...[url, options]: Parameters<FetchImplementation>): Promise<string> {
+  const response = await fetch(url, options);
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new KeysUnavailableError(`the key set answers ${response.status}`);
+  }
+  const text = await readText(response.body, KEY_SET_BYTES);
+  // Throws unless it is a key set.
+  createLocalJWKSet(JSON.parse(text) as JSONWebKeySet);
+  return text;
 }
 
 async function readText(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {
