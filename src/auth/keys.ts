@@ -4,11 +4,11 @@ import {
   customFetch,
   errors,
   type CryptoKey,
-  type FetchImplementation,
   type JSONWebKeySet,
   type JWTVerifyGetKey,
 } from "jose";
 import type { JwtConfig } from "../config/schema.ts";
+import { createKeySetFetch, KeysUnavailableError } from "./key-set-fetch.ts";
 import { tokensOf } from "./static-token.ts";
 
 /** A secret of HS256 has as many bytes as its hash. Source: RFC 7518, section 3.2. */
@@ -19,19 +19,15 @@ const KEY_SET_AGE_MS = 600_000;
 const KEY_SET_PAUSE_MS = 30_000;
 const FETCH_TIMEOUT_MS = 5_000;
 
-/** After a failed fetch nobody tries again for so long: what anybody can send must not become a flood elsewhere. */
-const FAILURE_PAUSE_MS = 2_000;
-
-/** Fetches at the same time: a promise must not be shared between requests, so each one may need its own. */
-const FETCHES_AT_ONCE = 32;
-
-const KEY_SET_BYTES = 256 * 1024;
-
 /** Where the key of a token comes from. Several: any of them may have signed. */
 export type Keys = readonly JWTVerifyGetKey[];
 
-/** The keys could not be had: nobody is let in, and that passes by itself. */
-export class KeysUnavailableError extends Error {}
+/** What a fetch of keys needs from where it runs. */
+export interface KeyHost {
+  readonly fetch: typeof globalThis.fetch;
+  /** Sees to it that a promise is settled, also when the request that it belongs to is cancelled meanwhile. */
+  keepAlive(promise: Promise<unknown>): void;
+}
 
 /**
  * The keys of a deployment.
@@ -43,7 +39,7 @@ export class KeysUnavailableError extends Error {}
 export function createKeys(
   { algorithm, jwks, jwks_url: url }: JwtConfig,
   secret: string | undefined,
-  fetchKeySet: typeof fetch,
+  host: KeyHost,
 ): Keys {
   if (algorithm === "HS256") {
     return secretKeys(secret);
@@ -51,7 +47,7 @@ export function createKeys(
   if (jwks !== undefined) {
     return [keysOf(createLocalJWKSet(jwks as JSONWebKeySet))];
   }
-  return url === undefined ? [] : [remoteKeys(new URL(url), fetchKeySet)];
+  return url === undefined ? [] : [remoteKeys(new URL(url), host)];
 }
 
 function secretKeys(secret: string | undefined): Keys {
@@ -69,14 +65,19 @@ function importSecret(bytes: Uint8Array): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
 }
 
-function remoteKeys(url: URL, fetchKeySet: typeof fetch): JWTVerifyGetKey {
+function remoteKeys(url: URL, host: KeyHost): JWTVerifyGetKey {
   const keySet = createRemoteJWKSet(url, {
     cacheMaxAge: KEY_SET_AGE_MS,
     cooldownDuration: KEY_SET_PAUSE_MS,
     timeoutDuration: FETCH_TIMEOUT_MS,
-    [customFetch]: boundedFetch(fetchKeySet),
+    [customFetch]: createKeySetFetch(host.fetch),
   });
-  return keysOf(keySet);
+  return keysOf((header, token) => {
+    const found = keySet(header, token);
+    // Whoever asks and leaves would otherwise stop the fetch that others wait for.
+    host.keepAlive(found.catch(() => undefined));
+    return found;
+  });
 }
 
 /** A set that lacks the key of a token makes it a bad one; a set that is not there or is broken is our own trouble. */
@@ -91,44 +92,4 @@ function keysOf(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
       throw new KeysUnavailableError("the key set cannot be used", { cause: error });
     }
   };
-}
-
-/** Fetches a key set of bounded size, a bounded number of times, and not at once after a failure. */
-function boundedFetch(fetchKeySet: typeof fetch): FetchImplementation {
-  let running = 0;
-  let failedAt = Number.NEGATIVE_INFINITY;
-  return async (url, options) => {
-    const sinceFailure = Date.now() - failedAt;
-    if (running >= FETCHES_AT_ONCE || (sinceFailure >= 0 && sinceFailure < FAILURE_PAUSE_MS)) {
-      throw new KeysUnavailableError("the key set is not fetched again yet");
-    }
-    running++;
-    try {
-      const response = await fetchKeySet(url, options);
-      if (response.status !== 200) {
-        await response.body?.cancel();
-        throw new KeysUnavailableError(`the key set answers ${response.status}`);
-      }
-      return new Response(await readText(response.body, KEY_SET_BYTES), { status: 200 });
-    } catch (error) {
-      failedAt = Date.now();
-      throw error;
-    } finally {
-      running--;
-    }
-  };
-}
-
-async function readText(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.byteLength;
-    if (size > most) {
-      throw new KeysUnavailableError(`the key set has more than ${most} bytes`);
-    }
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text;
 }

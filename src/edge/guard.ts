@@ -1,9 +1,11 @@
+import { waitUntil } from "cloudflare:workers";
 import { bearerToken } from "../auth/bearer.ts";
 import type { Group } from "../auth/claims.ts";
 import { cookieToken, mayUseCookie } from "../auth/cookie.ts";
 import { WHOLE, type Grant } from "../auth/grant.ts";
 import { createJwtVerifier, type JwtVerifier, type VerifiedToken } from "../auth/jwt.ts";
-import { KeysUnavailableError } from "../auth/keys.ts";
+import type { KeyHost } from "../auth/keys.ts";
+import { KeysStillUnavailableError, KeysUnavailableError } from "../auth/key-set-fetch.ts";
 import { matchToken, tokensOf } from "../auth/static-token.ts";
 import { HubError } from "../hub/errors.ts";
 import type { Env } from "./env.ts";
@@ -93,7 +95,9 @@ async function verify(verifier: JwtVerifier, token: string, env: Env): Promise<V
     if (!(error instanceof KeysUnavailableError)) {
       throw error;
     }
-    createLogger(env.LOGGING.level)("error", "keys_unavailable", { error: String(error.cause ?? error) });
+    if (!(error.cause instanceof KeysStillUnavailableError)) {
+      createLogger(env.LOGGING.level)("error", "keys_unavailable", { error: String(error.cause ?? error) });
+    }
     throw new HubError("keys_unavailable", "Tokens cannot be verified just now.");
   }
 }
@@ -109,6 +113,8 @@ function principalOf(verified: VerifiedToken | null, group: Group): Principal {
   return { subject: verified.subject, grant, endsAt: verified.endsAt };
 }
 
+const keyHost: KeyHost = { fetch: (...request) => fetch(...request), keepAlive: waitUntil };
+
 /** One for each isolate: it keeps the keys. */
 const verifiers = new WeakMap<
   object,
@@ -120,7 +126,7 @@ function verifierOf({ AUTH, JWT_SECRET: secret }: Env): JwtVerifier {
   if (known !== undefined && known.secret === secret) {
     return known.verifier;
   }
-  const verifier = createJwtVerifier(AUTH.jwt, secret);
+  const verifier = createJwtVerifier(AUTH.jwt, secret, keyHost);
   verifiers.set(AUTH, { secret, verifier });
   return verifier;
 }
