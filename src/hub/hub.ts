@@ -275,6 +275,7 @@ export class Hub {
     return {
       status: this.#closedBecause() === null ? working : "draining",
       reasons,
+      drainUntil: this.#closedBecause() === "draining" ? this.#drainUntil : null,
       activeConnections: this.#registry.clients.size,
       lingeringConnections: this.#registry.lingering,
       maxConnections: this.#settings.maxConnections,

@@ -7,6 +7,8 @@ export interface HubHealth {
   readonly status: "healthy" | "degraded" | "draining";
   /** Why it is degraded. */
   readonly reasons: readonly string[];
+  /** Until when it is drained, in ms since the epoch; null: it is not. */
+  readonly drainUntil: number | null;
   readonly activeConnections: number;
   /** Streams that were ended, but whose peers have not taken the end. */
   readonly lingeringConnections: number;
