@@ -19,11 +19,14 @@ const KEY_SET_AGE_MS = 600_000;
 const KEY_SET_PAUSE_MS = 30_000;
 const FETCH_TIMEOUT_MS = 5_000;
 
+/** A fetch of which nothing was heard so long after its time was cancelled, with the request that made it. */
+const FETCH_GRACE_MS = 1_000;
+
 /** After a failed fetch nobody tries again for so long: what anybody can send must not become a flood elsewhere. */
 const FAILURE_PAUSE_MS = 2_000;
 
-/** Fetches at the same time: a promise must not be shared between requests, so each one may need its own. */
-const FETCHES_AT_ONCE = 32;
+/** How often who waits for the fetch of another request looks: a promise must not be shared between requests. */
+const LOOK_EVERY_MS = 10;
 
 const KEY_SET_BYTES = 256 * 1024;
 
@@ -32,6 +35,16 @@ export type Keys = readonly JWTVerifyGetKey[];
 
 /** The keys could not be had: nobody is let in, and that passes by itself. */
 export class KeysUnavailableError extends Error {}
+
+/** The same, and nothing new: what is wrong was told when it was found out. */
+export class KeysStillUnavailableError extends KeysUnavailableError {}
+
+/** What the fetch of a key set needs of its surroundings. */
+export interface KeySetAccess {
+  readonly fetch: typeof fetch;
+  /** Sees to it that a promise is settled, also when the request that it belongs to is cancelled meanwhile. */
+  keepAlive(promise: Promise<unknown>): void;
+}
 
 /**
  * The keys of a deployment.
@@ -43,7 +56,7 @@ export class KeysUnavailableError extends Error {}
 export function createKeys(
   { algorithm, jwks, jwks_url: url }: JwtConfig,
   secret: string | undefined,
-  fetchKeySet: typeof fetch,
+  access: KeySetAccess,
 ): Keys {
   if (algorithm === "HS256") {
     return secretKeys(secret);
@@ -51,7 +64,7 @@ export function createKeys(
   if (jwks !== undefined) {
     return [keysOf(createLocalJWKSet(jwks as JSONWebKeySet))];
   }
-  return url === undefined ? [] : [remoteKeys(new URL(url), fetchKeySet)];
+  return url === undefined ? [] : [remoteKeys(new URL(url), access)];
 }
 
 function secretKeys(secret: string | undefined): Keys {
@@ -69,14 +82,19 @@ function importSecret(bytes: Uint8Array): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
 }
 
-function remoteKeys(url: URL, fetchKeySet: typeof fetch): JWTVerifyGetKey {
+function remoteKeys(url: URL, access: KeySetAccess): JWTVerifyGetKey {
   const keySet = createRemoteJWKSet(url, {
     cacheMaxAge: KEY_SET_AGE_MS,
     cooldownDuration: KEY_SET_PAUSE_MS,
     timeoutDuration: FETCH_TIMEOUT_MS,
-    [customFetch]: boundedFetch(fetchKeySet),
+    [customFetch]: soleFetch(access),
   });
-  return keysOf(keySet);
+  return keysOf((header, token) => {
+    const found = keySet(header, token);
+    // Whoever asks and leaves would otherwise stop the fetch that others wait for.
+    access.keepAlive(found.catch(() => undefined));
+    return found;
+  });
 }
 
 /** A set that lacks the key of a token makes it a bad one; a set that is not there or is broken is our own trouble. */
@@ -93,30 +111,53 @@ function keysOf(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
   };
 }
 
-/** Fetches a key set of bounded size, a bounded number of times, and not at once after a failure. */
-function boundedFetch(fetchKeySet: typeof fetch): FetchImplementation {
-  let running = 0;
+/** Fetches a key set of bounded size: once for all who ask meanwhile, and not at once after a failure. */
+function soleFetch(access: KeySetAccess): FetchImplementation {
+  let busyUntil = Number.NEGATIVE_INFINITY;
+  let fetched = { at: Number.NEGATIVE_INFINITY, text: "" };
   let failedAt = Number.NEGATIVE_INFINITY;
   return async (url, options) => {
-    const sinceFailure = Date.now() - failedAt;
-    if (running >= FETCHES_AT_ONCE || (sinceFailure >= 0 && sinceFailure < FAILURE_PAUSE_MS)) {
-      throw new KeysUnavailableError("the key set is not fetched again yet");
-    }
-    running++;
-    try {
-      const response = await fetchKeySet(url, options);
-      if (response.status !== 200) {
-        await response.body?.cancel();
-        throw new KeysUnavailableError(`the key set answers ${response.status}`);
+    const askedAt = Date.now();
+    while (Date.now() < busyUntil) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      if (options.signal.aborted) {
+        throw new KeysStillUnavailableError("the key set is being fetched for too long");
       }
-      return new Response(await readText(response.body, KEY_SET_BYTES), { status: 200 });
+    }
+    if (fetched.at >= askedAt) {
+      return new Response(fetched.text);
+    }
+    const sinceFailure = Date.now() - failedAt;
+    if (sinceFailure >= 0 && sinceFailure < FAILURE_PAUSE_MS) {
+      throw new KeysStillUnavailableError("the key set is not fetched again yet");
+    }
+    busyUntil = Date.now() + FETCH_TIMEOUT_MS + FETCH_GRACE_MS;
+    try {
+      const text = await fetchKeySet(access, url, options);
+      fetched = { at: Date.now(), text };
+      return new Response(text);
     } catch (error) {
       failedAt = Date.now();
       throw error;
     } finally {
-      running--;
+      busyUntil = Number.NEGATIVE_INFINITY;
     }
   };
+}
+
+async function fetchKeySet(
+  access: KeySetAccess,
+  ...[url, options]: Parameters<FetchImplementation>
+): Promise<string> {
+  const response = await access.fetch(url, options);
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new KeysUnavailableError(`the key set answers ${response.status}`);
+  }
+  const text = await readText(response.body, KEY_SET_BYTES);
+  // Throws unless it is a key set.
+  createLocalJWKSet(JSON.parse(text) as JSONWebKeySet);
+  return text;
 }
 
 async function readText(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {

@@ -1,9 +1,10 @@
+import { waitUntil } from "cloudflare:workers";
 import { bearerToken } from "../auth/bearer.ts";
 import type { Group } from "../auth/claims.ts";
 import { cookieToken, mayUseCookie } from "../auth/cookie.ts";
 import { WHOLE, type Grant } from "../auth/grant.ts";
 import { createJwtVerifier, type JwtVerifier, type VerifiedToken } from "../auth/jwt.ts";
-import { KeysUnavailableError } from "../auth/keys.ts";
+import { KeysStillUnavailableError, KeysUnavailableError, type KeySetAccess } from "../auth/keys.ts";
 import { matchToken, tokensOf } from "../auth/static-token.ts";
 import { HubError } from "../hub/errors.ts";
 import type { Env } from "./env.ts";
@@ -93,7 +94,9 @@ async function verify(verifier: JwtVerifier, token: string, env: Env): Promise<V
     if (!(error instanceof KeysUnavailableError)) {
       throw error;
     }
-    createLogger(env.LOGGING.level)("error", "keys_unavailable", { error: String(error.cause ?? error) });
+    if (!(error.cause instanceof KeysStillUnavailableError)) {
+      createLogger(env.LOGGING.level)("error", "keys_unavailable", { error: String(error.cause ?? error) });
+    }
     throw new HubError("keys_unavailable", "Tokens cannot be verified just now.");
   }
 }
@@ -109,6 +112,11 @@ function principalOf(verified: VerifiedToken | null, group: Group): Principal {
   return { subject: verified.subject, grant, endsAt: verified.endsAt };
 }
 
+const KEY_SET_ACCESS: KeySetAccess = {
+  fetch: (input, init) => fetch(input, init),
+  keepAlive: waitUntil,
+};
+
 /** One for each isolate: it keeps the keys. */
 const verifiers = new WeakMap<
   object,
@@ -120,7 +128,7 @@ function verifierOf({ AUTH, JWT_SECRET: secret }: Env): JwtVerifier {
   if (known !== undefined && known.secret === secret) {
     return known.verifier;
   }
-  const verifier = createJwtVerifier(AUTH.jwt, secret);
+  const verifier = createJwtVerifier(AUTH.jwt, secret, KEY_SET_ACCESS);
   verifiers.set(AUTH, { secret, verifier });
   return verifier;
 }

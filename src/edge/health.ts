@@ -10,8 +10,8 @@ import { version } from "../../package.json";
 
 /** `GET /health`: whether a channel can be used. 503 when its hub cannot be reached. Probes may add parameters. */
 export async function readHealth(request: IRequest, env: Env): Promise<Response> {
-  const parameters = new URL(request.url).searchParams;
-  const query = new Query(parameters, [...parameters.keys(), "channel"]);
+  const asked = new URL(request.url).searchParams.getAll("channel");
+  const query = new Query(new URLSearchParams(asked.map((name) => ["channel", name])), ["channel"]);
   const channel = query.channel();
   query.finish();
   requireAllowed(channel, env.CHANNELS.allowed);

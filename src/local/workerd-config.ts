@@ -71,6 +71,8 @@ const config :Workerd.Config = (
       bindings = [(name = "PUBLIC", service = "public")],
     )),
     (name = "public", disk = (path = ${text(publicFolder)})),
+    # What the Worker fetches is the key set of config.yaml alone, and that may be on this machine or in its network.
+    (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
     (name = "storage", disk = (path = ${text(storageFolder)}, writable = true)),
   ],
 );
