@@ -2,7 +2,8 @@ import { errors, jwtVerify, type JWTPayload } from "jose";
 import type { JwtConfig } from "../config/schema.ts";
 import { readGrants, type Grants } from "./claims.ts";
 import { hexDigest } from "./digest.ts";
-import { createKeys, KeysUnavailableError, type KeySetAccess } from "./keys.ts";
+import { KeysUnavailableError } from "./key-set-fetch.ts";
+import { createKeys, type KeyHost } from "./keys.ts";
 
 /** Characters of a token: more is not even looked at. */
 const TOKEN_LENGTH = 8_192;
@@ -37,15 +38,9 @@ export interface JwtVerifier {
 /**
  * A verifier for the tokens of this deployment. The algorithm is pinned; what a token says of its key beyond a `kid`
  * (`jku`, `jwk`, `x5u`, ...) is not looked at. Source: RFC 8725, sections 3.1 to 3.12.
- *
- * @param access to a key set that has to be fetched
  */
-export function createJwtVerifier(
-  config: JwtConfig,
-  secret: string | undefined,
-  access: KeySetAccess,
-): JwtVerifier {
-  const keys = createKeys(config, secret, access);
+export function createJwtVerifier(config: JwtConfig, secret: string | undefined, host: KeyHost): JwtVerifier {
+  const keys = createKeys(config, secret, host);
   const options = {
     algorithms: [config.algorithm],
     clockTolerance: config.clock_skew_seconds,

@@ -7,7 +7,7 @@ interface Refusal {
   readonly code: ProblemCode;
   readonly detail: string;
   readonly errors: readonly ProblemItem[];
-  readonly retryAfterSeconds?: number;
+  readonly retryAfterSeconds: number | undefined;
 }
 
 /** In the object: runs the work; what it refuses becomes data, what breaks is thrown on. */
@@ -17,9 +17,7 @@ export async function answer<Value>(work: () => Value | Promise<Value>): Promise
   } catch (error) {
     if (error instanceof HubError) {
       const { code, message: detail, errors, retryAfterSeconds } = error;
-      return {
-        refusal: { code, detail, errors, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) },
-      };
+      return { refusal: { code, detail, errors, retryAfterSeconds } };
     }
     throw error;
   }
@@ -28,8 +26,8 @@ export async function answer<Value>(work: () => Value | Promise<Value>): Promise
 /** In the Worker: the value, or the refusal thrown again. */
 export function unwrap<Value>(answered: Answer<Value>): Value {
   if ("refusal" in answered) {
-    const { code, detail, ...options } = answered.refusal;
-    throw new HubError(code, detail, options);
+    const { code, detail, ...rest } = answered.refusal;
+    throw new HubError(code, detail, rest);
   }
   return answered.value;
 }

@@ -4,7 +4,8 @@ import type { Group } from "../auth/claims.ts";
 import { cookieToken, mayUseCookie } from "../auth/cookie.ts";
 import { WHOLE, type Grant } from "../auth/grant.ts";
 import { createJwtVerifier, type JwtVerifier, type VerifiedToken } from "../auth/jwt.ts";
-import { KeysStillUnavailableError, KeysUnavailableError, type KeySetAccess } from "../auth/keys.ts";
+import type { KeyHost } from "../auth/keys.ts";
+import { KeysStillUnavailableError, KeysUnavailableError } from "../auth/key-set-fetch.ts";
 import { matchToken, tokensOf } from "../auth/static-token.ts";
 import { HubError } from "../hub/errors.ts";
 import type { Env } from "./env.ts";
@@ -112,10 +113,7 @@ function principalOf(verified: VerifiedToken | null, group: Group): Principal {
   return { subject: verified.subject, grant, endsAt: verified.endsAt };
 }
 
-const KEY_SET_ACCESS: KeySetAccess = {
-  fetch: (input, init) => fetch(input, init),
-  keepAlive: waitUntil,
-};
+const keyHost: KeyHost = { fetch: (...request) => fetch(...request), keepAlive: waitUntil };
 
 /** One for each isolate: it keeps the keys. */
 const verifiers = new WeakMap<
@@ -128,7 +126,7 @@ function verifierOf({ AUTH, JWT_SECRET: secret }: Env): JwtVerifier {
   if (known !== undefined && known.secret === secret) {
     return known.verifier;
   }
-  const verifier = createJwtVerifier(AUTH.jwt, secret, KEY_SET_ACCESS);
+  const verifier = createJwtVerifier(AUTH.jwt, secret, keyHost);
   verifiers.set(AUTH, { secret, verifier });
   return verifier;
 }

@@ -16,8 +16,9 @@ export async function readHealth(request: IRequest, env: Env): Promise<Response>
   query.finish();
   requireAllowed(channel, env.CHANNELS.allowed);
   try {
-    const { status, reasons, ...sse } = await hubOf(env, channel).health();
-    const state = { channel, status, reasons };
+    const { status, reasons, drainUntil, ...sse } = await hubOf(env, channel).health();
+    const draining = drainUntil === null ? {} : { draining_until: new Date(drainUntil).toISOString() };
+    const state = { channel, status, reasons, ...draining };
     if (!(await mayReadNumbers(request, env))) {
       return respond(200, status, state);
     }

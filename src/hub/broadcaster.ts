@@ -117,7 +117,10 @@ export class Broadcaster {
   #sweepOnce(now: number): boolean {
     const pages = new PageCache(this.#feed, this.#horizon.head());
     const canBeServed = (client: Client): boolean =>
-      client.pendingSince === null && client.cursor < pages.head && client.retryAt <= now;
+      client.pendingSince === null &&
+      client.cursor < pages.head &&
+      client.retryAt <= now &&
+      now < client.tokenEndsAt;
     const replaying: Client[] = [];
     this.#sweep++;
     this.#untaken = 0;

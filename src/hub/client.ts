@@ -20,22 +20,25 @@ export type LeaveReason =
   | "drain"
   | "shutdown";
 
+/** A client is told so long before that its token ends. */
+const TOKEN_WARNING_MS = 30_000;
+
 /** What is known of a client when it connects. */
 export interface ClientOptions {
   readonly id: string;
   readonly filter: Filter;
   readonly stream: ClientStream;
-  /** Where it comes from, as far as that is limited; null: it is not. */
-  readonly address: string | null;
   readonly now: number;
   /** The seq after which it gets events. */
   readonly cursor: number;
   /** The id it came back with; null for a first connect. */
   readonly resumedFrom: string | null;
-  /** When its stream is too old; null: never. */
-  readonly expiresAt: number | null;
-  /** When the token ends that let it in; null: never. */
-  readonly tokenEndsAt: number | null;
+  /** Where it comes from, as the limits per address count; null: they do not apply. */
+  readonly address: string | null;
+  /** When its stream is too old; Infinity: never. */
+  readonly expiresAt: number;
+  /** When its token ends: from then on it gets no more events. Infinity: never. */
+  readonly tokenEndsAt: number;
 }
 
 /** One open response: a cursor into the log, and a filter. */
@@ -43,11 +46,11 @@ export class Client {
   readonly id: string;
   readonly filter: Filter;
   readonly stream: ClientStream;
-  readonly address: string | null;
   readonly connectedAt: number;
   readonly resumedFrom: string | null;
-  readonly expiresAt: number | null;
-  readonly tokenEndsAt: number | null;
+  readonly address: string | null;
+  readonly expiresAt: number;
+  readonly tokenEndsAt: number;
 
   /** The seq up to which it was sent everything that its filter lets through. */
   cursor: number;
@@ -64,21 +67,22 @@ export class Client {
   awaitedBy = 0;
   /** A sweep has given up on it: none waits for it until it takes a write promptly. */
   busy = false;
-  /** It was told that its token ends. */
-  isWarned = false;
   /** After a failed read of the log: no sweep serves it before. */
   retryAt = 0;
+  /** When it is to be told that its token ends soon; Infinity: never, or it was told. */
+  warnAt: number;
 
   constructor(options: ClientOptions) {
     this.id = options.id;
     this.filter = options.filter;
     this.stream = options.stream;
-    this.address = options.address;
     this.connectedAt = options.now;
     this.writtenAt = options.now;
     this.resumedFrom = options.resumedFrom;
+    this.address = options.address;
     this.expiresAt = options.expiresAt;
     this.tokenEndsAt = options.tokenEndsAt;
+    this.warnAt = options.tokenEndsAt - TOKEN_WARNING_MS;
     this.cursor = options.cursor;
     this.toldCursor = options.cursor;
   }

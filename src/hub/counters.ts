@@ -17,7 +17,9 @@ export interface Counters {
   gaps: number;
   trimmed: number;
   readFailures: number;
+  /** Connects that were refused. */
   rejections: Partial<Record<ProblemCode, number>>;
+  /** Publishes that were refused. */
   publishRejections: Partial<Record<ProblemCode, number>>;
   disconnects: Partial<Record<LeaveReason, number>>;
   latency: { buckets: number[]; sumSeconds: number; count: number };

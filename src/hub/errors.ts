@@ -6,8 +6,8 @@ export type ProblemCode =
   | "method_not_allowed"
   | "not_configured"
   | "unauthorized"
-  | "origin_not_allowed"
   | "forbidden"
+  | "origin_not_allowed"
   | "keys_unavailable"
   | "not_acceptable"
   | "unsupported_media_type"
@@ -47,8 +47,8 @@ export interface HubErrorOptions {
   readonly errors?: readonly ProblemItem[];
   /** What may be done instead, with `method_not_allowed`. */
   readonly allow?: readonly string[];
-  /** When the same request may succeed, if that is known better than `retry_after_seconds`. */
-  readonly retryAfterSeconds?: number;
+  /** When the same request may succeed, if that is known; else a passing refusal says `retry_after_seconds`. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 /** A refusal that the caller is meant to see. Anything else that is thrown is a bug and answers a bare 500. */

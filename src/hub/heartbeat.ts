@@ -38,11 +38,16 @@ export class Heartbeat {
     }
   }
 
-  /** Sends one to whoever is idle and got no bytes since; with the cursor when the filter has hidden events. */
-  beatQuietSince(quietSince: number): number {
+  /**
+   * Sends one to whoever is idle and got no bytes since; with the cursor when the filter has hidden events.
+   *
+   * @param address only to clients of this one; null: to all.
+   */
+  beatQuietSince(quietSince: number, address: string | null = null): number {
     let beaten = 0;
     for (const client of this.#registry.clients.values()) {
-      if (client.pendingSince === null && client.writtenAt <= quietSince) {
+      const isMeant = address === null || client.address === address;
+      if (isMeant && client.pendingSince === null && client.writtenAt <= quietSince) {
         const hasHidden = client.cursor > client.toldCursor;
         client.toldCursor = client.cursor;
         this.#broadcaster.write(client, heartbeatFrame(hasHidden ? client.cursor : null));

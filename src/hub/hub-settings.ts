@@ -5,9 +5,11 @@ export interface HubSettings {
   readonly channel: string;
   readonly heartbeatIntervalMs: number;
   readonly maxConnections: number;
-  /** 0: no limit, as of the other two. */
+  /** 0: an address may hold as many as there are. */
   readonly maxConnectionsPerAddress: number;
+  /** 0: not limited. */
   readonly maxConnectsPerMinutePerAddress: number;
+  /** 0: not limited. */
   readonly maxPublishesPerMinutePerToken: number;
   readonly connectionTimeoutMs: number;
   readonly retryAfterMs: number;

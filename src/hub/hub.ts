@@ -3,7 +3,7 @@ import { Alarm } from "./alarm.ts";
 import { Broadcaster } from "./broadcaster.ts";
 import type { Client, ClientStream } from "./client.ts";
 import type { Clock } from "./clock.ts";
-import { count, createCounters, observeLatency, type Counters } from "./counters.ts";
+import { createCounters, observeLatency, type Counters } from "./counters.ts";
 import { DurableLog } from "./durable-log.ts";
 import { HubError } from "./errors.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
@@ -13,12 +13,13 @@ import { Heartbeat } from "./heartbeat.ts";
 import { readHistory, type HistoryPage } from "./history.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { Quota } from "./quota.ts";
+import { Refusals } from "./refusals.ts";
 import { Registry } from "./registry.ts";
 import { Retention } from "./retention.ts";
-import { openingFrames, tokenExpiringFrame } from "./service-frames.ts";
+import { openingFrames } from "./service-frames.ts";
 import { startingPoint, type StartRequest } from "./starting-point.ts";
-import { StreamEnds } from "./stream-ends.ts";
+import { StreamAges } from "./stream-ages.ts";
 import { Trimmer } from "./trimmer.ts";
 import type { ClientView, Ended, HubHealth } from "./views.ts";
 
@@ -27,6 +28,10 @@ const QUIET_MS = 1_000;
 
 /** How long a stop waits for peers to take the end of their streams. */
 const STOP_WAIT_MS = 2_000;
+
+/** What is told to whoever has used up its minute. */
+const TOO_MANY_CONNECTS = "This address has asked for too many streams of this channel in the last minute.";
+const TOO_MANY_PUBLISHES = "This token was used for too many publishes to this channel in the last minute.";
 
 /** Characters of a client's own id that are kept: it may send any. */
 const RESUMED_FROM_LENGTH = 64;
@@ -43,18 +48,22 @@ export interface HubHost {
   saveDrain(until: number | null): void;
 }
 
-/** A client that wants in. */
-export interface ConnectRequest {
+/** Which events somebody wants. */
+interface ReadRequest {
   readonly terms: FilterTerms;
   readonly start: StartRequest;
-  /** Where it comes from; null: no limit of addresses applies. */
+}
+
+/** A client that wants in. */
+export interface ConnectRequest extends ReadRequest {
+  /** Where it comes from, as a key that the limits per address count by; null: they do not apply. */
   readonly address: string | null;
-  /** When the token ends that lets it in, in ms since the epoch; null: never. */
+  /** When the token that opened the stream ends, in ms since the epoch; null: never. */
   readonly endsAt: number | null;
 }
 
 /** A piece of the past that somebody wants to read. */
-export interface HistoryRequest extends Pick<ConnectRequest, "terms" | "start"> {
+export interface HistoryRequest extends ReadRequest {
   /** Events at most. */
   readonly limit: number;
 }
@@ -69,10 +78,14 @@ export class Hub {
   readonly #registry: Registry;
   readonly #broadcaster: Broadcaster;
   readonly #heartbeat: Heartbeat;
+  readonly #ages: StreamAges;
   readonly #admission: Admission;
+  readonly #connects: Quota;
+  readonly #publishes: Quota;
+  readonly #refusedConnects: Refusals;
+  readonly #refusedPublishes: Refusals;
   readonly #alarm: Alarm;
   readonly #trimmer: Trimmer;
-  readonly #publishRate: RateLimit;
 
   #drainUntil: number | null = null;
   #stopping: "no" | "closing" | "closed" = "no";
@@ -85,21 +98,11 @@ export class Hub {
     this.#host = host;
     this.#retention = new Retention(log, settings.retention);
     this.#log = new DurableLog(log, feed, this.#retention, clock);
-    const registryHost = {
-      log,
-      clock,
-      logger,
-      random: () => host.random(),
-      left: (client: Client) => {
-        this.#broadcaster.forget(client);
-        this.#admission.placeFreed();
-      },
-      warn: (client: Client) => {
-        client.isWarned = true;
-        this.#broadcaster.write(client, tokenExpiringFrame());
-      },
-    };
-    this.#registry = new Registry(settings, registryHost, this.counters);
+    this.#registry = new Registry(settings, host, this.counters, (client) => {
+      this.#broadcaster.forget(client);
+      this.#ages.left();
+      this.#admission.placeFreed();
+    });
     this.#broadcaster = new Broadcaster(this.#registry.clients, feed, this.#log, clock, {
       wrote: (now) => this.#alarm.arm(now + settings.connectionTimeoutMs),
       taken: (client, page, now) => {
@@ -118,17 +121,19 @@ export class Hub {
       },
     });
     this.#heartbeat = new Heartbeat(settings, this.#registry, this.#broadcaster, this.counters, logger);
+    this.#ages = new StreamAges(clock, this.#registry, this.#broadcaster, () => log.check());
     this.#admission = new Admission(
       {
         closedBecause: () => this.#closedBecause(),
-        lack: (address) => this.#lack(address),
-        probe: () => this.#heartbeat.beatQuietSince(clock.now() - QUIET_MS) > 0,
+        fullBecause: (address) => this.#registry.fullBecause(address),
+        probe: (address) => this.#heartbeat.beatQuietSince(clock.now() - QUIET_MS, address) > 0,
       },
-      new RateLimit(settings.maxConnectsPerMinutePerAddress, clock),
       clock,
-      logger,
     );
-    this.#publishRate = new RateLimit(settings.maxPublishesPerMinutePerToken, clock);
+    this.#connects = new Quota(settings.maxConnectsPerMinutePerAddress, TOO_MANY_CONNECTS, clock);
+    this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
+    this.#refusedConnects = new Refusals("connect_refused", this.counters.rejections, clock, logger);
+    this.#refusedPublishes = new Refusals("publish_refused", this.counters.publishRejections, clock, logger);
     this.#alarm = new Alarm(settings.heartbeatIntervalMs, (at) => host.setAlarm(at));
     this.#trimmer = new Trimmer(log, this.#retention, clock, this.#alarm);
   }
@@ -144,31 +149,41 @@ export class Hub {
   /**
    * Stores events and, once they are durable, delivers them. Answers only then.
    *
-   * @param publisher tells tokens apart, where their publishes are limited; null: they are not
-   * @throws HubError `shutting_down` or `rate_limited`
+   * @param publisher the token that they come with, as a key to count by; null: it is not limited.
+   * @throws HubError `shutting_down`, `rate_limited` or `storage_full`
    */
-  async publish(events: readonly NewEvent[], publisher: string | null = null): Promise<Receipt[]> {
-    this.#admitPublish(publisher);
-    const receipts = await this.#append(events);
-    this.#broadcaster.wake();
-    this.#armTrimmer();
-    return receipts;
+  async publish(events: readonly NewEvent[], publisher: string | null): Promise<Receipt[]> {
+    try {
+      if (this.#stopping === "closed") {
+        throw new HubError("shutting_down", "The service is shutting down.");
+      }
+      this.#publishes.use(publisher);
+      const receipts = await this.#append(events);
+      this.#broadcaster.wake();
+      this.#armTrimmer();
+      return receipts;
+    } catch (error) {
+      this.#refusedPublishes.note(error);
+      throw error;
+    }
   }
 
   /**
    * Registers a client and starts its stream, once there is a place for it.
    *
-   * @throws HubError `limit`, `address_limit`, `rate_limited`, `draining`, `shutting_down` or `unauthorized`
+   * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`
    */
   async connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
+    const { address, endsAt } = request;
     try {
-      this.#admission.knock(request.address);
-      await this.#log.create();
-      await this.#admission.enter(request.address, () => this.#register(request, stream));
-    } catch (error) {
-      if (error instanceof HubError) {
-        count(this.counters.rejections, error.code);
+      this.#connects.use(address);
+      if (endsAt !== null && endsAt <= this.#host.clock.now()) {
+        throw new HubError("unauthorized", "The token has expired.");
       }
+      await this.#log.create();
+      await this.#admission.enter(address, () => this.#register(request, stream));
+    } catch (error) {
+      this.#refusedConnects.note(error);
       throw error;
     }
   }
@@ -177,6 +192,8 @@ export class Hub {
   async tick(): Promise<void> {
     const { logger } = this.#host;
     this.#alarm.rung();
+    this.#connects.tidy();
+    this.#publishes.tidy();
     try {
       this.#serveClients();
       const trimmed = await this.#trimmer.trim(() => this.#serveClients());
@@ -251,13 +268,14 @@ export class Hub {
   health(): HubHealth {
     const reasons = [
       ...(this.#storageFailed ? ["storage_failed"] : []),
-      ...(this.#registry.hasPlace ? [] : ["limit_reached"]),
+      ...(this.#registry.fullBecause(null) === null ? [] : ["limit_reached"]),
     ];
     const oldest = this.#log.oldest();
     const working = reasons.length > 0 ? "degraded" : "healthy";
     return {
       status: this.#closedBecause() === null ? working : "draining",
       reasons,
+      drainUntil: this.#closedBecause() === "draining" ? this.#drainUntil : null,
       activeConnections: this.#registry.clients.size,
       lingeringConnections: this.#registry.lingering,
       maxConnections: this.#settings.maxConnections,
@@ -284,11 +302,11 @@ export class Hub {
   #register(request: ConnectRequest, stream: ClientStream): void {
     const { heartbeatIntervalMs, retryAfterMs, channel } = this.#settings;
     const { clock, log } = this.#host;
-    const { start, terms, address, endsAt: tokenEndsAt } = request;
+    const { start, terms, address } = request;
     const { cursor, gap } = startingPoint(start, log, this.#retention, this.#log.head(), clock.now());
     const resumedFrom = start.lastEventId?.slice(0, RESUMED_FROM_LENGTH) ?? null;
+    const tokenEndsAt = request.endsAt ?? Number.POSITIVE_INFINITY;
     const client = this.#registry.add(stream, terms, { cursor, resumedFrom, address, tokenEndsAt });
-    client.isWarned = StreamEnds.isEnding(client, clock.now());
     const opening = openingFrames({
       clientId: client.id,
       channel,
@@ -298,32 +316,11 @@ export class Hub {
       retryMs: retryAfterMs,
       gap,
     });
-    this.#broadcaster.write(client, opening + (client.isWarned ? tokenExpiringFrame() : ""));
+    this.#broadcaster.write(client, opening + this.#ages.came(client));
     this.#alarm.arm(clock.now() + heartbeatIntervalMs);
     if (gap !== null) {
       this.#countGap(client, gap.reason);
     }
-  }
-
-  #admitPublish(publisher: string | null): void {
-    if (this.#stopping === "closed") {
-      throw new HubError("shutting_down", "The service is shutting down.");
-    }
-    try {
-      this.#publishRate.take(publisher);
-    } catch (error) {
-      if (error instanceof HubError) {
-        count(this.counters.publishRejections, error.code);
-      }
-      throw error;
-    }
-  }
-
-  #lack(address: string | null): "limit" | "address_limit" | null {
-    if (!this.#registry.hasPlace) {
-      return "limit";
-    }
-    return this.#registry.hasPlaceFor(address) ? null : "address_limit";
   }
 
   #closedBecause(): "draining" | "shutting_down" | null {

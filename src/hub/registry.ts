@@ -1,29 +1,21 @@
+import { Addresses } from "./addresses.ts";
 import { Client, type ClientOptions, type ClientStream, type LeaveReason } from "./client.ts";
 import type { Clock } from "./clock.ts";
 import { count, type Counters } from "./counters.ts";
 import { Departures } from "./departures.ts";
-import type { EventLog } from "./event-log.ts";
 import { FilterPool, type FilterTerms } from "./filter.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
 import { closeFrame, retryDelayMs } from "./service-frames.ts";
-import { StreamEnds } from "./stream-ends.ts";
+import { StreamAges } from "./stream-ages.ts";
 import type { ClientView } from "./views.ts";
 
 /** What the registry needs from where it runs. */
 export interface RegistryHost {
-  readonly log: EventLog;
   readonly clock: Clock;
   readonly logger: Logger;
   random(): number;
-  /** Hears of every client that is no longer in. */
-  left(client: Client): void;
-  /** Tells a client without a pending write that its token ends. */
-  warn(client: Client): void;
 }
-
-/** A client as it wants in. */
-export type Entering = Pick<ClientOptions, "cursor" | "resumedFrom" | "address" | "tokenEndsAt">;
 
 /** Characters of a filter in the log: a client writes it. */
 const LOGGED_FILTER_LENGTH = 200;
@@ -33,32 +25,19 @@ export class Registry {
   readonly #settings: HubSettings;
   readonly #host: RegistryHost;
   readonly #counters: Counters;
+  readonly #left: (client: Client) => void;
   readonly #clients = new Map<string, Client>();
-  /** How many clients each address has, of those that are limited. */
-  readonly #addresses = new Map<string, number>();
   readonly #filters = new FilterPool();
   readonly #departures = new Departures();
-  readonly #ends: StreamEnds;
+  readonly #addresses = new Addresses();
   readonly #encoder = new TextEncoder();
 
-  constructor(settings: HubSettings, host: RegistryHost, counters: Counters) {
+  /** @param left hears of every client that is no longer in. */
+  constructor(settings: HubSettings, host: RegistryHost, counters: Counters, left: (client: Client) => void) {
     this.#settings = settings;
     this.#host = host;
     this.#counters = counters;
-    this.#ends = new StreamEnds(host.clock, this.#clients, {
-      checkStorage: () => host.log.check(),
-      warn: (client) => {
-        if (client.pendingSince === null) {
-          host.warn(client);
-        }
-      },
-      end: (client, reason) => {
-        // Nothing more may be sent to whose token has ended: its stream ends even if too many linger.
-        if (reason === "token_expired" || client.pendingSince === null || this.canLinger) {
-          this.end(client, reason);
-        }
-      },
-    });
+    this.#left = left;
   }
 
   /** The registered clients, in the order of their connecting. */
@@ -71,8 +50,13 @@ export class Registry {
     return this.#departures.size;
   }
 
-  get hasPlace(): boolean {
-    return this.#clients.size < this.#settings.maxConnections;
+  /** Why there is no place for a client of this address; null: there is one. */
+  fullBecause(address: string | null): "limit" | "address_limit" | null {
+    const { maxConnections, maxConnectionsPerAddress } = this.#settings;
+    if (maxConnectionsPerAddress > 0 && this.#addresses.streamsOf(address) >= maxConnectionsPerAddress) {
+      return "address_limit";
+    }
+    return this.#clients.size < maxConnections ? null : "limit";
   }
 
   /** Whether one more may linger. While too many do, a client that does not read keeps its place. */
@@ -80,14 +64,12 @@ export class Registry {
     return this.lingering < this.#settings.maxConnections;
   }
 
-  /** Whether an address may have one more client. */
-  hasPlaceFor(address: string | null): boolean {
-    const most = this.#settings.maxConnectionsPerAddress;
-    return address === null || most === 0 || (this.#addresses.get(address) ?? 0) < most;
-  }
-
   /** Registers a client. */
-  add(stream: ClientStream, terms: FilterTerms, options: Entering): Client {
+  add(
+    stream: ClientStream,
+    terms: FilterTerms,
+    options: Pick<ClientOptions, "cursor" | "resumedFrom" | "address" | "tokenEndsAt">,
+  ): Client {
     const { clock, random, logger } = this.#host;
     const now = clock.now();
     const client = new Client({
@@ -96,11 +78,10 @@ export class Registry {
       filter: this.#filters.acquire(terms),
       stream,
       now,
-      expiresAt: StreamEnds.expiry(now, this.#settings.maxStreamAgeMs, random),
+      expiresAt: StreamAges.expiry(now, this.#settings.maxStreamAgeMs, random),
     });
     this.#clients.set(client.id, client);
-    this.#countAddress(client, 1);
-    this.#ends.came(client);
+    this.#addresses.came(client.address);
     void stream.gone.then(() => this.leave(client, "client_left"));
 
     const { id: client_id, cursor, resumedFrom: last_event_id } = client;
@@ -123,8 +104,7 @@ export class Registry {
       return false;
     }
     this.#filters.release(client.filter);
-    this.#countAddress(client, -1);
-    this.#ends.left();
+    this.#addresses.left(client.address);
     count(this.#counters.disconnects, reason);
     this.#host.logger("info", "client_disconnected", {
       client_id: client.id,
@@ -132,7 +112,7 @@ export class Registry {
       duration_ms: this.#host.clock.now() - client.connectedAt,
       events_sent: client.eventsSent,
     });
-    this.#host.left(client);
+    this.#left(client);
     return true;
   }
 
@@ -166,24 +146,12 @@ export class Registry {
       lastEventAt: client.lastEventAt,
       writtenAt: client.writtenAt,
       pendingSince: client.pendingSince,
-      tokenEndsAt: client.tokenEndsAt,
       resumedFrom: client.resumedFrom,
+      tokenEndsAt: Number.isFinite(client.tokenEndsAt) ? client.tokenEndsAt : null,
       terms: client.filter.terms,
       cursor: client.cursor,
       lag: head - client.cursor,
       eventsSent: client.eventsSent,
     }));
-  }
-
-  #countAddress({ address }: Client, change: 1 | -1): void {
-    if (address === null) {
-      return;
-    }
-    const clients = (this.#addresses.get(address) ?? 0) + change;
-    if (clients === 0) {
-      this.#addresses.delete(address);
-    } else {
-      this.#addresses.set(address, clients);
-    }
   }
 }

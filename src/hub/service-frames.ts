@@ -1,5 +1,6 @@
 import { encodeFrame } from "../sse/encode.ts";
 import type { LeaveReason } from "./client.ts";
+import type { HubError, ProblemCode } from "./errors.ts";
 
 /** What the service itself says on a stream. These frames pass every filter. */
 
@@ -79,13 +80,6 @@ export function errorFrame(errorType: string, message: string, retryable: boolea
   return encodeFrame({ event: "error", data: JSON.stringify({ error_type: errorType, message, retryable }) });
 }
 
-/** Said half a minute before the token of a stream ends, so that the client can open another one with a new token. */
-export function tokenExpiringFrame(): string {
-  const message =
-    "The token of this stream is about to end. A stream that resumes with another one loses nothing.";
-  return errorFrame("token_expiring", message, true);
-}
-
 /** Why the service ends or refuses a stream. */
 export type CloseReason = Exclude<LeaveReason, "client_left"> | "limit";
 
@@ -105,4 +99,26 @@ export function closeFrame(reason: CloseReason, retryMs: number): string {
 export function retryDelayMs(reason: CloseReason, retryAfterMs: number, random: () => number): number {
   const crowded = reason === "shutdown" || reason === "drain" || reason === "limit" || reason === "kicked";
   return Math.round(crowded ? retryAfterMs * (1 + random()) : 100 + 900 * random());
+}
+
+/** How a refusal is told on a stream: by reasons that pass by themselves. */
+const REFUSAL_REASONS: Partial<Record<ProblemCode, CloseReason>> = {
+  limit: "limit",
+  address_limit: "limit",
+  rate_limited: "limit",
+  draining: "drain",
+  shutting_down: "shutdown",
+};
+
+/**
+ * A refusal for whoever dies of any status but 200, as a native EventSource does; null: it has to know the status. Where
+ * it is known when to come back, nobody is sent earlier, and a crowd is spread from then on.
+ */
+export function refusalFrame(error: HubError, retryAfterMs: number, random: () => number): string | null {
+  const reason = REFUSAL_REASONS[error.code];
+  if (reason === undefined) {
+    return null;
+  }
+  const longerMs = Math.max(0, (error.retryAfterSeconds ?? 0) * 1_000 - retryAfterMs);
+  return closeFrame(reason, longerMs + retryDelayMs(reason, retryAfterMs, random));
 }

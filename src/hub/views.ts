@@ -7,6 +7,8 @@ export interface HubHealth {
   readonly status: "healthy" | "degraded" | "draining";
   /** Why it is degraded. */
   readonly reasons: readonly string[];
+  /** Until when it is drained, in ms since the epoch; null: it is not. */
+  readonly drainUntil: number | null;
   readonly activeConnections: number;
   /** Streams that were ended, but whose peers have not taken the end. */
   readonly lingeringConnections: number;
@@ -23,9 +25,9 @@ export interface ClientView {
   readonly lastEventAt: number | null;
   readonly writtenAt: number;
   readonly pendingSince: number | null;
-  /** When the token ends that let it in; null: never. */
-  readonly tokenEndsAt: number | null;
   readonly resumedFrom: string | null;
+  /** Null: never. */
+  readonly tokenEndsAt: number | null;
   readonly terms: FilterTerms;
   readonly cursor: number;
   readonly lag: number;

@@ -100,9 +100,15 @@ describe("Draining one channel", () => {
     expect(published.events[0]?.id).toBe("1");
     const history = await service.fetch("/api/history?channel=going-on");
     expect(await history.json()).toMatchObject({ events: [{ id: "1" }] });
-    expect(await service.health("going-on")).toMatchObject({ httpStatus: 200, status: "draining" });
+    expect(await service.health("going-on")).toMatchObject({
+      httpStatus: 200,
+      status: "draining",
+      sse: { draining_until: expect.stringMatching(/^\d{4}-.*Z$/) },
+    });
     await resume("?channel=going-on");
-    expect(await service.health("going-on")).toMatchObject({ httpStatus: 200, status: "healthy" });
+    const resumed = await service.health("going-on");
+    expect(resumed).toMatchObject({ httpStatus: 200, status: "healthy" });
+    expect(resumed.sse).not.toHaveProperty("draining_until");
     const stream = await service.stream({ channel: "going-on", since: "earliest" });
     expect(await stream.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
   });

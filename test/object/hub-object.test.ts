@@ -1,11 +1,21 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
+import { openStream as askHub, type StreamRequest } from "../../src/edge/hub-object.ts";
 import { SqliteLog } from "../../src/edge/sqlite-log.ts";
-import { hubOf, newChannel, openStream, publish, send, tick } from "./service.ts";
+import { hubOf, newChannel, openStream, OpenStream, publish, send, tick } from "./service.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;
+
+/** Asks for a stream with a token that has ended. */
+const ENDED: StreamRequest = {
+  terms: {},
+  start: { lastEventId: null, logName: null, since: null },
+  address: null,
+  endsAt: 0,
+  streamsWhenBusy: true,
+};
 
 /** Tables, keys and alarm of an object. */
 function storedIn(channel: string): Promise<{ tables: string[]; keys: string[]; alarm: number | null }> {
@@ -251,6 +261,52 @@ describe("a drain", () => {
     await evictDurableObject(hubOf(channel));
     const stream = await openStream(channel);
     await stream.leave();
+  });
+});
+
+describe("a stream with a token", () => {
+  it("is warned of its end, and ends with it", async () => {
+    const hub = hubOf(newChannel());
+    const response = await askHub(hub, { ...ENDED, endsAt: Date.now() + 200 });
+    expect(response.status).toBe(200);
+    if (response.body === null) {
+      throw new Error("a stream has a body");
+    }
+    const stream = await new OpenStream(response.body).untilEnd();
+    expect(stream.events.map(({ type }) => type)).toEqual(["connected", "error", "close"]);
+    expect(stream.dataOf("error")).toMatchObject({ error_type: "token_expiring", retryable: true });
+    expect(stream.dataOf("close")).toMatchObject({ reason: "token_expired" });
+    expect((await hub.health()).activeConnections).toBe(0);
+    expect((await hub.counters()).counters.disconnects).toEqual({ token_expired: 1 });
+  });
+
+  it("that has ended is refused by its status, also where a busy channel would say it on a stream", async () => {
+    const channel = newChannel();
+    const response = await askHub(hubOf(channel), ENDED);
+    expect(response.status).toBe(401);
+    expect(await response.json()).toMatchObject({ code: "unauthorized" });
+    expect(await storedIn(channel)).toEqual({ tables: [], keys: [], alarm: null });
+  });
+});
+
+describe("an address", () => {
+  it("has so many connects in a minute, then is told when it ends: by 429, or on a stream", async () => {
+    const hub = hubOf(newChannel());
+    const ask = (streamsWhenBusy: boolean): Promise<Response> =>
+      askHub(hub, { ...ENDED, address: "somewhere", streamsWhenBusy });
+    for (let count = 0; count < 600; count++) {
+      expect((await ask(false)).status).toBe(401);
+    }
+    const refused = await ask(false);
+    const seconds = Number(refused.headers.get("Retry-After"));
+    expect(refused.status).toBe(429);
+    expect(await refused.json()).toMatchObject({ code: "rate_limited", title: "Too many requests" });
+    expect(seconds).toBeGreaterThan(30);
+    expect(seconds).toBeLessThanOrEqual(60);
+    const stream = await ask(true);
+    expect(stream.status).toBe(200);
+    const retryMs = Number(/^retry: (\d+)\nevent: close\n/.exec(await stream.text())?.[1]);
+    expect(retryMs).toBeGreaterThanOrEqual((seconds - 5) * SECOND);
   });
 });
 

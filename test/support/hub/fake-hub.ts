@@ -92,15 +92,19 @@ export class FakeHub {
     return stream;
   }
 
-  /** Publishes so many events, or these, and lets everything happen that then happens at once. */
   /** Ends all streams for good, and waits for their peers as long as the hub does. */
   async stop(): Promise<Ended> {
     const { closed } = this.hub.stop();
     return { closed, lingering: await this.hub.settled() };
   }
 
-  async publish(events: number | readonly NewEvent[] = 1): Promise<Receipt[]> {
-    const receipts = await this.hub.publish(typeof events === "number" ? newEvents(events) : events);
+  /** Publishes so many events, or these, and lets everything happen that then happens at once. */
+  async publish(
+    events: number | readonly NewEvent[] = 1,
+    publisher: string | null = null,
+  ): Promise<Receipt[]> {
+    const wanted = typeof events === "number" ? newEvents(events) : events;
+    const receipts = await this.hub.publish(wanted, publisher);
     await this.clock.settle();
     return receipts;
   }

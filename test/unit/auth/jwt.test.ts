@@ -4,11 +4,11 @@ import { exportJWK, exportSPKI, generateKeyPair, importJWK, SignJWT } from "jose
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { createJwtVerifier, type VerifiedToken } from "../../../src/auth/jwt.ts";
-import type { KeySetAccess } from "../../../src/auth/keys.ts";
+import type { KeyHost } from "../../../src/auth/keys.ts";
 import type { JwtConfig } from "../../../src/config/schema.ts";
 import { createSigner, forged, hs256, jwtConfig, NOW, NOW_SECONDS, SECRET } from "./tokens.ts";
 
-const NO_ACCESS: KeySetAccess = {
+const HOST: KeyHost = {
   fetch: () => Promise.reject(new Error("nothing is fetched here")),
   keepAlive: () => undefined,
 };
@@ -18,7 +18,7 @@ function verify(
   changes: Partial<JwtConfig> = {},
   secret: string | undefined = SECRET,
 ): Promise<VerifiedToken | null> {
-  return createJwtVerifier(jwtConfig(changes), secret, NO_ACCESS).verify(token);
+  return createJwtVerifier(jwtConfig(changes), secret, HOST).verify(token);
 }
 
 beforeEach(() => {
@@ -51,15 +51,15 @@ describe("a token of HS256", () => {
   it.each([undefined, "", ",", "x".repeat(31), `${"x".repeat(31)},${"y".repeat(31)}`])(
     "has no key in a secret that is too short for it: %j",
     async (secret) => {
-      const verifier = createJwtVerifier(jwtConfig(), secret, NO_ACCESS);
+      const verifier = createJwtVerifier(jwtConfig(), secret, HOST);
       expect(verifier.isConfigured).toBe(false);
       await expect(verifier.verify(await hs256({}, secret || "x"))).resolves.toBeNull();
     },
   );
 
   it("counts the bytes of its secret, not the letters", () => {
-    expect(createJwtVerifier(jwtConfig(), "ä".repeat(16), NO_ACCESS).isConfigured).toBe(true);
-    expect(createJwtVerifier(jwtConfig(), "ä".repeat(15), NO_ACCESS).isConfigured).toBe(false);
+    expect(createJwtVerifier(jwtConfig(), "ä".repeat(16), HOST).isConfigured).toBe(true);
+    expect(createJwtVerifier(jwtConfig(), "ä".repeat(15), HOST).isConfigured).toBe(false);
   });
 
   it("does not count the secrets of a list that are too short", async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { createJwtVerifier, type JwtVerifier } from "../../../src/auth/jwt.ts";
-import { KeysUnavailableError } from "../../../src/auth/keys.ts";
+import { KeysUnavailableError } from "../../../src/auth/key-set-fetch.ts";
 import { createSigner, hs256, jwtConfig, NOW, type Signer } from "./tokens.ts";
 
 const URL_OF_KEYS = "https://issuer.test/keys";

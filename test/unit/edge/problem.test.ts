@@ -35,6 +35,10 @@ describe("a refusal as a response", () => {
     ["unsupported_media_type", 415],
     ["not_configured", 503],
     ["unauthorized", 401],
+    ["forbidden", 403],
+    ["origin_not_allowed", 403],
+    ["keys_unavailable", 503],
+    ["body_timeout", 408],
     ["body_too_large", 413],
     ["too_many_events", 413],
     ["event_too_large", 413],
@@ -42,6 +46,8 @@ describe("a refusal as a response", () => {
     ["invalid_event", 400],
     ["mixed_channels", 400],
     ["limit", 503],
+    ["address_limit", 429],
+    ["rate_limited", 429],
     ["draining", 503],
     ["shutting_down", 503],
     ["storage_full", 503],
@@ -53,8 +59,20 @@ describe("a refusal as a response", () => {
     expect(await response.json()).toMatchObject({ status, code });
   });
 
-  it.each(["limit", "draining", "shutting_down"] as const)("%s says when to come back", (code) => {
+  it.each([
+    "limit",
+    "address_limit",
+    "rate_limited",
+    "draining",
+    "shutting_down",
+    "storage_full",
+    "keys_unavailable",
+  ] as const)("%s says when to come back", (code) => {
     expect(respond(code).headers.get("Retry-After")).toBe("7");
+  });
+
+  it("says exactly when to come back where that is known", () => {
+    expect(respond("rate_limited", { retryAfterSeconds: 42 }).headers.get("Retry-After")).toBe("42");
   });
 
   it("says nothing of coming back where that does not help", () => {
@@ -103,6 +121,15 @@ describe("an answer over RPC", () => {
         message: "Nothing was stored.",
         errors,
       }),
+    );
+  });
+
+  it("carries when to come back", async () => {
+    const answered = await answer(() => {
+      throw new HubError("rate_limited", "Too many.", { retryAfterSeconds: 42 });
+    });
+    expect(() => unwrap(structuredClone(answered))).toThrow(
+      expect.objectContaining({ code: "rate_limited", retryAfterSeconds: 42 }),
     );
   });
 

@@ -59,9 +59,9 @@ class Rig implements Horizon {
       now: this.clock.now(),
       cursor,
       resumedFrom: null,
-      expiresAt: null,
       address: null,
-      tokenEndsAt: null,
+      expiresAt: Number.POSITIVE_INFINITY,
+      tokenEndsAt: Number.POSITIVE_INFINITY,
     });
     this.clients.set(client.id, client);
     return { client, stream };

@@ -121,7 +121,7 @@ describe("the history", () => {
     const hub = new FakeHub();
     await hub.publish(3);
     hub.log.hold();
-    void hub.hub.publish(newEvents(3));
+    void hub.hub.publish(newEvents(3), null);
     await hub.clock.settle();
     const page = read(hub);
     expect([idsOf(page), page.next, page.more, page.latest]).toEqual([[1, 2, 3], 3, false, 3]);

@@ -55,7 +55,7 @@ describe("the first bytes of a stream", () => {
   it("do not tell it either while the first publish is not durable", async () => {
     const hub = new FakeHub();
     hub.log.hold();
-    void hub.hub.publish([]);
+    void hub.hub.publish([], null);
     const { stream } = hub.ask();
     await hub.clock.settle();
     expect(stream.writes).toEqual([]);

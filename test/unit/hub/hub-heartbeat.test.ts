@@ -94,7 +94,7 @@ describe("a heartbeat", () => {
     const stream = await hub.connect({ terms: { types: ["a"] } });
     await hub.publish(2);
     hub.log.hold();
-    void hub.hub.publish([newEvent(), newEvent()]);
+    void hub.hub.publish([newEvent(), newEvent()], null);
     await hub.clock.advance(35_000);
     expect(stream.seen.lastEventId).toBe("2");
   });

@@ -28,7 +28,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
-    const publishing = outcomeOf(hub.hub.publish(newEvents(3)));
+    const publishing = outcomeOf(hub.hub.publish(newEvents(3), null));
     await hub.clock.advance(10_000);
     expect(publishing.state).toBe("waiting");
     expect(stream.ids).toEqual([]);
@@ -46,7 +46,7 @@ describe("publish", () => {
     const behind = await hub.connect({ lastEventId: 0 });
     behind.stall();
     hub.log.hold();
-    void hub.hub.publish(newEvents(5));
+    void hub.hub.publish(newEvents(5), null);
     await hub.clock.settle();
     behind.resume();
     const [live, earliest, resumed, unknown] = [
@@ -71,7 +71,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
-    const publishing = [1, 2, 3].map(() => outcomeOf(hub.hub.publish(newEvents(2))));
+    const publishing = [1, 2, 3].map(() => outcomeOf(hub.hub.publish(newEvents(2), null)));
     const answered = (): number => publishing.filter(({ state }) => state === "done").length;
     await hub.clock.settle();
     hub.log.releaseOldest();
@@ -89,7 +89,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
-    const publishing = [1, 2].map(() => outcomeOf(hub.hub.publish([newEvent({ key: "a" })])));
+    const publishing = [1, 2].map(() => outcomeOf(hub.hub.publish([newEvent({ key: "a" })], null)));
     await hub.clock.settle();
     expect(publishing.map(({ state }) => state)).toEqual(["waiting", "waiting"]);
     hub.log.release();
@@ -118,7 +118,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.appendError = new HubError("storage_full", "The storage is full.");
-    await expect(hub.hub.publish(newEvents(1))).rejects.toMatchObject({ code: "storage_full" });
+    await expect(hub.hub.publish(newEvents(1), null)).rejects.toMatchObject({ code: "storage_full" });
     expect(hub.hub.health()).toMatchObject({ status: "degraded", reasons: ["storage_failed"] });
     expect(hub.logged("append_failed")).toHaveLength(1);
     hub.log.appendError = null;
@@ -131,7 +131,7 @@ describe("publish", () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
-    const publishing = outcomeOf(hub.hub.publish(newEvents(1)));
+    const publishing = outcomeOf(hub.hub.publish(newEvents(1), null));
     await hub.clock.settle();
     hub.log.breakSync();
     await hub.clock.advance(60_000);
@@ -231,6 +231,7 @@ describe("the counters", () => {
       trimmed: 0,
       readFailures: 0,
       rejections: {},
+      publishRejections: {},
       disconnects: { client_left: 1 },
     });
   });
@@ -246,6 +247,77 @@ describe("the counters", () => {
     expect(latency.count).toBe(2);
     expect(latency.sumSeconds).toBeCloseTo(0.3);
     expect(latency.buckets).toEqual([1, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+  });
+});
+
+describe("the publishes of a token", () => {
+  const LIMITED = { settings: { maxPublishesPerMinutePerToken: 3 } };
+
+  it("are limited exactly, as requests and not as events, and one too many stores nothing", async () => {
+    const hub = new FakeHub(LIMITED);
+    const stream = await hub.connect();
+    await hub.publish(1_000, "a");
+    await hub.clock.advance(20_500);
+    const outcomes = [1, 2, 3, 4].map(() => outcomeOf(hub.hub.publish(newEvents(2), "a")));
+    await hub.clock.settle();
+    expect(outcomes.map(({ state }) => state)).toEqual(["done", "done", "rate_limited", "rate_limited"]);
+    expect([hub.log.head, stream.ids.length]).toEqual([1_004, 1_004]);
+    await expect(hub.publish(1, "a")).rejects.toMatchObject({ retryAfterSeconds: 40 });
+  });
+
+  it("may go on when the minute is over", async () => {
+    const hub = new FakeHub(LIMITED);
+    for (let minute = 0; minute < 3; minute++) {
+      for (let count = 0; count < 3; count++) {
+        await hub.publish(1, "a");
+      }
+      await expect(hub.publish(1, "a")).rejects.toMatchObject({ code: "rate_limited" });
+      await hub.clock.advance(60_000);
+    }
+    expect(hub.log.head).toBe(9);
+  });
+
+  it("are counted for each token by itself, and not without one", async () => {
+    const hub = new FakeHub(LIMITED);
+    for (const publisher of ["a", "b", null, null, "a", "b", null, null, "a", "b"]) {
+      await hub.publish(1, publisher);
+    }
+    await expect(hub.publish(1, "a")).rejects.toMatchObject({ code: "rate_limited" });
+    await expect(hub.publish(1, "b")).rejects.toMatchObject({ code: "rate_limited" });
+    await hub.publish(1);
+  });
+
+  it("count though they duplicate or are not stored: work is what is limited", async () => {
+    const hub = new FakeHub(LIMITED);
+    await hub.publish([newEvent({ key: "k" })], "a");
+    await hub.publish([newEvent({ key: "k" })], "a");
+    hub.log.appendError = new Error("the disk is gone");
+    await expect(hub.publish(1, "a")).rejects.toThrow("the disk is gone");
+    await expect(hub.publish(1, "a")).rejects.toMatchObject({ code: "rate_limited" });
+  });
+
+  it("that are refused are counted and summed up in the log, without the token", async () => {
+    const hub = new FakeHub(LIMITED);
+    for (let count = 0; count < 8; count++) {
+      await hub.publish(1, "very-secret").catch(() => undefined);
+    }
+    await hub.clock.advance(5_000);
+    expect(hub.hub.counters).toMatchObject({ publishRejections: { rate_limited: 5 }, rejections: {} });
+    expect(hub.logged("publish_refused").map(({ level, fields }) => [level, fields])).toEqual([
+      ["warn", { code: "rate_limited", count: 1 }],
+      ["warn", { code: "rate_limited", count: 4 }],
+    ]);
+    expect(JSON.stringify(hub.lines)).not.toContain("very-secret");
+    expect(hub.hub.health().status).toBe("healthy");
+  });
+
+  it("are refused as the others once the streams are closed", async () => {
+    const hub = new FakeHub(LIMITED);
+    await hub.stop();
+    for (let count = 0; count < 5; count++) {
+      await expect(hub.publish(1, "a")).rejects.toMatchObject({ code: "shutting_down" });
+    }
+    expect(hub.hub.counters.publishRejections).toEqual({ shutting_down: 5 });
   });
 });
 
@@ -270,6 +342,7 @@ describe("the list of clients", () => {
       writtenAt: stalledAt,
       pendingSince: stalledAt,
       resumedFrom: "2",
+      tokenEndsAt: null,
       terms: { types: ["tick"] },
       cursor: 8,
       lag: 2,

@@ -15,6 +15,8 @@ type Action =
       readonly terms: FilterTerms;
       readonly from: "live" | "earliest" | "id";
       readonly share: number;
+      /** After how many ms its token ends. */
+      readonly endsIn: number | null;
     }
   | { readonly kind: "stall" | "resume" | "leave" | "break" | "reconnect"; readonly whom: number }
   | { readonly kind: "late"; readonly whom: number; readonly ms: number }
@@ -40,6 +42,8 @@ const terms: fc.Arbitrary<FilterTerms> = fc.record(
 
 const whom = fc.nat(7);
 
+const endsIn: fc.Arbitrary<number | null> = fc.constantFrom(null, 1, 30, 5_000, 31_000, 45_000);
+
 function weighted(
   weight: number,
   arbitrary: fc.Arbitrary<Action>,
@@ -59,6 +63,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       terms,
       from: fc.constantFrom("live", "earliest", "id"),
       share: fc.double({ min: 0, max: 1, noNaN: true }),
+      endsIn,
     }),
   ),
   weighted(6, fc.record({ kind: fc.constantFrom("stall", "resume", "leave", "break", "reconnect"), whom })),
@@ -113,7 +118,8 @@ class World {
       case "connect": {
         const lastEventId = step.from === "id" ? Math.round(step.share * hub.hub.health().lastEventId) : null;
         const since = step.from === "earliest" ? "earliest" : null;
-        const { stream, entered } = hub.ask({ terms: step.terms, lastEventId, since });
+        const endsAt = step.endsIn === null ? null : hub.clock.now() + step.endsIn;
+        const { stream, entered } = hub.ask({ terms: step.terms, lastEventId, since, endsAt });
         this.viewers.push({ terms: step.terms, stream, before: [] });
         void entered;
         break;
@@ -170,7 +176,7 @@ class World {
 
   async #publish(events: readonly NewEvent[]): Promise<void> {
     const before = this.hub.log.head;
-    const publishing = this.hub.hub.publish(events);
+    const publishing = this.hub.hub.publish(events, null);
     for (let id = before + 1; id <= this.hub.log.head; id++) {
       this.published.push({ ...newEvent(), id });
     }

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 
+import { HubError } from "../../../src/hub/errors.ts";
 import {
   closeFrame,
   errorFrame,
   gapFrame,
   heartbeatFrame,
+  refusalFrame,
   retryDelayMs,
   type CloseReason,
 } from "../../../src/hub/service-frames.ts";
@@ -13,6 +15,14 @@ import { dataOf, decodeStream } from "../../support/hub/frames.ts";
 /** The shortest, the middle and the longest delay. */
 function delays(reason: CloseReason): number[] {
   return [0, 0.5, 0.999_999].map((random) => retryDelayMs(reason, 5_000, () => random));
+}
+
+/** The reason and the delay of a refusal on a stream. */
+function told(error: HubError, random: number): unknown {
+  const { events, retries } = decodeStream(refusalFrame(error, 5_000, () => random) ?? "");
+  const { reason, retry_after_ms: retryAfterMs } = dataOf(events[0]);
+  expect([events.length, events[0]?.type, retries]).toEqual([1, "close", [retryAfterMs]]);
+  return [reason, retryAfterMs];
 }
 
 describe("the frames of the service", () => {
@@ -49,6 +59,40 @@ describe("the frames of the service", () => {
       'retry: 7500\nevent: close\ndata: {"reason":"drain","retry_after_ms":7500}\n\n',
     );
   });
+});
+
+describe("a refusal on a stream", () => {
+  it.each([
+    ["limit", "limit"],
+    ["address_limit", "limit"],
+    ["rate_limited", "limit"],
+    ["draining", "drain"],
+    ["shutting_down", "shutdown"],
+  ] as const)("tells %s as %s, with 1 to 2 times retry_after_seconds", (code, reason) => {
+    const error = new HubError(code, "No.");
+    expect([0, 0.5, 1].map((random) => told(error, random))).toEqual([
+      [reason, 5_000],
+      [reason, 7_500],
+      [reason, 10_000],
+    ]);
+  });
+
+  it("sends nobody back before the time that is known, and spreads a crowd from then on", () => {
+    const error = new HubError("rate_limited", "No.", { retryAfterSeconds: 60 });
+    expect([0, 1].map((random) => told(error, random))).toEqual([
+      ["limit", 60_000],
+      ["limit", 65_000],
+    ]);
+    const soon = new HubError("rate_limited", "No.", { retryAfterSeconds: 2 });
+    expect(told(soon, 0)).toEqual(["limit", 5_000]);
+  });
+
+  it.each(["unauthorized", "forbidden", "storage_full", "invalid_parameter"] as const)(
+    "is none for %s: who may not come in, or asks for what is not there, has to know the status",
+    (code) => {
+      expect(refusalFrame(new HubError(code, "No."), 5_000, () => 0)).toBeNull();
+    },
+  );
 });
 
 describe("how long the peer of an ended stream waits", () => {

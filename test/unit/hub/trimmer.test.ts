@@ -186,7 +186,7 @@ describe("what is too old, but not trimmed yet", () => {
     await hub.publish(1);
     await hub.publish(3);
     hub.log.hold();
-    void hub.hub.publish(newEvents(3));
+    void hub.hub.publish(newEvents(3), null);
     await hub.clock.advance(2_000);
     stream.resume();
     await hub.clock.settle();

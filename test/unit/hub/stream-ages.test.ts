@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { StreamEnds } from "../../../src/hub/stream-ends.ts";
+import { StreamAges } from "../../../src/hub/stream-ages.ts";
 import { FakeHub } from "../../support/hub/fake-hub.ts";
 import { dataOf } from "../../support/hub/frames.ts";
 
@@ -8,13 +8,13 @@ const AGE_MS = 100_000;
 
 describe("the age at which a stream ends", () => {
   it("is 80 to 100 % of the maximum", () => {
-    expect(StreamEnds.expiry(1_000, AGE_MS, () => 0)).toBe(101_000);
-    expect(StreamEnds.expiry(1_000, AGE_MS, () => 0.999)).toBeGreaterThanOrEqual(81_000);
-    expect(StreamEnds.expiry(1_000, AGE_MS, () => 0.5)).toBeLessThan(101_000);
+    expect(StreamAges.expiry(1_000, AGE_MS, () => 0)).toBe(101_000);
+    expect(StreamAges.expiry(1_000, AGE_MS, () => 0.999)).toBeGreaterThanOrEqual(81_000);
+    expect(StreamAges.expiry(1_000, AGE_MS, () => 0.5)).toBeLessThan(101_000);
   });
 
   it("is never when the maximum is 0", () => {
-    expect(StreamEnds.expiry(1_000, 0, () => 0.5)).toBeNull();
+    expect(StreamAges.expiry(1_000, 0, () => 0.5)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
