@@ -1,28 +1,20 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Counters } from "../hub/counters.ts";
-import { HubError } from "../hub/errors.ts";
 import type { NewEvent, Receipt } from "../hub/event-log.ts";
 import type { HistoryPage } from "../hub/history.ts";
 import { Hub, type ConnectRequest, type HistoryRequest } from "../hub/hub.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
-import { answer, type Answer } from "./answer.ts";
+import { answer, unwrap, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
 import { createLogger } from "./logger.ts";
-import { refusalResponse } from "./refusal.ts";
 import { SqliteLog } from "./sqlite-log.ts";
 import { STREAM_HEADERS } from "./stream-headers.ts";
 import { systemClock } from "./system-clock.ts";
 
-/** What the Worker asks for when it opens a stream. */
-export interface StreamRequest extends ConnectRequest {
-  /** Whether a client without a place is told so by a stream that ends, since a native EventSource dies of a 503. */
-  readonly streamsWhenBusy: boolean;
-}
-
-/** Carries a StreamRequest from the Worker to the object, as percent-encoded JSON. */
+/** Carries a ConnectRequest from the Worker to the object, as percent-encoded JSON. */
 const STREAM_REQUEST_HEADER = "Stream-Request";
 
 /** A drain as it is kept. The launch tells whether the service was started anew since: then it is over. */
@@ -31,10 +23,18 @@ interface KeptDrain {
   readonly launchId: string;
 }
 
-/** Opens a stream at the hub of a channel. */
-export function openStream(hub: DurableObjectStub<HubObject>, request: StreamRequest): Promise<Response> {
+/**
+ * Opens a stream at the hub of a channel.
+ *
+ * @throws HubError as `Hub.connect`
+ */
+export async function openStream(
+  hub: DurableObjectStub<HubObject>,
+  request: ConnectRequest,
+): Promise<Response> {
   const header = encodeURIComponent(JSON.stringify(request));
-  return hub.fetch("https://hub/", { headers: { [STREAM_REQUEST_HEADER]: header } });
+  const response = await hub.fetch("https://hub/", { headers: { [STREAM_REQUEST_HEADER]: header } });
+  return response.status === 200 ? response : unwrap(await response.json<Answer<never>>());
 }
 
 /** The hub of a channel. */
@@ -72,18 +72,16 @@ export class HubObject extends DurableObject<Env> {
   /** The stream hop: bytes of a stream cross from object to Worker only as a response. */
   override async fetch(request: Request): Promise<Response> {
     const header = request.headers.get(STREAM_REQUEST_HEADER) ?? "";
-    const wanted = JSON.parse(decodeURIComponent(header)) as StreamRequest;
-    const stream = new TransformClientStream(request.signal);
-    try {
+    const wanted = JSON.parse(decodeURIComponent(header)) as ConnectRequest;
+    const answered = await answer(async () => {
       await this.#enter();
+      const stream = new TransformClientStream(request.signal);
       await this.#hub.connect(wanted, stream);
-      return new Response(stream.readable, { headers: STREAM_HEADERS });
-    } catch (error) {
-      if (!(error instanceof HubError)) {
-        throw error;
-      }
-      return refusalResponse(error, wanted.streamsWhenBusy, this.env.SSE.retry_after_seconds);
-    }
+      return stream.readable;
+    });
+    return "value" in answered
+      ? new Response(answered.value, { headers: STREAM_HEADERS })
+      : Response.json(answered, { status: 503 });
   }
 
   override alarm(): Promise<void> {

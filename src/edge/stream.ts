@@ -2,11 +2,13 @@ import type { IRequest } from "itty-router";
 import Negotiator from "negotiator";
 import { narrow } from "../auth/grant.ts";
 import { HubError } from "../hub/errors.ts";
+import type { ConnectRequest } from "../hub/hub.ts";
 import { addressOf } from "./address.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
 import { authorize, type Principal } from "./guard.ts";
-import { hubOf, openStream, type StreamRequest } from "./hub-object.ts";
+import { unlessFlooding } from "./flood.ts";
+import { hubOf, openStream } from "./hub-object.ts";
 import { Query } from "./query.ts";
 import { refusalResponse } from "./refusal.ts";
 import { STREAM_HEADERS } from "./stream-headers.ts";
@@ -25,9 +27,6 @@ const PARAMETERS = [
   "ticket",
 ];
 
-/** The period of the platform's limit of connects. */
-const FLOOD_SECONDS = 60;
-
 /** What a client may accept: parameters count. */
 const MEDIA_TYPES = ["text/event-stream", STREAM_HEADERS["Content-Type"]];
 
@@ -41,20 +40,15 @@ export async function streamEvents(request: IRequest, env: Env): Promise<Respons
     ticket === null || isPublic
       ? await authorize(request, env, "subscribe")
       : await redeemTicket(ticket, env);
-  const { channel, wanted } = readStreamRequest(request, env, principal);
-  if (await isFlood(wanted.address, env)) {
-    const options = { retryAfterSeconds: FLOOD_SECONDS };
-    const refusal = new HubError("rate_limited", "Too many requests in a minute.", options);
-    return refusalResponse(refusal, wanted.streamsWhenBusy, env.SSE.retry_after_seconds);
+  const { channel, wanted, streamsWhenBusy } = readStreamRequest(request, env, principal);
+  try {
+    return await unlessFlooding(channel, wanted.address, env, () => openStream(hubOf(env, channel), wanted));
+  } catch (error) {
+    if (error instanceof HubError) {
+      return refusalResponse(error, streamsWhenBusy, env.SSE.retry_after_seconds);
+    }
+    throw error;
   }
-  return openStream(hubOf(env, channel), wanted);
-}
-
-/** The platform's own count, where there is one, spares the hub what it would refuse; the exact one is the hub's. */
-async function isFlood(address: string | null, { CONNECT_RATE }: Env): Promise<boolean> {
-  return (
-    CONNECT_RATE !== undefined && address !== null && !(await CONNECT_RATE.limit({ key: address })).success
-  );
 }
 
 /** `HEAD /api/events`: the headers of a stream; registers nobody, and uses no ticket up. */
@@ -76,7 +70,7 @@ function readStreamRequest(
   request: IRequest,
   env: Env,
   { grant, endsAt }: Principal,
-): { channel: string; wanted: StreamRequest } {
+): { channel: string; wanted: ConnectRequest; streamsWhenBusy: boolean } {
   const query = new Query(new URL(request.url).searchParams, PARAMETERS);
   const channel = query.channel();
   const wanted = {
@@ -84,9 +78,9 @@ function readStreamRequest(
     start: query.start(request.headers.get("Last-Event-ID"), Date.now()),
     address: addressOf(request, env),
     endsAt,
-    streamsWhenBusy: query.streamsWhenBusy(),
   };
+  const streamsWhenBusy = query.streamsWhenBusy();
   query.finish();
   requireAllowed(channel, env.CHANNELS.allowed, grant);
-  return { channel, wanted };
+  return { channel, wanted, streamsWhenBusy };
 }
