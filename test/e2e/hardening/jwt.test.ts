@@ -53,32 +53,25 @@ beforeAll(async () => {
   ]);
 });
 
-afterAll(async () => {
-  const services = [bySecret, byKeySet, unconfigured];
-  const output = services.map((service) => service.output).join("\n");
-  await Promise.all(services.map((service) => service.stop()));
-  // Genuine or forged, and by whatever way refused: nothing of a token or secret is in a log.
-  expect(output).not.toContain("eyJ");
-  expect(output).not.toContain(jwtSecret);
-  expect(output).not.toContain("request_failed");
-});
+afterAll(() => Promise.all([bySecret, byKeySet, unconfigured].map((service) => service.stop())));
 
 function read(service: Service, token: string): Promise<Response> {
   return service.fetch("/api/history", { headers: { Authorization: `Bearer ${token}` } });
 }
 
-async function expectRefused(service: Service, token: string): Promise<void> {
+/** The same for all of them: it does not tell what was wrong. */
+const refusal = {
+  challenge: 'Bearer realm="edge-sse"',
+  type: "urn:edge-sse:problem:unauthorized",
+  title: "Unauthorized",
+  status: 401,
+  detail: "A valid token is needed: Authorization: Bearer <token>.",
+  code: "unauthorized",
+};
+
+async function refusalOf(service: Service, token: string): Promise<object> {
   const answer = await read(service, token);
-  expect(answer.headers.get("www-authenticate")).toBe('Bearer realm="edge-sse"');
-  const problem = await problemOf(answer);
-  // The same for all: it does not tell what was wrong.
-  expect(problem).toEqual({
-    type: "urn:edge-sse:problem:unauthorized",
-    title: "Unauthorized",
-    status: 401,
-    detail: "A valid token is needed: Authorization: Bearer <token>.",
-    code: "unauthorized",
-  });
+  return { challenge: answer.headers.get("www-authenticate"), ...(await problemOf(answer)) };
 }
 
 /** The three parts of a token. */
@@ -130,9 +123,9 @@ describe("A token without a genuine signature lets nobody in", () => {
   it.each(spellings)("when it says that its algorithm is %j", async (alg) => {
     const [, payload, signature] = await partsOf();
     const header = part({ alg, typ: "JWT" });
-    await expectRefused(bySecret, `${header}.${payload}.`);
-    await expectRefused(bySecret, `${header}.${payload}.${signature}`);
-    await expectRefused(byKeySet, `${header}.${payload}.${signature}`);
+    expect(await refusalOf(bySecret, `${header}.${payload}.`)).toEqual(refusal);
+    expect(await refusalOf(bySecret, `${header}.${payload}.${signature}`)).toEqual(refusal);
+    expect(await refusalOf(byKeySet, `${header}.${payload}.${signature}`)).toEqual(refusal);
   });
 
   it.each<[what: string, alg: unknown]>([
@@ -143,7 +136,9 @@ describe("A token without a genuine signature lets nobody in", () => {
     ["missing", undefined],
   ])("when its algorithm is %s", async (_what, alg) => {
     const [, payload, signature] = await partsOf();
-    await expectRefused(bySecret, `${part({ alg, typ: "JWT" })}.${payload}.${signature}`);
+    expect(await refusalOf(bySecret, `${part({ alg, typ: "JWT" })}.${payload}.${signature}`)).toEqual(
+      refusal,
+    );
   });
 
   it.each<[what: string, forge: (header: string, payload: string, signature: string) => string]>([
@@ -208,13 +203,13 @@ describe("A token without a genuine signature lets nobody in", () => {
     ["it is the secret itself", () => jwtSecret],
     ["it is an empty object", () => "{}"],
   ])("when %s", async (_what, forge) => {
-    await expectRefused(bySecret, forge(...(await partsOf())));
+    expect(await refusalOf(bySecret, forge(...(await partsOf())))).toEqual(refusal);
   });
 
   it("when its signature is that of another token", async () => {
     const [header, , signature] = await partsOf();
     const [, payload] = await partsOf({ ...mine, edge_sse: { admin: true } });
-    await expectRefused(bySecret, `${header}.${payload}.${signature}`);
+    expect(await refusalOf(bySecret, `${header}.${payload}.${signature}`)).toEqual(refusal);
   });
 
   it.each([
@@ -228,7 +223,7 @@ describe("A token without a genuine signature lets nobody in", () => {
     `${jwtSecret},${jwtSecret}-the-next-one`,
   ])("when it is signed with the guessed secret %j", async (secret) => {
     const key = secret === "" ? "\u0000".repeat(32) : secret;
-    await expectRefused(bySecret, await tokenOf(mine, key));
+    expect(await refusalOf(bySecret, await tokenOf(mine, key))).toEqual(refusal);
   });
 });
 
@@ -247,14 +242,18 @@ describe("A public key is no secret", () => {
     const secret = text(ours.publicJwk, await exportSPKI(ours.publicKey));
     for (const kid of ["ours", "any-alg", undefined]) {
       for (const alg of ["HS256", "HS384", "HS512"]) {
-        await expectRefused(
-          byKeySet,
-          await signed(reading, { alg, kid }, new TextEncoder().encode(secret.padEnd(64, "\u0000"))),
-        );
-        await expectRefused(
-          byKeySet,
-          await signed(reading, { alg: "HS256", kid }, new TextEncoder().encode(secret)),
-        );
+        expect(
+          await refusalOf(
+            byKeySet,
+            await signed(reading, { alg, kid }, new TextEncoder().encode(secret.padEnd(64, "\u0000"))),
+          ),
+        ).toEqual(refusal);
+        expect(
+          await refusalOf(
+            byKeySet,
+            await signed(reading, { alg: "HS256", kid }, new TextEncoder().encode(secret)),
+          ),
+        ).toEqual(refusal);
       }
     }
   });
@@ -275,7 +274,7 @@ describe("A public key is no secret", () => {
       { kid: undefined, jwk: publicJwk },
     ];
     for (const header of headers) {
-      await expectRefused(byKeySet, await stranger.token(reading, header));
+      expect(await refusalOf(byKeySet, await stranger.token(reading, header))).toEqual(refusal);
     }
   });
 
@@ -297,8 +296,10 @@ describe("A public key is no secret", () => {
     ["constructor", "constructor"],
     ["in upper case", "OURS"],
   ])("that a token names by a kid that is %s", async (_what, kid) => {
-    await expectRefused(byKeySet, await ours.token(reading, { kid }));
-    await expectRefused(byKeySet, `${part({ alg: "RS256", kid })}.${part(reading)}.${part("x".repeat(256))}`);
+    expect(await refusalOf(byKeySet, await ours.token(reading, { kid }))).toEqual(refusal);
+    expect(
+      await refusalOf(byKeySet, `${part({ alg: "RS256", kid })}.${part(reading)}.${part("x".repeat(256))}`),
+    ).toEqual(refusal);
   });
 });
 
@@ -331,11 +332,11 @@ describe("A genuine token that is not for now, or not for us, lets nobody in", (
     ["is from a list that our issuer is in", { iss: [issuerName, "another"] }],
   ])("when it %s", async (_what, claims) => {
     const payload = part({ exp: inSeconds(3_600), ...mine, ...claims });
-    await expectRefused(bySecret, await rawToken(payload));
+    expect(await refusalOf(bySecret, await rawToken(payload))).toEqual(refusal);
   });
 
   it("when it is for somebody, and this deployment says not for whom it is", async () => {
-    await expectRefused(byKeySet, await ours.token({ ...reading, aud: "another" }));
+    expect(await refusalOf(byKeySet, await ours.token({ ...reading, aud: "another" }))).toEqual(refusal);
   });
 
   it.each([
@@ -343,18 +344,20 @@ describe("A genuine token that is not for now, or not for us, lets nobody in", (
     ["is a list", `[{"exp":9999999999}]`],
     ["is null", "null"],
     ["is no JSON", "exp=9999999999"],
-    ["is nested 4,000 times", `${'{"a":'.repeat(900)}1${"}".repeat(900)}`],
+    ["is nested 900 times", `${'{"a":'.repeat(900)}1${"}".repeat(900)}`],
     [
       "gives all objects an end",
       `{"__proto__":{"exp":9999999999,"aud":"${audience}","iss":"${issuerName}"}}`,
     ],
   ])("when what is signed %s", async (_what, text) => {
-    await expectRefused(bySecret, await rawToken(part(text)));
+    expect(await refusalOf(bySecret, await rawToken(part(text)))).toEqual(refusal);
   });
 
   it("when it is huge", async () => {
-    await expectRefused(bySecret, await tokenOf({ ...mine, filler: "x".repeat(10_000) }));
-    await expectRefused(bySecret, `${"A".repeat(20_000)}.${"A".repeat(20_000)}.A`);
+    expect(await refusalOf(bySecret, await tokenOf({ ...mine, filler: "x".repeat(10_000) }))).toEqual(
+      refusal,
+    );
+    expect(await refusalOf(bySecret, `${"A".repeat(20_000)}.${"A".repeat(20_000)}.A`)).toEqual(refusal);
   });
 
   it.each<[what: string, header: Claims]>([
@@ -363,10 +366,12 @@ describe("A genuine token that is not for now, or not for us, lets nobody in", (
     ["an empty list of critical extensions", { crit: [] }],
     ["critical extensions that are no list", { crit: "b64" }],
   ])("when its header asks for %s", async (_what, header) => {
-    await expectRefused(
-      bySecret,
-      await rawToken(part({ exp: inSeconds(3_600), ...mine }), { alg: "HS256", ...header }),
-    );
+    expect(
+      await refusalOf(
+        bySecret,
+        await rawToken(part({ exp: inSeconds(3_600), ...mine }), { alg: "HS256", ...header }),
+      ),
+    ).toEqual(refusal);
   });
 });
 
@@ -444,6 +449,14 @@ describe("A deployment whose secret is too short", () => {
     for (const each of [token, "", "x"]) {
       const answer = await read(unconfigured, each);
       expect(await problemOf(answer)).toMatchObject({ status: 503, code: "not_configured" });
+    }
+  });
+});
+
+describe("The log", () => {
+  it.each(["eyJ", jwtSecret, "request_failed"])("has nothing of all this: %s", (text) => {
+    for (const { output } of [bySecret, byKeySet, unconfigured]) {
+      expect(output).not.toContain(text);
     }
   });
 });
