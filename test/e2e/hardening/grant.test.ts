@@ -50,6 +50,10 @@ async function read(query: string, token = reader): Promise<number[] | number> {
   return found.map(({ data }) => data.n);
 }
 
+async function storedIn(channel: string): Promise<string> {
+  return (await service.health(channel)).sse.last_event_id;
+}
+
 const mine = [1, 8];
 
 describe("A token for some events reads no others", () => {
@@ -120,11 +124,9 @@ describe("A token for some events reads no others", () => {
     "&log=another",
   ])("whatever it asks for: %s", async (query) => {
     const found = await read(query);
-    if (typeof found === "number") {
-      expect(found).toBe(400);
-    } else {
-      expect(mine).toEqual(expect.arrayContaining(found));
-    }
+    // What is malformed is refused; what is not shows nothing else.
+    const others = typeof found === "number" ? [] : found.filter((n) => !mine.includes(n));
+    expect({ others, status: typeof found === "number" ? found : 400 }).toEqual({ others: [], status: 400 });
   });
 
   it.each<[what: string, subscribe: object, found: number[]]>([
@@ -163,10 +165,9 @@ describe("A channel beyond a token's grant cannot be told from one that does not
 
   it.each([
     "board",
-    "board-",
     "Board-1",
     "BOARD-1",
-    "board-1 ",
+    "board-1%20",
     "board-1%00",
     "board%2d1/../private",
     "private,board-1",
@@ -182,10 +183,7 @@ describe("A channel beyond a token's grant cannot be told from one that does not
     "constructor",
   ])("and no spelling of a name gets at another one: %s", async (name) => {
     const answer = await service.fetch(`/api/history?channel=${name}`, withToken(reader));
-    const problem = answer.status === 200 ? null : await problemOf(answer);
-    // `board-` is a name of its own, with nothing in it.
-    expect([name === "board-" ? null : "refused", problem && "refused"]).toContain(problem && "refused");
-    expect([undefined, "invalid_parameter", "unknown_channel"]).toContain(problem?.code);
+    expect(["invalid_parameter", "unknown_channel"]).toContain((await problemOf(answer)).code);
   });
 
   it("and naming two refuses both", async () => {
@@ -206,10 +204,6 @@ describe("A token of a publisher", () => {
   ) {
     const token = await tokenOf({ edge_sse: grants });
     return service.post(body, { query, contentType, authorization: `Bearer ${token}` });
-  }
-
-  async function storedIn(channel: string): Promise<string> {
-    return (await service.health(channel)).sse.last_event_id;
   }
 
   it("publishes what it may", async () => {
