@@ -8,6 +8,9 @@ import { createKeys, type KeyHost } from "./keys.ts";
 /** Characters of a token: more is not even looked at. */
 const TOKEN_LENGTH = 8_192;
 
+/** Decoders are lenient: they would take the same token in other spellings. Source: RFC 7515, section 3.1. */
+const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
 /** The last time that a date can tell. */
 const LAST_MS = 8.64e15;
 
@@ -54,14 +57,14 @@ export function createJwtVerifier(config: JwtConfig, secret: string | undefined,
       }
       return {
         subject: await subjectOf(payload, token),
-        grants: readGrants(payload[config.claim]),
+        grants: Object.hasOwn(payload, config.claim) ? readGrants(payload[config.claim]) : null,
         endsAt: endOf(payload.exp, config.clock_skew_seconds),
       };
     },
   };
 
   async function verifiedPayload(token: string): Promise<JWTPayload | null> {
-    if (token.length > TOKEN_LENGTH) {
+    if (token.length > TOKEN_LENGTH || !COMPACT.test(token)) {
       return null;
     }
     for (const key of keys) {

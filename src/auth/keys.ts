@@ -9,10 +9,7 @@ import {
 } from "jose";
 import type { JwtConfig } from "../config/schema.ts";
 import { createKeySetFetch, KeysUnavailableError } from "./key-set-fetch.ts";
-import { tokensOf } from "./static-token.ts";
-
-/** A secret of HS256 has as many bytes as its hash. Source: RFC 7518, section 3.2. */
-const SECRET_BYTES = 32;
+import { jwtSecretsOf } from "./jwt-secret.ts";
 
 /** A key set is fetched again after this long; for a `kid` that it lacks, at most once in so long. */
 const KEY_SET_AGE_MS = 600_000;
@@ -51,14 +48,10 @@ export function createKeys(
 }
 
 function secretKeys(secret: string | undefined): Keys {
-  const encoder = new TextEncoder();
-  return tokensOf(secret)
-    .map((text) => encoder.encode(text))
-    .filter((bytes) => bytes.byteLength >= SECRET_BYTES)
-    .map((bytes) => {
-      let key: CryptoKey | undefined;
-      return async () => (key ??= await importSecret(bytes));
-    });
+  return jwtSecretsOf(secret).map((bytes) => {
+    let key: CryptoKey | undefined;
+    return async () => (key ??= await importSecret(bytes));
+  });
 }
 
 function importSecret(bytes: Uint8Array): Promise<CryptoKey> {

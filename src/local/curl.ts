@@ -1,17 +1,42 @@
-/** Two lines to paste into another terminal: one streams, one publishes to that stream. */
-export function curlLines(url: string, allowed: readonly string[], token: string): string[] {
-  const query = channelQuery(allowed);
+import { tokensOf } from "../auth/static-token.ts";
+import type { Config } from "../config/schema.ts";
+
+/**
+ * Two lines to paste into another terminal: one streams, one publishes to that stream. Where a token is needed that
+ * nobody here knows, they say what to put in.
+ */
+export function curlLines(
+  url: string,
+  { channels, auth }: Pick<Config, "channels" | "auth">,
+  vars: Readonly<Record<string, string>>,
+): string[] {
+  const query = channelQuery(channels.allowed);
   const event = {
     type: "state_transition",
     data: { agent_id: 1, from_state: "idle", to_state: "processing" },
   };
   const stream = quote(`${url}/api/events${query}`);
   const publish = quote(`${url}/api/publish${query}`);
-  const authorization = quote(`Authorization: Bearer ${token}`);
+  const reads = authorization(auth.subscribe, "SUBSCRIBE_TOKEN", vars);
+  const writes = authorization(auth.publish, "PUBLISH_TOKEN", vars);
   return [
-    `curl -N ${stream}`,
-    `curl -H ${authorization} -H 'Content-Type: application/json' -d ${quote(JSON.stringify(event))} ${publish}`,
+    `curl -N ${reads}${stream}`,
+    `curl ${writes}-H 'Content-Type: application/json' -d ${quote(JSON.stringify(event))} ${publish}`,
   ];
+}
+
+/** The header that lets a request in; nothing where anybody is let in. */
+function authorization(
+  accepted: readonly string[],
+  secret: string,
+  vars: Readonly<Record<string, string>>,
+): string {
+  if (accepted.includes("public")) {
+    return "";
+  }
+  const [first] = accepted.includes("token") ? tokensOf(vars[secret]) : [];
+  const token = first ?? (accepted.includes("jwt") ? "<a JWT>" : `<${secret}>`);
+  return `-H ${quote(`Authorization: Bearer ${token}`)} `;
 }
 
 /** Names a channel that exists, unless the default one does. */

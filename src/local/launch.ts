@@ -12,6 +12,7 @@ import { openDataFolder } from "./data-folder.ts";
 import { readDevVars } from "./dev-vars.ts";
 import { LaunchError } from "./launch-error.ts";
 import { log } from "./log.ts";
+import { missingSecrets } from "./missing-secrets.ts";
 import { readOptions, USAGE, type Options } from "./options.ts";
 import { startRuntime } from "./runtime.ts";
 import { shutDown } from "./shutdown.ts";
@@ -60,7 +61,10 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
   const stopped = stop.wait();
   const url = toUrl(reachable(options.host), port);
   console.log(`Ready on ${toUrl(options.host, port)}`);
-  console.log(curlLines(url, config.channels.allowed, vars["PUBLISH_TOKEN"] ?? "").join("\n"));
+  console.log(curlLines(url, config, vars).join("\n"));
+  for (const missing of missingSecrets(config.auth, vars)) {
+    log("warn", "secret_missing", missing);
+  }
 
   const cause = await Promise.race([stopped, runtime.ended]);
   if (typeof cause !== "string") {

@@ -55,6 +55,8 @@ export interface RawRequest {
   body?: string | Uint8Array;
   /** A body in chunks, whose length nobody knows before its end; `Transfer-Encoding` is for the caller to set. */
   chunks?: readonly string[];
+  /** The whole request byte for byte, for what no client would send; instead of all of the above. */
+  bytes?: string | Uint8Array;
   /** Any of 127.0.0.0/8, so that tens of thousands of connections find a free port. */
   localAddress?: string;
   timeoutMs?: number;
@@ -67,7 +69,7 @@ export async function openRaw(url: string | URL, request: RawRequest = {}): Prom
   const socket = connect({ host: hostname, port: Number(port), ...(localAddress ? { localAddress } : {}) });
   socket.setNoDelay(true);
   const stream = receive(socket, method);
-  socket.write(requestHead(method, `${pathname}${search}`, `${hostname}:${port}`, request));
+  socket.write(request.bytes ?? requestHead(method, `${pathname}${search}`, `${hostname}:${port}`, request));
   if (request.body !== undefined) {
     socket.write(request.body);
   }

@@ -34,7 +34,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     modules: /^(?:cloudflare:workers|itty-router|negotiator)$/,
   },
   index: { rooms: ["edge"], modules: /^$/ },
-  local: { rooms: ["config"], modules: /^(?:node:.+|esbuild)$/ },
+  local: { rooms: ["config", "auth"], modules: /^(?:node:.+|esbuild)$/ },
   "local/workerd": { rooms: [] },
 };
 

@@ -38,3 +38,31 @@ describe("the channels that the configuration allows", () => {
     );
   });
 });
+
+describe("a channel beyond the grant of whoever reads", () => {
+  it.each<[string, readonly string[]]>([
+    ["board-2", ["board-1"]],
+    ["board-1", []],
+    ["board", ["board-*"]],
+  ])("cannot be told from one that does not exist: %s under %j", (channel, channels) => {
+    const refusals = [{ allowed: ["*"], grant: { channels } }, { allowed: ["other"] }].map(
+      ({ allowed, grant }) => {
+        try {
+          requireAllowed(channel, allowed, grant);
+        } catch (error) {
+          return error;
+        }
+        return null;
+      },
+    );
+    expect(refusals[0]).toMatchObject({ code: "unknown_channel" });
+    expect(refusals[0]).toEqual(refusals[1]);
+  });
+
+  it("is not made to exist by a grant", () => {
+    expect(() => requireAllowed("board-1", ["default"], { channels: ["board-1", "*"] })).toThrow(
+      expect.objectContaining({ code: "unknown_channel" }),
+    );
+    expect(() => requireAllowed("board-1", ["board-*"], { channels: ["board-1"] })).not.toThrow();
+  });
+});

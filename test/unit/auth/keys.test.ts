@@ -1,0 +1,213 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { createJwtVerifier, type JwtVerifier } from "../../../src/auth/jwt.ts";
+import { KeysUnavailableError } from "../../../src/auth/key-set-fetch.ts";
+import { createSigner, hs256, jwtConfig, NOW, type Signer } from "./tokens.ts";
+
+const URL_OF_KEYS = "https://issuer.test/keys";
+
+/** A key set somewhere else: what it answers, and how often it was asked. */
+class KeyServer {
+  asked = 0;
+  readonly requests: { readonly url: string; readonly init: RequestInit }[] = [];
+  answer: () => Response | Promise<Response>;
+
+  constructor(...signers: readonly Signer[]) {
+    this.answer = keySet(...signers);
+  }
+
+  verifier(): JwtVerifier {
+    const config = jwtConfig({ algorithm: "ES256", jwks_url: URL_OF_KEYS });
+    return createJwtVerifier(config, undefined, {
+      fetch: async (url, init) => {
+        this.asked++;
+        this.requests.push({ url: String(url), init: init ?? {} });
+        return this.answer();
+      },
+      keepAlive: () => undefined,
+    });
+  }
+}
+
+function keySet(...signers: readonly Signer[]): () => Response {
+  return () => Response.json({ keys: signers.map(({ jwk }) => jwk) });
+}
+
+function pass(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1_000);
+}
+
+let known: Signer;
+let other: Signer;
+/** Valid for longer than any test lasts. */
+const LATER = { exp: NOW / 1_000 + 86_400 };
+
+beforeEach(async () => {
+  vi.useFakeTimers({ now: NOW, toFake: ["Date"] });
+  [known, other] = await Promise.all([createSigner("ES256", "known"), createSigner("ES256", "other")]);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("a key set at a URL", () => {
+  it("is fetched with the first token, and kept for ten minutes", async () => {
+    const server = new KeyServer(known);
+    const verifier = server.verifier();
+    expect(verifier.isConfigured).toBe(true);
+    expect(server.asked).toBe(0);
+    const token = await known.sign(LATER);
+    await expect(verifier.verify(token)).resolves.not.toBeNull();
+    pass(599);
+    await expect(verifier.verify(token)).resolves.not.toBeNull();
+    expect(server.asked).toBe(1);
+    pass(1);
+    await expect(verifier.verify(token)).resolves.not.toBeNull();
+    expect(server.asked).toBe(2);
+  });
+
+  it("is asked for by its URL, without following it elsewhere, and in bounded time", async () => {
+    const server = new KeyServer(known);
+    await server.verifier().verify(await known.sign(LATER));
+    expect(server.requests).toEqual([
+      {
+        url: URL_OF_KEYS,
+        init: expect.objectContaining({ method: "GET", redirect: "manual", signal: expect.any(AbortSignal) }),
+      },
+    ]);
+    expect(new Headers(server.requests[0]?.init.headers).get("Authorization")).toBeNull();
+  });
+
+  it("is fetched again for a key that it lacks: a new one is used at once", async () => {
+    const server = new KeyServer(known);
+    const verifier = server.verifier();
+    await verifier.verify(await known.sign(LATER));
+    pass(30);
+    server.answer = keySet(known, other);
+    await expect(verifier.verify(await other.sign(LATER))).resolves.not.toBeNull();
+    await expect(verifier.verify(await known.sign(LATER))).resolves.not.toBeNull();
+    expect(server.asked).toBe(2);
+  });
+
+  it("is not fetched again more than every 30 s, however many kids somebody makes up", async () => {
+    const server = new KeyServer(known);
+    const verifier = server.verifier();
+    await verifier.verify(await known.sign(LATER));
+    for (let second = 0; second < 60; second++) {
+      const token = await other.sign(LATER, { kid: `made-up-${second}` });
+      await expect(verifier.verify(token)).resolves.toBeNull();
+      pass(1);
+    }
+    expect(server.asked).toBe(2);
+    await expect(verifier.verify(await known.sign(LATER))).resolves.not.toBeNull();
+  });
+
+  it("lets a key go that it does not have any more", async () => {
+    const server = new KeyServer(known, other);
+    const verifier = server.verifier();
+    await expect(verifier.verify(await known.sign(LATER))).resolves.not.toBeNull();
+    server.answer = keySet(other);
+    pass(600);
+    await expect(verifier.verify(await known.sign(LATER))).resolves.toBeNull();
+    await expect(verifier.verify(await other.sign(LATER))).resolves.not.toBeNull();
+  });
+
+  it("is not fetched for a token of another algorithm, or for none", async () => {
+    const server = new KeyServer(known);
+    const verifier = server.verifier();
+    for (const token of [await hs256(LATER), "abc", "a.b.c", "e30.e30.e30"]) {
+      await expect(verifier.verify(token)).resolves.toBeNull();
+    }
+    expect(server.asked).toBe(0);
+  });
+});
+
+describe("a key set that cannot be had", () => {
+  it.each<[string, () => Response | Promise<Response>]>([
+    ["fails", () => Promise.reject(new TypeError("fetch failed"))],
+    ["is slow", () => Promise.reject(new DOMException("The operation timed out.", "TimeoutError"))],
+    ["answers 500", () => new Response("{}", { status: 500 })],
+    ["answers 404", () => Response.json({ keys: [] }, { status: 404 })],
+    ["answers 204", () => new Response(null, { status: 204 })],
+    ["redirects", () => new Response(null, { status: 302, headers: { Location: "https://evil.test/keys" } })],
+    ["is empty", () => new Response("")],
+    ["is no JSON", () => new Response("<html>")],
+    ["is no key set", () => Response.json([])],
+    ["has keys that are no list", () => Response.json({ keys: {} })],
+    ["has a key that is none", () => Response.json({ keys: [null] })],
+    ["is too large", () => Response.json({ keys: [], pad: "x".repeat(256 * 1024) })],
+  ])("since it %s lets nobody in", async (_, answer) => {
+    const server = new KeyServer();
+    server.answer = answer;
+    await expect(server.verifier().verify(await known.sign(LATER))).rejects.toThrow(KeysUnavailableError);
+  });
+
+  it("lets its last keys hold until they are ten minutes old, and no longer", async () => {
+    const server = new KeyServer(known);
+    const verifier = server.verifier();
+    const token = await known.sign(LATER);
+    await verifier.verify(token);
+    server.answer = () => new Response(null, { status: 500 });
+    pass(599);
+    await expect(verifier.verify(token)).resolves.not.toBeNull();
+    pass(1);
+    await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailableError);
+  });
+
+  it("does not shut out who has a known key when somebody makes one up", async () => {
+    const server = new KeyServer(known);
+    const verifier = server.verifier();
+    await verifier.verify(await known.sign(LATER));
+    server.answer = () => new Response(null, { status: 500 });
+    pass(30);
+    await expect(verifier.verify(await other.sign(LATER))).rejects.toThrow(KeysUnavailableError);
+    await expect(verifier.verify(await known.sign(LATER))).resolves.not.toBeNull();
+  });
+
+  it("is asked for again after 2 s, not before, and then lets in again", async () => {
+    const server = new KeyServer();
+    server.answer = () => new Response(null, { status: 503 });
+    const verifier = server.verifier();
+    const token = await known.sign(LATER);
+    for (let each = 0; each < 20; each++) {
+      await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailableError);
+      pass(0.099);
+    }
+    expect(server.asked).toBe(1);
+    server.answer = keySet(known);
+    pass(0.1);
+    await expect(verifier.verify(token)).resolves.not.toBeNull();
+    expect(server.asked).toBe(2);
+  });
+
+  it("is asked for again although the clock was set back", async () => {
+    const server = new KeyServer();
+    server.answer = () => new Response(null, { status: 503 });
+    const verifier = server.verifier();
+    const token = await known.sign(LATER);
+    await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailableError);
+    server.answer = keySet(known);
+    pass(-3_600);
+    await expect(verifier.verify(token)).resolves.not.toBeNull();
+  });
+
+  it("is asked for once by a thousand who come at the same time", async () => {
+    // As on Workers, where jose shares no promise between requests.
+    vi.stubGlobal("WebSocketPair", () => undefined);
+    const server = new KeyServer(known);
+    const { promise: isOpen, resolve: open } = Promise.withResolvers<void>();
+    const answer = server.answer;
+    server.answer = async () => {
+      await isOpen;
+      return answer();
+    };
+    const verifier = server.verifier();
+    const token = await known.sign(LATER);
+    const all = Promise.all(Array.from({ length: 1_000 }, () => verifier.verify(token)));
+    open();
+    const verified = await all;
+    expect(verified.every((each) => each !== null)).toBe(true);
+    expect(server.asked).toBe(1);
+  });
+});
