@@ -5,7 +5,7 @@ import { Feed, type Source, type SourcePort } from "./feed.ts";
 import { Listeners } from "./listeners.ts";
 import type { SSEProblem } from "./problem.ts";
 import { SharedFeed } from "./shared-feed.ts";
-import { streamRequest, streamUrl } from "./stream-request.ts";
+import { streamRequest, streamUrl, ticketUrl } from "./stream-request.ts";
 import type {
   ConnectionState,
   EventListener,
@@ -163,6 +163,7 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
   #createSource(options: SSEClientOptions): Source {
     const environment = this.#environment;
     const url = streamUrl(options, environment.baseUrl);
+    const route = { stream: url, tickets: ticketUrl(options, url, environment.baseUrl) };
     const port: SourcePort = {
       receive: (frame, log) => this.#delivery.receive(frame, log),
       onConnected: () => this.#setState("connected"),
@@ -173,12 +174,14 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
     const feed = {
       environment,
       port,
-      canRefresh: typeof options.token === "function",
+      // A ticket is another one each time, and may have been too old when it was used.
+      canRefresh: typeof options.token === "function" || route.tickets !== undefined,
       watchdogIntervals:
         options.watchdog === false
           ? undefined
           : MISSED_HEARTBEATS + MISSED_HEARTBEATS_SPREAD * environment.random(),
-      request: (refresh: boolean) => streamRequest(url, this.#cursor, options, refresh),
+      request: (refresh: boolean, signal: AbortSignal) =>
+        streamRequest(route, this.#cursor, options, environment, refresh, signal),
     };
     const { shared = false } = options;
     if (shared === false || environment.tabs === undefined) {

@@ -4,7 +4,7 @@ import { SSEProblem, toProblem } from "./problem.ts";
 import { discard, readRefusal } from "./refusal.ts";
 import { Watchdog } from "./watchdog.ts";
 
-/** From the start of an attempt to the first bytes of its stream, the wait for a token included. */
+/** From the start of an attempt to the first bytes of its stream, the waits for a token and a ticket included. */
 const ANSWER_DEADLINE_MS = 15_000;
 
 /** What an attempt asks for. */
@@ -18,7 +18,7 @@ export interface ConnectionPort {
   readonly environment: Environment;
   /** How many heartbeats may be missing; undefined: all of them. */
   readonly watchdogIntervals: number | undefined;
-  request(): Promise<StreamRequest>;
+  request(signal: AbortSignal): Promise<StreamRequest>;
   /** The service has let us in: comes before the first frame. */
   onOpen(connection: Connection): void;
   onFrame(frame: Frame, connection: Connection): void;
@@ -101,7 +101,7 @@ export class Connection {
   }
 
   async #fetch(): Promise<Response> {
-    const { url, headers, credentials } = await this.#orAbort(this.#port.request());
+    const { url, headers, credentials } = await this.#orAbort(this.#port.request(this.#abort.signal));
     return this.#port.environment.fetch(url, {
       headers,
       cache: "no-store",

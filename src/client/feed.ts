@@ -35,11 +35,11 @@ export interface SourcePort {
 export interface FeedOptions {
   readonly environment: Environment;
   readonly port: SourcePort;
-  /** Whether there is somebody to ask for another token. */
+  /** Whether there is somebody to ask for another token or ticket. */
   readonly canRefresh: boolean;
   readonly watchdogIntervals: number | undefined;
   /** @param refresh whether the last token will not do */
-  request(refresh: boolean): Promise<StreamRequest>;
+  request(refresh: boolean, signal: AbortSignal): Promise<StreamRequest>;
 }
 
 /** Keeps one stream open: attempts, delays between them, and the change from one stream to the next. */
@@ -56,6 +56,8 @@ export class Feed implements Source {
   #cancelListening = noop;
   #isStarted = false;
   #needsRefresh = false;
+  /** The stream is young, and its token is as new as they are to be had. */
+  #hasNewToken = false;
   #wasRefused = false;
   #outlivedOffline = false;
   #stoppedAt: number | undefined;
@@ -126,18 +128,19 @@ export class Feed implements Source {
 
   #connect(): Connection {
     const { environment, watchdogIntervals, request } = this.#options;
+    const refresh = this.#needsRefresh;
     const connection = new Connection({
       environment,
       watchdogIntervals,
-      request: () => request(this.#needsRefresh),
-      onOpen: (opened) => this.#opened(opened),
+      request: (signal) => request(refresh, signal),
+      onOpen: (opened) => this.#opened(opened, refresh),
       onFrame: (frame, { log }) => this.#take(frame, log),
     });
     void connection.run().then((problem) => this.#ended(connection, problem));
     return connection;
   }
 
-  #opened(connection: Connection): void {
+  #opened(connection: Connection, hasNewToken: boolean): void {
     if (connection === this.#next) {
       const old = this.#current;
       this.#current = connection;
@@ -145,12 +148,16 @@ export class Feed implements Source {
       old?.stop(new SSEProblem("replaced", "Another stream has taken over."));
     }
     this.#needsRefresh = false;
+    this.#hasNewToken = hasNewToken;
     this.#wasRefused = false;
     this.#outlivedOffline = false;
     this.#handOver?.cancel();
     this.#handOver = undefined;
     this.#cancelHealthy();
-    this.#cancelHealthy = this.#options.environment.after(HEALTHY_MS, () => this.#backoff.reset());
+    this.#cancelHealthy = this.#options.environment.after(HEALTHY_MS, () => {
+      this.#backoff.reset();
+      this.#hasNewToken = false;
+    });
     this.#options.port.onConnected();
   }
 
@@ -159,7 +166,10 @@ export class Feed implements Source {
       const kind = memberOf(parseData(frame.event.text), "error_type");
       if (kind === "token_expiring") {
         this.#needsRefresh = true;
-        this.#handOverSoon();
+        // Whoever has just given one that is about to expire has no better one: the stream lasts as long as that does.
+        if (!this.#hasNewToken) {
+          this.#handOverSoon();
+        }
       }
     }
     this.#options.port.receive(frame, log);
@@ -168,13 +178,13 @@ export class Feed implements Source {
   /**
    * Opens another stream, and lets the current one go only once the other has taken over. Both deliver for a moment:
    * the cursor tells the doubles. If it fails the current one goes on; the service or the watchdog will end it. Waits
-   * like a reconnect: many tokens expire at the same moment, and one that expires as soon as it is used makes a loop.
+   * like a reconnect: many tokens expire at the same moment.
    */
-  #handOverSoon(): void {
+  #handOverSoon(askedMs?: number): void {
     if (this.#handOver !== undefined || this.#next !== undefined) {
       return;
     }
-    const cancel = this.#options.environment.after(this.#backoff.next(), () => {
+    const cancel = this.#options.environment.after(this.#backoff.next(askedMs), () => {
       this.#handOver = undefined;
       if (this.isOpen) {
         this.#next = this.#connect();
@@ -186,6 +196,9 @@ export class Feed implements Source {
   #ended(connection: Connection, problem: SSEProblem): void {
     if (connection === this.#next) {
       this.#next = undefined;
+      if (this.#needsRefresh && !problem.final) {
+        this.#handOverSoon(problem.retryAfterMs);
+      }
       return;
     }
     if (connection !== this.#current) {

@@ -51,7 +51,8 @@ function retryAfterMs(headers: Headers, { now, random }: Luck): number | undefin
   return ms > 0 ? ms * (1 + RETRY_AFTER_SPREAD * random()) : undefined;
 }
 
-async function readText(response: Response): Promise<string> {
+/** The text of a body; empty for one that is too long to be ours. */
+export async function readText(response: Response): Promise<string> {
   if (response.body === null) {
     return "";
   }

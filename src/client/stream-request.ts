@@ -1,7 +1,9 @@
 import type { StreamRequest } from "./connection.ts";
 import type { Position } from "./cursor.ts";
+import type { Environment } from "./environment.ts";
 import { toProblem } from "./problem.ts";
 import type { Id, Token } from "./request-types.ts";
+import { buyTicket } from "./ticket.ts";
 import type { SSEClientOptions } from "./types.ts";
 
 /**
@@ -26,23 +28,65 @@ export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined
 }
 
 /** @throws TypeError for what is no URL, and for a relative one where there is no page */
-export function absoluteUrl(location: string | URL, baseUrl: string | undefined): URL {
+export function absoluteUrl(location: string | URL, baseUrl: string | undefined, option = "url"): URL {
   try {
     return new URL(location, baseUrl);
   } catch (cause) {
-    throw new TypeError(`url: expected an absolute one where there is no page, got ${location}`, { cause });
+    throw new TypeError(`${option}: expected an absolute one where there is no page, got ${location}`, {
+      cause,
+    });
   }
 }
 
-/** What to ask for to go on after a position. */
+/**
+ * Where tickets for a stream are to be had; undefined: it takes the token itself. Beside the stream, unless the options
+ * say where.
+ *
+ * @throws TypeError for what is no URL
+ */
+export function ticketUrl(
+  { ticket = false }: SSEClientOptions,
+  stream: URL,
+  baseUrl: string | undefined,
+): URL | undefined {
+  if (ticket === false) {
+    return undefined;
+  }
+  return ticket === true ? new URL("tickets", stream) : absoluteUrl(ticket, baseUrl, "ticket");
+}
+
+/** The parts of a request that stay the same from one connect to the next. */
+export interface StreamRoute {
+  readonly stream: URL;
+  readonly tickets: URL | undefined;
+}
+
+/**
+ * What to ask for to go on after a position. Buys a ticket first, if that is how the token is carried.
+ *
+ * @param refresh whether the last token will not do
+ */
 export async function streamRequest(
-  base: URL,
-  { id, log }: Position,
+  { stream, tickets }: StreamRoute,
+  position: Position,
   { token, withCredentials }: SSEClientOptions,
+  environment: Environment,
   refresh: boolean,
+  signal: AbortSignal,
 ): Promise<StreamRequest> {
-  const url = new URL(base);
-  const headers: Record<string, string> = { Accept: "text/event-stream", ...(await bearer(token, refresh)) };
+  const credentials = withCredentials === true ? "include" : undefined;
+  let carried = await bearer(token, refresh);
+  const url = new URL(stream);
+  if (tickets !== undefined) {
+    // Whoever waited for the token may have given up in the meantime.
+    signal.throwIfAborted();
+    const ticket = await buyTicket({ url: tickets, headers: carried, credentials, signal }, environment);
+    url.searchParams.set("ticket", ticket);
+    carried = {};
+  }
+  const headers: Record<string, string> = { Accept: "text/event-stream", ...carried };
+  // Only now: the stream that is still open may have moved on.
+  const { id, log } = position;
   if (id !== "") {
     headers["Last-Event-ID"] = id;
     url.searchParams.delete("since");
@@ -50,7 +94,7 @@ export async function streamRequest(
       url.searchParams.set("log", log);
     }
   }
-  return { url: url.href, headers, credentials: withCredentials ? "include" : undefined };
+  return { url: url.href, headers, credentials };
 }
 
 /**

@@ -117,6 +117,12 @@ export interface SSEClientOptions {
   log?: string | undefined;
   /** Sent as `Authorization: Bearer`. A function is asked before each connect, and once more after a 401. Default: none. */
   token?: Token | undefined;
+  /**
+   * Before each connect the token goes into a `POST` for a ticket, and the stream is opened with that, for a way on which
+   * the header of a stream would be lost or logged. `true`: asked of the service's `tickets` beside `url`; a URL: asked
+   * there, e.g. of a backend that has the token and hands on what the service answers. Default: false.
+   */
+  ticket?: boolean | string | URL | undefined;
   /** Aborting it disconnects; `connect()` does nothing afterwards. Default: none. */
   signal?: AbortSignal | undefined;
   /** Send cookies to another origin, too. Default: false. */

@@ -40,7 +40,10 @@ describe("config.yaml on its way to the edge", () => {
     expect(output).toMatch(/env\.SSE \(\{"heartbeat_interval_seconds":\d+/);
     expect(output).toMatch(/env\.CHANNELS \(\{"allowed":\[/);
     expect(output).toMatch(/env\.HISTORY \(\{"max_events":\d+/);
-    expect(output).toMatch(/env\.LIMITS \(\{"max_stream_age_seconds":\d+\}\)/);
+    expect(output).toMatch(/env\.LIMITS \(\{"max_stream_age_seconds":\d+,/);
+    expect(output).toMatch(/env\.AUTH \(\{"publish":\["token"\]/);
+    expect(output).toMatch(/env\.CORS \(\{"allowed_origins":\[\]\}\)/);
+    expect(output).toMatch(/env\.CONNECT_RATE \(\d+ requests\/60s\)/);
     expect(output).toMatch(/env\.LOGGING \(\{"level":"\w+"\}\)/);
     expect(code).toBe(0);
     const bundle = await readFile(join(project.path, "dist/index.js"), "utf8");
@@ -59,7 +62,7 @@ describe("config.yaml on its way to the edge", () => {
   it("is deployed once it is compiled", async () => {
     expect(await run("npm", "run", "config")).toMatchObject({ code: 0 });
     const { code, output } = await deploy();
-    expect(output).toContain('env.LIMITS ({"max_stream_age_seconds":77})');
+    expect(output).toContain('env.LIMITS ({"max_stream_age_seconds":77,');
     expect(code).toBe(0);
   });
 

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 
 import { SSEClient, type SSEProblem } from "../../../src/client/client.ts";
 import type { SSEClientOptions } from "../../../src/client/types.ts";
-import { ClientWorld, settle } from "../../support/client-world.ts";
+import { ClientWorld, settle, type Exchange } from "../../support/client-world.ts";
 
 let world: ClientWorld;
 let asked: boolean[];
@@ -205,14 +205,58 @@ describe("a token that is about to expire", () => {
     expect(world.exchanges).toHaveLength(1);
   });
 
-  it("as soon as it is used makes no loop: the new streams come at growing intervals", async () => {
-    world.onRequest = (exchange) => exchange.open().frame({ event: "error", data: expiring });
+  it.each([6_000, 25_000])(
+    "as soon as it is used makes no loop: of tokens of %d ms there is one connect each",
+    async (lifeMs) => {
+      world.onRequest = (exchange) => {
+        exchange.open().frame({ event: "error", data: expiring });
+        world.clock.after(lifeMs, () => exchange.close("token_expired", 500));
+      };
+      await connect();
+      await world.advance(120_000);
+      const [handOver, ...others] = world.pauses;
+      expect(handOver).toBeLessThanOrEqual(1_500);
+      expect(others.length).toBe(Math.floor((120_000 - (handOver ?? 0)) / (lifeMs + 500)));
+      expect(new Set(others)).toEqual(new Set([lifeMs + 500]));
+      expect(asked.slice(0, 3)).toEqual([false, true, true]);
+      expect(errors).toEqual([]);
+    },
+  );
+
+  it("is replaced each time, if it was good for a while", async () => {
+    world.onRequest = (exchange) => {
+      exchange.open();
+      world.clock.after(20_000, () => exchange.frame({ event: "error", data: expiring }));
+    };
     const client = await connect();
-    await world.advance(60_000);
-    expect(client.state).toBe("connected");
-    expect(world.exchanges.length).toBeGreaterThan(2);
-    expect(world.exchanges.length).toBeLessThan(20);
-    expect(Math.min(...world.pauses)).toBeGreaterThanOrEqual(100);
+    const states: string[] = [];
+    client.onStateChange((state) => states.push(state));
+    await world.advance(70_000);
+    expect(world.exchanges).toHaveLength(4);
+    expect(states).toEqual([]);
+    expect(world.exchanges.map(({ isAborted }) => isAborted)).toEqual([true, true, true, false]);
+  });
+
+  it.each<[string, (fresh: Exchange) => void, number, number]>([
+    ["cannot be reached", (fresh) => fresh.refuse(), 100, 2_900],
+    ["is refused for now", (fresh) => fresh.problem(503, "limit", { "Retry-After": "5" }), 5_000, 6_000],
+  ])("is tried again while the old stream delivers, if the new one %s", async (_, fail, least, most) => {
+    const client = await connect();
+    const states: string[] = [];
+    const old = world.last.open();
+    await settle();
+    client.onStateChange((state) => states.push(state));
+    old.frame({ event: "error", data: expiring });
+    await world.nextRequest(1_500);
+    fail(world.last);
+    await world.nextRequest(most);
+    expect(world.pauses[1]).toBeGreaterThanOrEqual(least);
+    expect(old.isAborted).toBe(false);
+    world.last.open();
+    await settle();
+    expect(old.isAborted).toBe(true);
+    expect(states).toEqual([]);
+    expect(asked).toEqual([false, true, true]);
   });
 
   it("leaves the old stream alone if the new one is refused", async () => {
