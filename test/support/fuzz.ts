@@ -309,9 +309,10 @@ export function fuzz(inputs: number): void {
         },
         env: { JWT_SECRET: jwtSecret },
       });
-      await each(200, requests, (batch) => send(service, batch));
+      // Measured: the runtime collects nothing before it has some 300 MB, and then stays there.
+      await each(inputs * 0.25, requests, (batch) => send(service, batch));
       residentBefore = resident();
-    }, 60_000);
+    }, 600_000);
 
     afterAll(() => service.stop());
 
@@ -331,7 +332,7 @@ export function fuzz(inputs: number): void {
       const genuine = await tokenOf({ ...reading, edge_sse: { metrics: true } });
       await expect(statusWith(service, genuine)).resolves.toBe(200);
       await each(inputs * 0.2, tokens(genuine), async (batch) => {
-        const forged = batch.filter((token) => token.trim() !== genuine);
+        const forged = batch.filter((token) => !saysTheSame(token.trim(), genuine));
         const statuses = await Promise.all(forged.map((token) => statusWith(service, token)));
         expect(statuses.filter((status) => status !== 401 && status !== 400)).toEqual([]);
       });
@@ -401,6 +402,15 @@ async function publishAll(service: Service, stream: RawStream, batch: readonly o
   expect(refusals.filter((status) => status !== 400)).toEqual([]);
   const came = stream.events.slice(before).filter(({ type }) => type !== "connected" && type !== "mark");
   expect(came.map(({ id, type, data }) => ({ id, type, data: JSON.parse(data) as unknown }))).toEqual(taken);
+}
+
+/** Another spelling of the same bytes is no other token: the last character of base64url has bits to spare. */
+function saysTheSame(token: string, genuine: string): boolean {
+  const [signed, of] = [token, genuine].map((each) => each.slice(0, each.lastIndexOf(".")));
+  const [signature, known] = [token, genuine].map((each) =>
+    Buffer.from(each.split(".")[2] ?? "", "base64url"),
+  );
+  return signed === of && signature !== undefined && known?.equals(signature) === true;
 }
 
 /** The status that a token gets; what cannot be a header is sent as it is, too. */
