@@ -20,6 +20,7 @@ channels:
   allowed: ["*"]
 limits:
   max_connects_per_minute_per_address: ${connectsPerMinute}
+  exempt_addresses: [127.0.0.1]
 `;
 
 interface ServiceOptions {

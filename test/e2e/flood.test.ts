@@ -13,7 +13,12 @@ let service: Service;
 
 beforeAll(async () => {
   service = await startService({
-    config: { auth: { subscribe: "token" }, sse: { max_connections: CLIENTS }, logging: { level: "warn" } },
+    config: {
+      auth: { subscribe: "token" },
+      sse: { max_connections: CLIENTS },
+      limits: { exempt_addresses: ["127.0.0.1"] },
+      logging: { level: "warn" },
+    },
     env: { SUBSCRIBE_TOKEN: "reader" },
   });
 });

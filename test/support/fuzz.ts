@@ -273,7 +273,7 @@ const yamls = fc.oneof(
 );
 
 /** Checks a property of so many inputs, `AT_ONCE` of them at a time. */
-async function each<Input>(
+async function checkEach<Input>(
   inputs: number,
   arbitrary: fc.Arbitrary<Input>,
   check: (batch: readonly Input[]) => Promise<void>,
@@ -310,20 +310,20 @@ export function fuzz(inputs: number): void {
         env: { JWT_SECRET: jwtSecret },
       });
       // Measured: the runtime collects nothing before it has some 300 MB, and then stays there.
-      await each(inputs * 0.25, requests, (batch) => send(service, batch));
+      await checkEach(inputs * 0.25, requests, (batch) => send(service, batch));
       residentBefore = resident();
     }, 600_000);
 
     afterAll(() => service.stop());
 
     it("no request breaks anything", async () => {
-      await each(inputs * 0.4, requests, (batch) => send(service, batch));
+      await checkEach(inputs * 0.4, requests, (batch) => send(service, batch));
       expect((await service.health()).status).toBe("healthy");
     }, 600_000);
 
     it("no event comes out as anything but itself", async () => {
       const stream = await service.stream({ channel: "fuzz-events" });
-      await each(inputs * 0.3, events, (batch) => publishAll(service, stream, batch));
+      await checkEach(inputs * 0.3, events, (batch) => publishAll(service, stream, batch));
       expect(stream.closed).toBe(false);
       stream.reset();
     }, 600_000);
@@ -331,7 +331,7 @@ export function fuzz(inputs: number): void {
     it("no token lets anybody in", async () => {
       const genuine = await tokenOf({ ...reading, edge_sse: { metrics: true } });
       await expect(statusWith(service, genuine)).resolves.toBe(200);
-      await each(inputs * 0.2, tokens(genuine), async (batch) => {
+      await checkEach(inputs * 0.2, tokens(genuine), async (batch) => {
         const forged = batch.filter((token) => !saysTheSame(token.trim(), genuine));
         const statuses = await Promise.all(forged.map((token) => statusWith(service, token)));
         expect(statuses.filter((status) => status !== 401 && status !== 400)).toEqual([]);
@@ -339,7 +339,7 @@ export function fuzz(inputs: number): void {
     }, 600_000);
 
     it("no configuration breaks the compiler, or gets past the schema", async () => {
-      await each(inputs * 0.1, yamls, async (batch) => {
+      await checkEach(inputs * 0.1, yamls, async (batch) => {
         for (const text of batch) {
           const { config, mistakes } = compileConfig(text, "config.yaml");
           expect(config === undefined ? mistakes.length : 1).toBeGreaterThan(0);
