@@ -406,9 +406,9 @@ async function publishAll(service: Service, stream: RawStream, batch: readonly o
 
 /** Another spelling of the same bytes is no other token: the last character of base64url has bits to spare. */
 function saysTheSame(token: string, genuine: string): boolean {
-  const [signed, of] = [token, genuine].map((each) => each.slice(0, each.lastIndexOf(".")));
-  const [signature, known] = [token, genuine].map((each) =>
-    Buffer.from(each.split(".")[2] ?? "", "base64url"),
+  const [signed, of] = [token, genuine].map((text) => text.slice(0, text.lastIndexOf(".")));
+  const [signature, known] = [token, genuine].map((text) =>
+    Buffer.from(text.split(".")[2] ?? "", "base64url"),
   );
   return signed === of && signature !== undefined && known?.equals(signature) === true;
 }
