@@ -43,7 +43,6 @@ afterEach(async () => {
     holder.reset();
   }
   holders = [];
-  await until(async () => (await clientCount()) === 0, { what: "the clients to have left" });
 });
 
 afterAll(async () => {
@@ -55,16 +54,12 @@ afterAll(async () => {
 async function start(port = 0): Promise<void> {
   const config = {
     auth: { subscribe: ["token", "jwt"] },
+    channels: { allowed: ["default", "full"] },
     cors: { allowed_origins: [listed.url] },
-    sse: { retry_after_seconds: 2, max_connections: 2, heartbeat_interval_seconds: 1 },
+    sse: { retry_after_seconds: 2, max_connections: 6, heartbeat_interval_seconds: 1 },
   };
   const env = { SUBSCRIBE_TOKEN: subscribeToken, JWT_SECRET: jwtSecret };
   service = await startService({ config, env, dataDir: folder.path, port });
-}
-
-async function clientCount(): Promise<number> {
-  const answer = await service.admin("/api/admin/clients");
-  return ((await answer.json()) as { clients: unknown[] }).clients.length;
 }
 
 const mint = (seconds: number): Promise<string> =>
@@ -220,8 +215,9 @@ describe("a page of a listed origin", () => {
   });
 
   it("sees the Retry-After of a full channel", async () => {
-    holders = await Promise.all([service.stream({}, bearer), service.stream({}, bearer)]);
-    const board = await openListed(`token: "${subscribeToken}", ticket: true`);
+    const channel = "full";
+    holders = await Promise.all(Array.from({ length: 6 }, () => service.stream({ channel }, bearer)));
+    const board = await openListed(`token: "${subscribeToken}", ticket: true, channel: "full"`);
     const { retries, attempts } = await board.until("a refusal", (seen) => seen.retries.length > 0);
     expect(attempts.map(({ status }) => status)).toEqual([200, 503]);
     expect(retries.map(({ code }) => code)).toEqual(["limit"]);
