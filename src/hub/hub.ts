@@ -3,6 +3,7 @@ import { Alarm } from "./alarm.ts";
 import { Broadcaster } from "./broadcaster.ts";
 import type { Client, ClientStream } from "./client.ts";
 import type { Clock } from "./clock.ts";
+import { Closing } from "./closing.ts";
 import { createCounters, observeLatency, type Counters } from "./counters.ts";
 import { DurableLog } from "./durable-log.ts";
 import { HubError } from "./errors.ts";
@@ -13,6 +14,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { readHistory, type HistoryPage } from "./history.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
+import { Publishing } from "./publishing.ts";
 import { Quota } from "./quota.ts";
 import { Refusals } from "./refusals.ts";
 import { Registry } from "./registry.ts";
@@ -31,7 +33,6 @@ const STOP_WAIT_MS = 2_000;
 
 /** What is told to whoever has used up its minute. */
 const TOO_MANY_CONNECTS = "This address has asked for too many streams of this channel in the last minute.";
-const TOO_MANY_PUBLISHES = "This token was used for too many publishes to this channel in the last minute.";
 
 /** Characters of a client's own id that are kept: it may send any. */
 const RESUMED_FROM_LENGTH = 64;
@@ -81,15 +82,11 @@ export class Hub {
   readonly #ages: StreamAges;
   readonly #admission: Admission;
   readonly #connects: Quota;
-  readonly #publishes: Quota;
   readonly #refusedConnects: Refusals;
-  readonly #refusedPublishes: Refusals;
+  readonly #publishing: Publishing;
+  readonly #closing: Closing;
   readonly #alarm: Alarm;
   readonly #trimmer: Trimmer;
-
-  #drainUntil: number | null = null;
-  #stopping: "no" | "closing" | "closed" = "no";
-  #storageFailed = false;
 
   constructor(settings: HubSettings, host: HubHost) {
     const { log, clock, logger } = host;
@@ -124,16 +121,22 @@ export class Hub {
     this.#ages = new StreamAges(clock, this.#registry, this.#broadcaster, () => log.check());
     this.#admission = new Admission(
       {
-        closedBecause: () => this.#closedBecause(),
+        closedBecause: () => this.#closing.because,
         fullBecause: (address) => this.#registry.fullBecause(address),
         probe: (address) => this.#heartbeat.beatQuietSince(clock.now() - QUIET_MS, address) > 0,
       },
       clock,
     );
     this.#connects = new Quota(settings.maxConnectsPerMinutePerAddress, TOO_MANY_CONNECTS, clock);
-    this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
     this.#refusedConnects = new Refusals("connect_refused", this.counters.rejections, clock, logger);
-    this.#refusedPublishes = new Refusals("publish_refused", this.counters.publishRejections, clock, logger);
+    this.#closing = new Closing(host);
+    this.#publishing = new Publishing(settings.maxPublishesPerMinutePerToken, {
+      log: this.#log,
+      closing: this.#closing,
+      counters: this.counters,
+      clock,
+      logger,
+    });
     this.#alarm = new Alarm(settings.heartbeatIntervalMs, (at) => host.setAlarm(at));
     this.#trimmer = new Trimmer(log, this.#retention, clock, this.#alarm);
   }
@@ -141,7 +144,7 @@ export class Hub {
   /** Takes over what an earlier life of this hub left behind: the alarm that is set, and a drain. */
   restore(kept: { readonly alarmAt: number | null; readonly drainUntil: number | null }): void {
     this.#alarm.restore(kept.alarmAt);
-    this.#drainUntil = kept.drainUntil;
+    this.#closing.restore(kept.drainUntil);
     // The configuration may have changed since: what was within the bounds need not be any more.
     this.#armTrimmer();
   }
@@ -153,19 +156,10 @@ export class Hub {
    * @throws HubError `shutting_down`, `rate_limited` or `storage_full`
    */
   async publish(events: readonly NewEvent[], publisher: string | null): Promise<Receipt[]> {
-    try {
-      if (this.#stopping === "closed") {
-        throw new HubError("shutting_down", "The service is shutting down.");
-      }
-      this.#publishes.use(publisher);
-      const receipts = await this.#append(events);
-      this.#broadcaster.wake();
-      this.#armTrimmer();
-      return receipts;
-    } catch (error) {
-      this.#refusedPublishes.note(error);
-      throw error;
-    }
+    const receipts = await this.#publishing.take(events, publisher);
+    this.#broadcaster.wake();
+    this.#armTrimmer();
+    return receipts;
   }
 
   /**
@@ -193,7 +187,7 @@ export class Hub {
     const { logger } = this.#host;
     this.#alarm.rung();
     this.#connects.tidy();
-    this.#publishes.tidy();
+    this.#publishing.tidy();
     try {
       this.#serveClients();
       const trimmed = await this.#trimmer.trim(() => this.#serveClients());
@@ -210,8 +204,7 @@ export class Hub {
 
   /** Ends all streams and lets nobody in until a time. Publishing goes on. */
   drain(until: number): Ended {
-    this.#drainUntil = until;
-    this.#host.saveDrain(until);
+    this.#closing.drain(until);
     this.#alarm.arm(until);
     this.#admission.closed();
     const closed = this.#registry.endAll("drain");
@@ -221,16 +214,12 @@ export class Hub {
 
   /** Ends a drain. */
   resume(): void {
-    if (this.#drainUntil !== null) {
-      this.#drainUntil = null;
-      this.#host.saveDrain(null);
-      this.#host.logger("info", "drain_ended");
-    }
+    this.#closing.resume();
   }
 
   /** Ends all streams for good, and lets nobody in. Answers at once; `settled` waits for the peers. */
   stop(): Ended {
-    this.#stopping = this.#stopping === "no" ? "closing" : this.#stopping;
+    this.#closing.stop();
     this.#admission.closed();
     const closed = this.#registry.endAll("shutdown");
     this.#host.logger("info", "channel_closed", { closed });
@@ -240,7 +229,7 @@ export class Hub {
   /** Waits for the peers of a stop, but not long; from then on nothing is published. Answers how many linger. */
   async settled(): Promise<number> {
     await this.#registry.settled(STOP_WAIT_MS);
-    this.#stopping = "closed";
+    this.#closing.complete();
     return this.#registry.lingering;
   }
 
@@ -267,36 +256,21 @@ export class Hub {
 
   health(): HubHealth {
     const reasons = [
-      ...(this.#storageFailed ? ["storage_failed"] : []),
+      ...(this.#publishing.hasFailed ? ["storage_failed"] : []),
       ...(this.#registry.fullBecause(null) === null ? [] : ["limit_reached"]),
     ];
     const oldest = this.#log.oldest();
     const working = reasons.length > 0 ? "degraded" : "healthy";
     return {
-      status: this.#closedBecause() === null ? working : "draining",
+      status: this.#closing.because === null ? working : "draining",
       reasons,
-      drainUntil: this.#closedBecause() === "draining" ? this.#drainUntil : null,
+      drainUntil: this.#closing.drainUntil,
       activeConnections: this.#registry.clients.size,
       lingeringConnections: this.#registry.lingering,
       maxConnections: this.#settings.maxConnections,
       lastEventId: this.#log.head(),
       oldestEventId: oldest > this.#log.head() ? null : oldest,
     };
-  }
-
-  async #append(events: readonly NewEvent[]): Promise<Receipt[]> {
-    try {
-      const receipts = await this.#log.append(events);
-      const duplicates = receipts.filter((receipt) => receipt.duplicate).length;
-      this.counters.published += receipts.length - duplicates;
-      this.counters.duplicates += duplicates;
-      this.#storageFailed = false;
-      return receipts;
-    } catch (error) {
-      this.#storageFailed = true;
-      this.#host.logger("error", "append_failed", { events: events.length, error: String(error) });
-      throw error;
-    }
   }
 
   #register(request: ConnectRequest, stream: ClientStream): void {
@@ -323,18 +297,9 @@ export class Hub {
     }
   }
 
-  #closedBecause(): "draining" | "shutting_down" | null {
-    if (this.#stopping !== "no") {
-      return "shutting_down";
-    }
-    return this.#drainUntil !== null && this.#host.clock.now() < this.#drainUntil ? "draining" : null;
-  }
-
   #serveClients(): void {
     const now = this.#host.clock.now();
-    if (this.#drainUntil !== null && now >= this.#drainUntil) {
-      this.resume();
-    }
+    this.#closing.resumeIfOver(now);
     this.#heartbeat.dropStalled(now);
     this.#heartbeat.beat(now);
   }
@@ -343,7 +308,7 @@ export class Hub {
   #armNext(): void {
     const due = Math.min(
       this.#heartbeat.nextDue(this.#host.clock.now()),
-      this.#drainUntil ?? Number.POSITIVE_INFINITY,
+      this.#closing.drainUntil ?? Number.POSITIVE_INFINITY,
     );
     if (due !== Number.POSITIVE_INFINITY) {
       this.#alarm.arm(due);
