@@ -1,3 +1,4 @@
+import { HubError } from "../hub/errors.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
 import { hubOf, type HubObject } from "./hub-object.ts";
@@ -9,13 +10,26 @@ const AT_ONCE = 50;
 /** Something to do at the hub of a channel. */
 export type Act<Outcome> = (hub: DurableObjectStub<HubObject>, channel: string) => Promise<Outcome>;
 
-/** Acts on every channel that exists, some at a time. */
+/**
+ * Acts on every channel that exists, some at a time.
+ *
+ * @throws HubError `hub_unreachable` if some were missed, once all others are done: who asks again loses nothing.
+ */
 export async function onAllChannels<Outcome>(env: Env, act: Act<Outcome>): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
+  let asked = 0;
   let page = await directoryOf(env).list();
   while (page.length > 0) {
+    asked += page.length;
     outcomes.push(...(await inTurn(env, page, act)));
     page = await directoryOf(env).list(page.at(-1));
+  }
+  if (outcomes.length < asked) {
+    const missed = asked - outcomes.length;
+    throw new HubError(
+      "hub_unreachable",
+      `${missed} of ${asked} channels cannot be reached. The log names them.`,
+    );
   }
   return outcomes;
 }

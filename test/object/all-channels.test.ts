@@ -1,0 +1,29 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+
+import { onAllChannels } from "../../src/edge/all-channels.ts";
+import { newChannel, publish, tick } from "./service.ts";
+
+describe("What is done to all channels", () => {
+  it("is done to the others too when one cannot be reached, and is not called a success", async () => {
+    const [good, broken] = [newChannel(), newChannel()];
+    await publish(good, tick(1));
+    await publish(broken, tick(1));
+    const done = new Set<string>();
+    const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
+    const acting = onAllChannels(env, async (_hub, channel) => {
+      if (channel === broken) {
+        throw new Error("the object is gone");
+      }
+      done.add(channel);
+    });
+    await expect(acting).rejects.toMatchObject({
+      code: "hub_unreachable",
+      message: expect.stringMatching(/^1 of \d+ channels/),
+    });
+    expect(String(log.mock.lastCall?.[0])).toContain(broken);
+    log.mockRestore();
+    expect(done).toContain(good);
+    expect(done).not.toContain(broken);
+  });
+});
