@@ -180,6 +180,8 @@ export class Hub {
       if (endsAt !== null && endsAt <= this.#host.clock.now()) {
         throw new HubError("unauthorized", "The token has expired.");
       }
+      // Whoever is refused for this writes nothing.
+      this.#admission.refuseIfClosed();
       await this.#log.create();
       await this.#admission.enter(address, () => this.#register(request, stream));
     } catch (error) {
