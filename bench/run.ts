@@ -5,6 +5,7 @@ import { createCleanup } from "./cleanup.ts";
 import { allKept, tableHead, tableRow, toJson, type Result } from "./report.ts";
 import type { Row } from "./row.ts";
 import { batchPublish } from "./rows/batch-publish.ts";
+import { floodRow } from "./rows/flood.ts";
 import { fanOut } from "./rows/fan-out.ts";
 import { idleCpu } from "./rows/idle-cpu.ts";
 import { latencyRow } from "./rows/latency.ts";
@@ -31,6 +32,7 @@ const ROWS: readonly Row[] = [
   publish,
   batchPublish,
   replay,
+  floodRow,
 ];
 
 const USAGE = `Usage: npm run bench -- [options]

@@ -11,7 +11,7 @@ import { startService } from "../service.ts";
 import { median, percentile } from "../statistics.ts";
 import { meanUsage, meterUsage, type Usage } from "../usage.ts";
 
-interface Load {
+export interface Load {
   readonly clients: number;
   readonly eventsPerSecond: number;
   readonly percentile: 95 | 99;
@@ -47,19 +47,24 @@ export function latencyRow(name: string, load: Load): Row {
   };
 }
 
-interface Side {
+/** A host with its load. */
+export interface Side {
   readonly host: Host;
   readonly generator: Generator;
   readonly publisher: Publisher;
   published: number;
 }
 
-interface Round {
+export interface Round {
   readonly latenciesMs: Float64Array;
   readonly usage: Usage;
 }
 
-async function openSide(host: Host, { clients }: Load, cleanup: Cleanup): Promise<Side> {
+export async function openSide(
+  host: Host,
+  { clients }: Pick<Load, "clients">,
+  cleanup: Cleanup,
+): Promise<Side> {
   const generator = startGenerator(cleanup);
   const publisher = openPublisher(host, host.publishPath("latency"));
   cleanup.add(() => publisher.close());
@@ -68,7 +73,11 @@ async function openSide(host: Host, { clients }: Load, cleanup: Cleanup): Promis
 }
 
 /** Publishes at a steady pace, whether answered or not: who waits for an answer measures fewer of the slow ones. */
-async function playRound(side: Side, { clients, eventsPerSecond }: Load, seconds: number): Promise<Round> {
+export async function playRound(
+  side: Side,
+  { clients, eventsPerSecond }: Pick<Load, "clients" | "eventsPerSecond">,
+  seconds: number,
+): Promise<Round> {
   const events = Math.max(1, Math.round(seconds * eventsPerSecond));
   const before = await side.generator.ask({ do: "take" });
   const usage = await meterUsage(side.host.pid, side.generator);

@@ -193,7 +193,7 @@ const cors = section({
    */
   allowed_origins: z
     .array(
-      z.string().regex(ORIGIN_PATTERN, {
+      z.string().refine(isOrigin, {
         error: "an origin, such as https://app.example.com or https://*.example.com",
       }),
       {
@@ -231,11 +231,19 @@ const limits = section({
    */
   max_publishes_per_minute_per_token: integer(0, 10_000_000).default(0),
 
-  /** Addresses to which the limits per address do not apply. At most 100. Default this machine's: 127.0.0.1 and ::1. */
+  /**
+   * Addresses and networks (`198.51.100.0/24`) to which the limits per address do not apply. At most 100. Default this
+   * machine's: 127.0.0.0/8 and ::1.
+   */
   exempt_addresses: z
-    .array(z.union([z.ipv4(), z.ipv6()], { error: "an IP address" }), { error: "a list of IP addresses" })
+    .array(
+      z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+        error: "an IP address, or a network such as 198.51.100.0/24",
+      }),
+      { error: "a list of IP addresses" },
+    )
     .max(100, { error: "100 addresses at most" })
-    .default(["127.0.0.1", "::1"]),
+    .default(["127.0.0.0/8", "::1"]),
 });
 
 /** What the service writes into its log: one line of JSON each. */
@@ -276,6 +284,12 @@ function reportRepeated(message: string) {
       }
     }
   };
+}
+
+/** With the port of its scheme, or another spelling, no browser sends it: it would allow nobody, in silence. */
+function isOrigin(value: string): boolean {
+  const example = value.replace("*.", "any.");
+  return ORIGIN_PATTERN.test(value) && URL.canParse(example) && new URL(example).origin === example;
 }
 
 /** A key set that comes over an open wire could be anybody's. */

@@ -10,6 +10,7 @@ import { FilterForm } from "./filter-form.ts";
 import { Inspector } from "./inspector.ts";
 import { Link } from "./link.ts";
 import { PublishForm } from "./publish-form.ts";
+import { ReadToken } from "./read-token.ts";
 import { isRefused, readHealth } from "./service.ts";
 import { Snippets } from "./snippets.ts";
 import { Stats } from "./stats.ts";
@@ -44,12 +45,17 @@ const clients = new Clients(
 );
 const publishForm = new PublishForm(() => view.channel);
 const inspector = new Inspector((field, value) => look({ ...view, [field]: [value] }));
-const list = new EventList((event) => inspector.show(event, view.channel));
+const list = new EventList((event) => inspector.show(event, view.channel, readToken.value));
 const filterForm = new FilterForm(view, look);
 const link = new Link(
   () => feed?.open(),
   () => feed?.close(),
 );
+const readToken = new ReadToken(() => {
+  list.clear();
+  connect();
+  void askHealth();
+});
 const types = new Set<string>();
 const notice = byId("notice", HTMLParagraphElement);
 
@@ -71,7 +77,7 @@ function look(next: View): void {
   view = next;
   history.replaceState(null, "", `${location.pathname}${pageQuery(view)}`);
   filterForm.show(view);
-  snippets.show(view);
+  snippets.show(view, readToken.isNeeded);
   list.clear();
   if (hasMoved) {
     traffic.reset();
@@ -84,7 +90,7 @@ function look(next: View): void {
 
 function connect(): void {
   feed?.close();
-  feed = new Feed(view, {
+  feed = new Feed(view, readToken.value, {
     onEvents: (events) => {
       list.add(events);
       for (const { id, type } of events) {
@@ -94,7 +100,12 @@ function connect(): void {
       }
     },
     onConnected: (id) => (clients.ownId = id),
+    onHead: (id) => traffic.started(id),
     onGap: tellGap,
+    onLocked: (refusal) => {
+      readToken.ask(refusal);
+      snippets.show(view, true);
+    },
     onState: showState,
   });
   feed.open();
@@ -142,7 +153,7 @@ async function watchHealth(): Promise<never> {
 async function askHealth(): Promise<void> {
   const { channel } = view;
   try {
-    const health = await readHealth(channel);
+    const health = await readHealth(channel, readToken.value);
     if (channel === view.channel) {
       stats.showHealth(health);
       drain.isDraining = health.status === "draining";

@@ -1,6 +1,6 @@
 import { SSEClient, type SSEProblem } from "/sse-client.js";
 
-import { readHealth, readHistory } from "./service.ts";
+import { explain, isLocked, readHistory, readRange } from "./service.ts";
 import type { View } from "./view.ts";
 
 /** How many events a view that starts with the recent ones begins with. */
@@ -27,20 +27,26 @@ export interface FeedPort {
   onEvents(events: readonly ShownEvent[]): void;
   /** A stream is open: who we are. */
   onConnected(clientId: string): void;
+  /** The last event that is stored. */
+  onHead(id: number): void;
   onGap(gap: Gap): void;
+  /** The service wants a token, or another one. */
+  onLocked(refusal: string): void;
   onState(state: LinkState, problem: string | undefined): void;
 }
 
 /** The events of one view: the recent ones from the history, if asked for, and then the stream. */
 export class Feed {
   readonly #view: View;
+  readonly #token: string | undefined;
   readonly #port: FeedPort;
   #client: SSEClient | undefined;
   #isWanted = false;
   #headAtConnect = 0;
 
-  constructor(view: View, port: FeedPort) {
+  constructor(view: View, token: string | undefined, port: FeedPort) {
     this.#view = view;
+    this.#token = token;
     this.#port = port;
   }
 
@@ -65,16 +71,30 @@ export class Feed {
     this.#port.onState("connecting", undefined);
     let lastEventId: string | undefined;
     try {
-      const health = await readHealth(this.#view.channel);
-      this.#headAtConnect = health.lastEventId ?? 0;
-      if (this.#view.start === "recent" && this.#isWanted) {
-        lastEventId = await this.#showRecent(health.oldestEventId);
+      const { oldest, latest } = await readRange(this.#view.channel, this.#token);
+      this.#headAtConnect = latest;
+      if (this.#isWanted) {
+        this.#port.onHead(latest);
       }
-    } catch {
-      // The client knows what to do about a service that is not there, or that refuses.
+      if (this.#view.start === "recent" && this.#isWanted) {
+        lastEventId = await this.#showRecent(oldest);
+      }
+    } catch (error) {
+      if (isLocked(error)) {
+        this.#lock(explain(error));
+      }
+      // Else the client knows what to do about a service that is not there, or that refuses.
     }
     if (this.#isWanted && this.#client === undefined) {
       this.#connect(lastEventId);
+    }
+  }
+
+  #lock(refusal: string): void {
+    if (this.#isWanted) {
+      this.#isWanted = false;
+      this.#port.onState("disconnected", undefined);
+      this.#port.onLocked(refusal);
     }
   }
 
@@ -82,7 +102,7 @@ export class Feed {
   async #showRecent(oldest: number | null): Promise<string> {
     const head = this.#headAtConnect;
     const after = Math.max((oldest ?? head + 1) - 1, head - RECENT_EVENTS, 0);
-    const { events, next } = await readHistory(this.#view, after, RECENT_EVENTS);
+    const { events, next } = await readHistory(this.#view, this.#token, after, RECENT_EVENTS);
     if (this.#isWanted) {
       this.#port.onEvents(
         events.map(({ id, type, data, published_at }) => ({
@@ -101,6 +121,7 @@ export class Feed {
     const client = new SSEClient({
       // The client can do with a 503, but the browser would report each of them as an error of this page.
       url: "/api/events?on_busy=stream",
+      token: this.#token,
       channel,
       types,
       ...(projectIds.length > 0 && { projectId: projectIds }),
@@ -115,7 +136,13 @@ export class Feed {
     });
     client.on("connected", ({ client_id }) => this.#port.onConnected(client_id));
     client.on("gap", (gap) => this.#port.onGap(gap));
-    client.onStateChange((state, _, problem) => this.#port.onState(state, problem && describe(problem)));
+    client.onStateChange((state, _, problem) => {
+      if (state === "disconnected" && (problem?.status === 401 || problem?.status === 403)) {
+        this.#lock(problem.message);
+      } else {
+        this.#port.onState(state, problem && describe(problem));
+      }
+    });
     client.connect();
   }
 }

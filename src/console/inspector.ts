@@ -26,7 +26,8 @@ export class Inspector {
     });
   }
 
-  show(event: ShownEvent | undefined, channel: string): void {
+  /** @param token to read the history with */
+  show(event: ShownEvent | undefined, channel: string, token: string | undefined): void {
     this.#shown = event;
     this.#copy.hidden = event === undefined;
     if (event === undefined) {
@@ -37,11 +38,15 @@ export class Inspector {
     this.#addFact(facts, "Id", create("span", { class: "mono" }, event.id));
     this.#addFact(facts, "Type", typeChip(event.type), ["types", event.type]);
     this.#body.replaceChildren(facts, jsonView(event.data));
-    void this.#addStored(facts, event, channel);
+    void this.#addStored(facts, event, () => readEvent(channel, token, event.id));
   }
 
-  async #addStored(facts: HTMLElement, event: ShownEvent, channel: string): Promise<void> {
-    const stored = await readEvent(channel, event.id).catch(() => undefined);
+  async #addStored(
+    facts: HTMLElement,
+    event: ShownEvent,
+    read: () => Promise<HistoryEvent | undefined>,
+  ): Promise<void> {
+    const stored = await read().catch(() => undefined);
     if (stored === undefined || this.#shown !== event) {
       return;
     }

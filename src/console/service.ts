@@ -4,15 +4,16 @@ import { channelQuery, filterQuery, type View } from "./view.ts";
 
 const ANSWER_DEADLINE_MS = 10_000;
 
-/** `GET /health`, and how long the answer took. */
+/** `GET /health`, and how long the answer took. A number that is guarded, or that the service lacks, is null. */
 export interface Health {
   readonly status: string;
   readonly version: string;
   readonly reasons: readonly string[];
   readonly activeConnections: number | null;
-  readonly maxConnections: number;
+  readonly maxConnections: number | null;
   readonly lastEventId: number | null;
-  readonly oldestEventId: number | null;
+  /** Null if nothing is kept; undefined if the service does not tell. */
+  readonly oldestEventId: number | null | undefined;
   readonly roundTripMs: number;
 }
 
@@ -22,9 +23,9 @@ interface HealthAnswer {
   readonly sse: {
     readonly status: string;
     readonly reasons: readonly string[];
-    readonly active_connections: number | null;
-    readonly max_connections: number;
-    readonly last_event_id: string | null;
+    readonly active_connections?: number | null;
+    readonly max_connections?: number;
+    readonly last_event_id?: string | null;
     readonly oldest_event_id?: string | null;
   };
 }
@@ -42,6 +43,8 @@ export interface HistoryEvent {
 export interface HistoryPage {
   readonly events: readonly HistoryEvent[];
   readonly next: string;
+  readonly oldest_id: string | null;
+  readonly latest_id: string;
 }
 
 /** One row of `GET /api/admin/clients`. */
@@ -72,10 +75,12 @@ class Refusal extends Error {
   }
 }
 
-export async function readHealth(channel: string): Promise<Health> {
+/** @param token for numbers that are not for everybody */
+export async function readHealth(channel: string, token: string | undefined): Promise<Health> {
   const started = performance.now();
   const response = await fetch(`/health?${channelQuery(channel)}`, {
     cache: "no-store",
+    headers: bearer(token),
     signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
   });
   const roundTripMs = performance.now() - started;
@@ -88,28 +93,48 @@ export async function readHealth(channel: string): Promise<Health> {
     status: sse.status,
     version,
     reasons: sse.reasons,
-    activeConnections: sse.active_connections,
-    maxConnections: sse.max_connections,
-    lastEventId: sse.last_event_id === null ? null : Number(sse.last_event_id),
-    oldestEventId: sse.oldest_event_id ? Number(sse.oldest_event_id) : null,
+    activeConnections: sse.active_connections ?? null,
+    maxConnections: sse.max_connections ?? null,
+    lastEventId: toId(sse.last_event_id) ?? null,
+    oldestEventId: toId(sse.oldest_event_id),
     roundTripMs,
   };
 }
 
+/** What the history of a channel reaches from and to. `oldest` is null if nothing is kept. */
+export async function readRange(
+  channel: string,
+  token: string | undefined,
+): Promise<{ readonly oldest: number | null; readonly latest: number }> {
+  const query = channelQuery(channel);
+  query.set("limit", "1");
+  const answer = await readPage(query, token);
+  return { oldest: toId(answer.oldest_id) ?? null, latest: Number(answer.latest_id) };
+}
+
 /** Events after an id that pass a view's filter. */
-export function readHistory(view: View, after: number, limit: number): Promise<HistoryPage> {
+export function readHistory(
+  view: View,
+  token: string | undefined,
+  after: number,
+  limit: number,
+): Promise<HistoryPage> {
   const query = filterQuery(view);
   query.set("after", String(after));
   query.set("limit", String(limit));
-  return call(`/api/history?${query}`) as Promise<HistoryPage>;
+  return readPage(query, token);
 }
 
 /** One event with all that is stored of it; undefined once it has left the history. */
-export async function readEvent(channel: string, id: string): Promise<HistoryEvent | undefined> {
+export async function readEvent(
+  channel: string,
+  token: string | undefined,
+  id: string,
+): Promise<HistoryEvent | undefined> {
   const query = channelQuery(channel);
   query.set("after", String(Number(id) - 1));
   query.set("limit", "1");
-  const { events } = (await call(`/api/history?${query}`)) as HistoryPage;
+  const { events } = await readPage(query, token);
   return events.find((event) => event.id === id);
 }
 
@@ -164,6 +189,11 @@ export function isRefused(error: unknown): boolean {
   return error instanceof Refusal && error.status < 500;
 }
 
+/** Whether it takes another token, or one at all. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof Refusal && (error.status === 401 || error.status === 403);
+}
+
 /** Whether the service does not know a token. */
 export function isUnauthorized(error: unknown): boolean {
   return error instanceof Refusal && error.status === 401;
@@ -177,6 +207,18 @@ export function explain(error: unknown): string {
   return error instanceof DOMException && error.name === "TimeoutError"
     ? "No answer came in time."
     : "The service cannot be reached.";
+}
+
+function readPage(query: URLSearchParams, token: string | undefined): Promise<HistoryPage> {
+  return call(`/api/history?${query}`, { headers: bearer(token) }) as Promise<HistoryPage>;
+}
+
+function bearer(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { Authorization: `Bearer ${token}` };
+}
+
+function toId(text: string | null | undefined): number | null | undefined {
+  return text === null || text === undefined ? text : Number(text);
 }
 
 async function call(path: string, init: RequestInit = {}): Promise<unknown> {

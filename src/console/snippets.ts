@@ -2,17 +2,20 @@ import { byId, copy, create } from "./dom.ts";
 import { filterQuery, readable, type View } from "./view.ts";
 
 /** Ways to use the service, with what the page looks at filled in. */
-const SNIPPETS: Readonly<Record<string, (view: View, origin: string) => string>> = {
-  curl: (view, origin) =>
+const SNIPPETS: Readonly<Record<string, (view: View, origin: string, isGuarded: boolean) => string>> = {
+  curl: (view, origin, isGuarded) =>
     [
-      `curl -N '${origin}/api/events${withQuery(filterQuery(view))}'`,
+      `curl -N ${isGuarded ? `-H "Authorization: Bearer $SUBSCRIBE_TOKEN" ` : ""}'${origin}/api/events${withQuery(filterQuery(view))}'`,
       "",
       `curl -H "Authorization: Bearer $PUBLISH_TOKEN" -H 'Content-Type: application/json' \\`,
       `  -d '{"type":"${firstType(view)}","data":{"agent_id":1,"project_id":7,"to_state":"processing"}}' \\`,
       `  '${origin}/api/publish${view.channel === "default" ? "" : `?channel=${view.channel}`}'`,
     ].join("\n"),
-  EventSource: (view, origin) =>
+  EventSource: (view, origin, isGuarded) =>
     [
+      ...(isGuarded
+        ? ["// An EventSource sends no token: this needs the cookie __Host-edge_sse with it."]
+        : []),
       `const source = new EventSource("${origin}/api/events${withQuery(filterQuery(view), "on_busy=stream")}");`,
       `source.addEventListener("${firstType(view)}", (e) => {`,
       "  console.log(e.lastEventId, JSON.parse(e.data));",
@@ -22,17 +25,18 @@ const SNIPPETS: Readonly<Record<string, (view: View, origin: string) => string>>
       "  // else: the connection is lost, and the browser reconnects by itself",
       "});",
     ].join("\n"),
-  SSEClient: (view, origin) =>
+  SSEClient: (view, origin, isGuarded) =>
     [
       `import { SSEClient } from "${origin}/sse-client.js";`,
       "",
-      `const client = new SSEClient(${clientOptions(view, origin)});`,
+      `const client = new SSEClient(${clientOptions(view, origin, isGuarded)});`,
       `client.on("${firstType(view)}", (data, event) => console.log(event.id, data));`,
       "client.onStateChange((state) => console.log(state));",
       "client.connect();",
     ].join("\n"),
-  HTMX: (view, origin) =>
+  HTMX: (view, origin, isGuarded) =>
     [
+      ...(isGuarded ? ["<!-- This sends no token: it needs the cookie __Host-edge_sse with it. -->"] : []),
       `<script type="module" src="${origin}/htmx-sse.js"></script>`,
       `<section hx-ext="sse" sse-connect="${origin}/api/events${withQuery(filterQuery(view), "on_busy=stream")}">`,
       `  <p sse-swap="${firstType(view)}">Nothing yet.</p>`,
@@ -46,6 +50,7 @@ export class Snippets {
   readonly #panel = byId("snippet", HTMLPreElement);
   #chosen = "curl";
   #view: View;
+  #isGuarded = false;
 
   constructor(view: View) {
     this.#view = view;
@@ -64,8 +69,10 @@ export class Snippets {
     this.#choose(this.#chosen);
   }
 
-  show(view: View): void {
+  /** @param isGuarded whether reading takes a token */
+  show(view: View, isGuarded: boolean): void {
     this.#view = view;
+    this.#isGuarded = isGuarded;
     this.#choose(this.#chosen);
   }
 
@@ -77,7 +84,7 @@ export class Snippets {
       tab.tabIndex = isChosen ? 0 : -1;
     }
     this.#panel.setAttribute("aria-labelledby", `snippet-${name}`);
-    this.#panel.textContent = SNIPPETS[name]?.(this.#view, location.origin) ?? "";
+    this.#panel.textContent = SNIPPETS[name]?.(this.#view, location.origin, this.#isGuarded) ?? "";
   }
 
   #move(event: KeyboardEvent): void {
@@ -102,7 +109,11 @@ function firstType({ types }: View): string {
   return types.find((type) => /^[\w.:-]+$/.test(type)) ?? "state_transition";
 }
 
-function clientOptions({ channel, types, projectIds, agentIds }: View, origin: string): string {
+function clientOptions(
+  { channel, types, projectIds, agentIds }: View,
+  origin: string,
+  isGuarded: boolean,
+): string {
   const options = {
     url: `${origin}/api/events`,
     channel: channel === "default" ? undefined : channel,
@@ -113,5 +124,8 @@ function clientOptions({ channel, types, projectIds, agentIds }: View, origin: s
   const lines = Object.entries(options)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `  ${name}: ${JSON.stringify(value)},`);
+  if (isGuarded) {
+    lines.push(`  token: async () => (await fetch("/my-token")).text(),`);
+  }
   return `{\n${lines.join("\n")}\n}`;
 }

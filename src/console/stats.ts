@@ -19,17 +19,14 @@ export class Stats {
   readonly #latencyDetail = byId("latency-detail", HTMLElement);
   readonly #version = byId("version", HTMLElement);
   #roundTrips: number[] = [];
-  #oldest: number | null = null;
+  #oldest: number | null | undefined;
 
   showHealth(health: Health): void {
     const { status, reasons, activeConnections, maxConnections, oldestEventId } = health;
     this.#status.dataset["status"] = status;
     setText(this.#status, status);
     setText(this.#statusDetail, reasons.join(", ").replaceAll("_", " ") || "all in order");
-    setText(this.#clients, `${activeConnections ?? "–"} / ${formatCount(maxConnections)}`);
-    this.#meter.max = maxConnections;
-    this.#meter.high = maxConnections * 0.8;
-    this.#meter.value = activeConnections ?? 0;
+    this.#showClients(activeConnections, maxConnections);
     this.#oldest = oldestEventId;
     setText(this.#version, `edge-sse ${health.version}`);
     this.#showRoundTrip(health.roundTripMs);
@@ -49,8 +46,20 @@ export class Stats {
     setText(this.#rate, rate === null ? "–" : formatCount(rate));
     setText(this.#rateDetail, `${formatCount(perMinute)} in a minute`);
     setText(this.#head, head === undefined ? "–" : formatCount(head));
-    const kept = head === undefined || this.#oldest === null ? 0 : head - this.#oldest + 1;
-    setText(this.#headDetail, head === undefined ? "" : `${formatCount(kept)} kept`);
+    const kept = head === undefined || !this.#oldest ? 0 : head - this.#oldest + 1;
+    const isTold = head !== undefined && this.#oldest !== undefined;
+    setText(this.#headDetail, isTold ? `${formatCount(kept)} kept` : "");
+  }
+
+  /** Without numbers, which may be guarded, nothing is drawn. */
+  #showClients(active: number | null, most: number | null): void {
+    this.#meter.hidden = most === null;
+    setText(this.#clients, most === null ? "–" : `${active ?? "–"} / ${formatCount(most)}`);
+    if (most !== null) {
+      this.#meter.max = most;
+      this.#meter.high = most * 0.8;
+      this.#meter.value = active ?? 0;
+    }
   }
 
   #showRoundTrip(ms: number): void {

@@ -36,9 +36,14 @@ export class Traffic {
   measured(head: number | null, clients: number | null): void {
     this.#clients = clients;
     if (head !== null) {
-      this.#counted ??= head;
-      this.#head = Math.max(this.#head ?? 0, head);
+      this.started(head);
     }
+  }
+
+  /** The head was there when the page began to look, or later. */
+  started(head: number): void {
+    this.#counted ??= head;
+    this.#head = Math.max(this.#head ?? 0, head);
   }
 
   /** A second has passed. Answers how many events it had. */

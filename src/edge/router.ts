@@ -42,7 +42,7 @@ const router = Router<IRequest, [Env]>({ catch: refuse })
 /** Answers a request, whatever it is. */
 export async function answerRequest(request: Request, env: Env): Promise<Response> {
   // A Host header can be anything, and then the address of the request is none.
-  if (!URL.canParse(request.url)) {
+  if (!isAddress(request.url)) {
     const invalid = new HubError(
       "invalid_request",
       "The address of this request is not valid: see its Host header.",
@@ -58,6 +58,11 @@ function withHeaders(response: Response, request: Request, env: Env): Response {
   own.headers.set("X-Content-Type-Options", "nosniff");
   addCors(own.headers, request, env);
   return own;
+}
+
+/** Some hosts are right for the standard, and a fetch of them is not: `GET *` makes one. */
+function isAddress(url: string): boolean {
+  return URL.canParse(url) && /^[\w.:[\]-]+$/.test(new URL(url).hostname);
 }
 
 function methods(handlers: Readonly<Record<string, Handler>>): Handler {

@@ -178,7 +178,7 @@ export class Hub {
     try {
       this.#connects.use(address);
       if (endsAt !== null && endsAt <= this.#host.clock.now()) {
-        throw new HubError("unauthorized", "The token has expired.");
+        throw new HubError("unauthorized", "A valid token is needed: Authorization: Bearer <token>.");
       }
       // Whoever is refused for this writes nothing.
       this.#admission.refuseIfClosed();

@@ -174,6 +174,8 @@ describe("Nobody gets past a guarded route by the shape of a request", () => {
     ["a path with a backslash", head([], String.raw`GET \api\history HTTP/1.1`)],
     ["a method in lower case", head([], "get /api/history HTTP/1.1")],
     ["a method of its own", head([], "GETX /api/history HTTP/1.1")],
+    ["no path at all", head([], "GET * HTTP/1.1")],
+    ["a host with a star", head(["Host: *"])],
     ["HTTP/0.9", "GET /api/history\r\n\r\n"],
     ["HTTP/2 in plain text", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
     ["a request to a proxy", head([], "CONNECT localhost:443 HTTP/1.1")],
@@ -203,6 +205,17 @@ describe("Nobody gets past a guarded route by the shape of a request", () => {
     // A second request on the same connection is one that its sender may make; it must never get another one's answer.
     expect(statuses.length).toBeLessThanOrEqual(2);
     expect(statuses[0] ?? 400).toBeGreaterThanOrEqual(400);
+  });
+
+  it.each([
+    "GET * HTTP/1.1\r\nHost: localhost",
+    "OPTIONS * HTTP/1.1\r\nHost: localhost",
+    "GET / HTTP/1.1\r\nHost: a*b",
+    "GET / HTTP/1.1\r\nHost: a!b",
+  ])("an address that is none breaks nothing: %j", async (request) => {
+    const answer = await open.raw("/", { bytes: `${request}\r\nConnection: close\r\n\r\n` });
+    await answer.untilClosed();
+    expect(await problemOf(answer)).toMatchObject({ status: 400, code: "invalid_request" });
   });
 
   it.each(["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"])(

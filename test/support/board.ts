@@ -38,8 +38,8 @@ export interface Board {
 }
 
 /** In the page: `open(options)` makes a client, connects it and writes down; `client` and `seen` are those of the board. */
-const script = (options: string): string => `
-  import { SSEClient } from "/sse-client.js";
+const script = (options: string, service: string): string => `
+  import { SSEClient } from "${service}/sse-client.js";
   const now = () => performance.timeOrigin + performance.now();
   const open = (options) => {
     const seen = { events: [], states: [], retries: [], errors: [], attempts: [] };
@@ -65,8 +65,17 @@ const script = (options: string): string => `
   Object.assign(globalThis, { open, ...open(${options}) });
 `;
 
-/** @param options JavaScript of the client's options, which may be functions */
-export async function openBoard(context: BrowserContext, origin: string, options = "{}"): Promise<Board> {
+/**
+ * @param options JavaScript of the client's options, which may be functions
+ * @param service where the client comes from. The pages of another origin have to come from a server: Chromium lets none
+ *   that a test has made up reach this machine.
+ */
+export async function openBoard(
+  context: BrowserContext,
+  origin: string,
+  options = "{}",
+  service = origin,
+): Promise<Board> {
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on("console", (line) => {
@@ -75,13 +84,20 @@ export async function openBoard(context: BrowserContext, origin: string, options
     }
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
-  await page.route(`${origin}/board`, (route) =>
-    route.fulfill({
-      contentType: "text/html; charset=utf-8",
-      body: `<!doctype html><title>board</title><script type="module">${script(options)}</script>`,
-    }),
-  );
+  const content = script(options, service);
+  if (service === origin) {
+    await page.route(`${origin}/board`, (route) =>
+      route.fulfill({
+        contentType: "text/html; charset=utf-8",
+        body: `<!doctype html><title>board</title><script type="module">${content}</script>`,
+      }),
+    );
+  }
   await page.goto(`${origin}/board`);
+  if (service !== origin) {
+    await page.addScriptTag({ type: "module", content });
+    await page.waitForFunction("globalThis.seen");
+  }
 
   const board: Board = {
     page,

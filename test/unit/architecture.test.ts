@@ -31,7 +31,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   edge: {
     rooms: ["sse", "hub", "auth"],
     types: ["config"],
-    modules: /^(?:cloudflare:workers|itty-router|negotiator)$/,
+    modules: /^(?:cloudflare:workers|ipaddr\.js|itty-router|negotiator)$/,
   },
   index: { rooms: ["edge"], modules: /^$/ },
   local: { rooms: ["config", "auth"], modules: /^(?:node:.+|esbuild)$/ },

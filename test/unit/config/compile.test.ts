@@ -23,7 +23,7 @@ const defaults = {
     max_connections_per_address: 50,
     max_connects_per_minute_per_address: 600,
     max_publishes_per_minute_per_token: 0,
-    exempt_addresses: ["127.0.0.1", "::1"],
+    exempt_addresses: ["127.0.0.0/8", "::1"],
   },
   auth: {
     publish: ["token"],

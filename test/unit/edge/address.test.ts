@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { addressOf } from "../../../src/edge/address.ts";
 
-const LIMITS = { exempt_addresses: ["127.0.0.1", "::1"] };
+const LIMITS = { exempt_addresses: ["127.0.0.0/8", "::1"] };
 const EDGE = { LIMITS };
 const LOCAL = { LIMITS, LAUNCH_ID: "launch" };
 
@@ -47,7 +47,7 @@ describe("an address as the limits count it", () => {
     expect(onEdge("203.0.113.7")).not.toBe(onEdge("203.0.113.8"));
   });
 
-  it.each(["127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "::ffff:7f00:1"])(
+  it.each(["127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "::ffff:7f00:1"])(
     "is none for an exempt one, however it is spelt: %s",
     (address) => {
       expect(onEdge(address)).toBeNull();
@@ -59,6 +59,16 @@ describe("an address as the limits count it", () => {
     expect(onEdge("2001:db8:0:0::7", exempting("2001:DB8::7"))).toBeNull();
     expect(onEdge("2001:db8::8", exempting("2001:db8::7"))).toBe("2001:db8:0:0");
     expect(onEdge("203.0.113.7", exempting("::ffff:203.0.113.7"))).toBeNull();
+  });
+
+  it("exempts a network, to its first and last address and no further", () => {
+    const office = exempting("198.51.100.64/26");
+    expect(["198.51.100.64", "198.51.100.127"].map((each) => onEdge(each, office))).toEqual([null, null]);
+    expect(onEdge("198.51.100.63", office)).not.toBeNull();
+    expect(onEdge("198.51.100.128", office)).not.toBeNull();
+    expect(onEdge("2001:db8:1:2::1", exempting("2001:db8:1::/48"))).toBeNull();
+    expect(onEdge("2001:db8:2:2::1", exempting("2001:db8:1::/48"))).toBe("2001:db8:2:2");
+    expect(onEdge("2001:db8::1", exempting("0.0.0.0/0"))).toBe("2001:db8:0:0");
   });
 
   it.each([null, "", "not an address", "1.2.3.4.5:6"])("is none for %j", (address) => {

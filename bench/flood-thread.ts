@@ -6,37 +6,36 @@ import type { Flood } from "./flood.ts";
 /** Requests are sent in bunches so often: a timer is not more exact. */
 const BUNCH_MS = 20;
 
-const { url, headers = {}, localAddress, perSecond, seconds } = workerData as Flood;
+const { url, requests, perSecond, seconds } = workerData as Flood;
 const answers: Record<number, number> = {};
 const startedAt = performance.now();
 const total = perSecond * seconds;
 let sent = 0;
 let open = 0;
 
+function answered(status: number): void {
+  answers[status] = (answers[status] ?? 0) + 1;
+  open--;
+  if (sent === total && open === 0) {
+    // eslint-disable-next-line unicorn/require-post-message-target-origin -- a port of Node has no origin
+    parentPort?.postMessage(answers);
+  }
+}
+
 function send(): void {
-  open++;
-  const done = (status: number): void => {
-    answers[status] = (answers[status] ?? 0) + 1;
-    open--;
-    if (sent === total && open === 0) {
-      parentPort?.postMessage(answers);
-    }
-  };
-  const attempt = request(
-    url,
-    { headers, agent: false, ...(localAddress && { localAddress }) },
-    (response) => {
-      response.destroy();
-      done(response.statusCode ?? 0);
-    },
-  );
-  attempt.on("error", () => done(0));
+  const attempt = request(url, { ...requests[sent % requests.length], agent: false }, (response) => {
+    response.destroy();
+    answered(response.statusCode ?? 0);
+  });
+  attempt.on("error", () => answered(0));
   attempt.end();
+  sent++;
+  open++;
 }
 
 const timer = setInterval(() => {
   const due = Math.min(total, Math.ceil(((performance.now() - startedAt) / 1_000) * perSecond));
-  for (; sent < due; sent++) {
+  while (sent < due) {
     send();
   }
   if (sent === total) {
