@@ -11,6 +11,9 @@ const TOKEN_LENGTH = 8_192;
 /** Decoders are lenient: they would take the same token in other spellings. Source: RFC 7515, section 3.1. */
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
+/** Characters of a subject: it is kept for each who comes. A longer one is kept as its digest. */
+const SUBJECT_LENGTH = 256;
+
 /** The last time that a date can tell. */
 const LAST_MS = 8.64e15;
 
@@ -85,10 +88,9 @@ export function createJwtVerifier(config: JwtConfig, secret: string | undefined,
 
 /** What is written down of a token that names nobody is its digest: a log or a storage must not hold what lets in. */
 async function subjectOf({ iss, sub, jti }: JWTPayload, token: string): Promise<string> {
-  if (typeof sub === "string") {
-    return JSON.stringify({ iss, sub });
-  }
-  return JSON.stringify(typeof jti === "string" ? { iss, jti } : { digest: await hexDigest(token) });
+  const owner = typeof sub === "string" ? { iss, sub } : typeof jti === "string" ? { iss, jti } : null;
+  const subject = JSON.stringify(owner ?? { digest: await hexDigest(token) });
+  return subject.length <= SUBJECT_LENGTH ? subject : JSON.stringify({ digest: await hexDigest(subject) });
 }
 
 /** A token that is let in by the tolerance of clocks ends with that, and not before it came. */

@@ -6,8 +6,11 @@ const FETCH_LOST_MS = 6_000;
 /** After a failed fetch nobody tries again for so long: what anybody can send must not become a flood elsewhere. */
 const FAILURE_PAUSE_MS = 2_000;
 
-/** How often who waits for the fetch of another request looks: a promise must not be shared between requests. */
-const LOOK_EVERY_MS = 10;
+/**
+ * How soon who waits for the fetch of another request looks first, and how seldom at last: a promise must not be shared
+ * between requests, and a crowd may wait for as long as a fetch is given.
+ */
+const LOOK_MS = { first: 10, most: 160 } as const;
 
 const KEY_SET_BYTES = 256 * 1024;
 
@@ -24,8 +27,10 @@ export function createKeySetFetch(fetch: typeof globalThis.fetch): FetchImplemen
   let failedAt = Number.NEGATIVE_INFINITY;
   return async (url, options) => {
     const askedAt = Date.now();
+    let waitMs: number = LOOK_MS.first;
     while (Date.now() < busyUntil) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      waitMs = Math.min(2 * waitMs, LOOK_MS.most);
       if (options.signal.aborted) {
         throw new KeysStillUnavailableError("the key set is being fetched for too long");
       }

@@ -53,12 +53,16 @@ export async function resumeChannels(request: IRequest, env: Env): Promise<Respo
   return respond({ channels: resumed.length });
 }
 
-/** `POST /api/admin/shutdown`: how the local launcher ends all streams. Elsewhere there is no such route. */
-export async function stopChannels(request: IRequest, env: Env): Promise<Response> {
+/** Lets nothing through where no local launcher has started the service: there is no such route then. */
+export function requireLauncher(_request: IRequest, env: Env): void {
   if (!env.SHUTDOWN_TOKEN) {
     throw new HubError("not_found", "There is nothing at this path.");
   }
-  await requireToken(request, env.SHUTDOWN_TOKEN);
+}
+
+/** `POST /api/admin/shutdown`: how the local launcher ends all streams. */
+export async function stopChannels(request: IRequest, env: Env): Promise<Response> {
+  await requireToken(request, env.SHUTDOWN_TOKEN ?? "");
   const channels = await directoryOf(env).stop();
   // Everybody is told before anybody is waited for: one peer that does not read must not cost the others their `close`.
   const told = await inTurn(env, channels, (hub) => hub.stop());

@@ -15,31 +15,27 @@ export async function readHealth(request: IRequest, env: Env): Promise<Response>
   const channel = query.channel();
   query.finish();
   requireAllowed(channel, env.CHANNELS.allowed);
+  const hasNumbers = await mayReadNumbers(request, env);
   try {
     const { status, reasons, drainUntil, ...sse } = await hubOf(env, channel).health();
-    const draining = drainUntil === null ? {} : { draining_until: new Date(drainUntil).toISOString() };
-    const state = { channel, status, reasons, ...draining };
-    if (!(await mayReadNumbers(request, env))) {
-      return respond(200, status, state);
-    }
-    return respond(200, status, {
-      ...state,
+    const numbers = {
+      ...(drainUntil !== null && { draining_until: new Date(drainUntil).toISOString() }),
       active_connections: sse.activeConnections,
       lingering_connections: sse.lingeringConnections,
       max_connections: sse.maxConnections,
       last_event_id: String(sse.lastEventId),
       oldest_event_id: sse.oldestEventId === null ? null : String(sse.oldestEventId),
-    });
+    };
+    return respond(200, { channel, status, reasons, ...(hasNumbers && numbers) });
   } catch (error) {
     createLogger(env.LOGGING.level)("error", "hub_unreachable", { channel, error: String(error) });
-    return respond(503, "degraded", {
-      channel,
-      status: "degraded",
-      reasons: ["hub_unreachable"],
+    const numbers = {
       active_connections: null,
       max_connections: env.SSE.max_connections,
       last_event_id: null,
-    });
+    };
+    const reasons = ["hub_unreachable"];
+    return respond(503, { channel, status: "degraded", reasons, ...(hasNumbers && numbers) });
   }
 }
 
@@ -56,7 +52,10 @@ async function mayReadNumbers(request: IRequest, env: Env): Promise<boolean> {
   }
 }
 
-function respond(httpStatus: number, status: string, sse: object): Response {
+function respond(
+  httpStatus: number,
+  sse: { readonly status: string; readonly [member: string]: unknown },
+): Response {
   const headers = { "Cache-Control": "no-store" };
-  return Response.json({ status, version, sse }, { status: httpStatus, headers });
+  return Response.json({ status: sse.status, version, sse }, { status: httpStatus, headers });
 }

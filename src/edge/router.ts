@@ -1,6 +1,13 @@
 import { Router, type IRequest } from "itty-router";
 import { HubError } from "../hub/errors.ts";
-import { drainChannels, kickClient, listClients, resumeChannels, stopChannels } from "./admin.ts";
+import {
+  drainChannels,
+  kickClient,
+  listClients,
+  requireLauncher,
+  resumeChannels,
+  stopChannels,
+} from "./admin.ts";
 import { serveAsset } from "./assets.ts";
 import { addCors, preflightResponse } from "./cors.ts";
 import type { Env } from "./env.ts";
@@ -29,7 +36,7 @@ const router = Router<IRequest, [Env]>({ catch: refuse })
   .all("/api/admin/clients/:id", methods({ DELETE: kickClient }))
   .all("/api/admin/drain", methods({ POST: drainChannels }))
   .all("/api/admin/resume", methods({ POST: resumeChannels }))
-  .all("/api/admin/shutdown", methods({ POST: stopChannels }))
+  .all("/api/admin/shutdown", requireLauncher, methods({ POST: stopChannels }))
   .all("*", serveAsset);
 
 /** Answers a request, whatever it is. */
@@ -40,7 +47,7 @@ export async function answerRequest(request: Request, env: Env): Promise<Respons
       "invalid_request",
       "The address of this request is not valid: see its Host header.",
     );
-    return problemResponse(invalid, env.SSE.retry_after_seconds);
+    return withHeaders(problemResponse(invalid, env.SSE.retry_after_seconds), request, env);
   }
   return withHeaders(await router.fetch(request, env), request, env);
 }

@@ -58,7 +58,7 @@ export class Admission {
    * @throws HubError `limit`, `address_limit`, `draining` or `shutting_down`
    */
   async enter(address: string | null, take: () => void): Promise<void> {
-    this.#refuseIfClosed();
+    this.refuseIfClosed();
     const full = this.#door.fullBecause(address);
     if (full === null) {
       take();
@@ -67,9 +67,17 @@ export class Admission {
     // An address that has no place left costs the clients of others nothing.
     const probedAt = this.#probe(full === "limit" ? null : address);
     const hasTaken = await this.#waitForPlace(address, take, probedAt + PROBE_WAIT_MS - this.#clock.now());
-    this.#refuseIfClosed();
+    this.refuseIfClosed();
     if (!hasTaken) {
       throw new HubError(full, DETAILS[full]);
+    }
+  }
+
+  /** @throws HubError `draining` or `shutting_down` */
+  refuseIfClosed(): void {
+    const reason = this.#door.closedBecause();
+    if (reason !== null) {
+      throw new HubError(reason, DETAILS[reason]);
     }
   }
 
@@ -128,12 +136,5 @@ export class Admission {
       const cancel = this.#clock.after(forMs, () => waiting.done(false));
       this.#waiting.add(waiting);
     });
-  }
-
-  #refuseIfClosed(): void {
-    const reason = this.#door.closedBecause();
-    if (reason !== null) {
-      throw new HubError(reason, DETAILS[reason]);
-    }
   }
 }

@@ -174,6 +174,8 @@ export class Hub {
       if (endsAt !== null && endsAt <= this.#host.clock.now()) {
         throw new HubError("unauthorized", "A valid token is needed: Authorization: Bearer <token>.");
       }
+      // Whoever is refused for this writes nothing.
+      this.#admission.refuseIfClosed();
       await this.#log.create();
       await this.#admission.enter(address, () => this.#register(request, stream));
     } catch (error) {

@@ -202,13 +202,17 @@ describe("a publish through the Worker", () => {
     }
   });
 
-  it("has no route to stop the service where nobody has given it one", async () => {
-    const response = await send("/api/admin/shutdown", {
-      method: "POST",
-      headers: { Authorization: "Bearer admin" },
-    });
-    expect(response.status).toBe(404);
-  });
+  it.each(["GET", "HEAD", "POST", "DELETE", "OPTIONS"])(
+    "has no route to stop the service by %s where nobody has given it one",
+    async (method) => {
+      const response = await send("/api/admin/shutdown", {
+        method,
+        headers: { Authorization: "Bearer admin" },
+      });
+      expect(response.status).toBe(404);
+      expect(response.headers.get("Allow")).toBeNull();
+    },
+  );
 });
 
 describe("a channel that the configuration does not allow", () => {
@@ -239,6 +243,39 @@ describe("a channel that the configuration does not allow", () => {
     const ids = (await listDurableObjectIds(env.HUBS)).map(String);
     expect(ids).toContain(String(env.HUBS.idFromName(known)));
     expect(ids).not.toContain(String(env.HUBS.idFromName(channel)));
+  });
+});
+
+/** What the health says of a channel. */
+async function healthOf(channel: string, deployment: typeof env, token?: string): Promise<unknown> {
+  const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  const request = new Request(`https://edge-sse.test/health?channel=${channel}`, { headers });
+  return (await (await answerRequest(request, deployment)).json<{ sse: unknown }>()).sse;
+}
+
+describe("the health through the Worker, where its numbers are guarded", () => {
+  const guarded = { ...env, AUTH: { ...env.AUTH, metrics: ["token" as const] }, METRICS_TOKEN: "metrics" };
+
+  it("shows the state alone while a channel is drained", async () => {
+    const channel = newChannel();
+    await hubOf(channel).drain(Date.now() + 60_000);
+    expect(await healthOf(channel, guarded)).toEqual({ channel, status: "draining", reasons: [] });
+    expect(await healthOf(channel, guarded, "metrics")).toHaveProperty("draining_until");
+  });
+
+  it("shows the state alone when the hub cannot be reached", async () => {
+    const channel = newChannel();
+    const HUBS = new Proxy(env.HUBS, {
+      get() {
+        throw new Error("unreachable");
+      },
+    });
+    const log = vi.spyOn(console, "log").mockReturnValue();
+    const state = { channel, status: "degraded", reasons: ["hub_unreachable"] };
+    expect(await healthOf(channel, { ...guarded, HUBS })).toEqual(state);
+    const numbers = { active_connections: null, max_connections: PLACES, last_event_id: null };
+    expect(await healthOf(channel, { ...guarded, HUBS }, "metrics")).toEqual({ ...state, ...numbers });
+    log.mockRestore();
   });
 });
 

@@ -155,6 +155,15 @@ describe("A page of a listed origin", () => {
     expect(answer.headers.get("vary")).toMatch(/\bOrigin\b/);
   });
 
+  it("may read what a request without a valid address is answered", async () => {
+    const origin = "https://app.example.com";
+    const bytes = `GET /health HTTP/1.1\r\nHost: a b\r\nConnection: close\r\nOrigin: ${origin}\r\n\r\n`;
+    const answer = await service.raw("/health", { bytes });
+    expect(answer.status).toBe(400);
+    expect(corsOf(answer.headers)).toEqual(forListed(origin));
+    expect(answer.headers["x-content-type-options"]).toBe("nosniff");
+  });
+
   it("may read streams", async () => {
     const origin = "https://app.example.com";
     const stream = await service.stream({}, { headers: { Origin: origin } });

@@ -313,6 +313,19 @@ describe("whose a token is", () => {
     expect(first).not.toBe(await subjectOf({ sub: undefined, jti: "bob" }));
   });
 
+  it("is short, however long the names in it are: it is kept for each who comes", async () => {
+    const long = "a".repeat(4_000);
+    const subjects = [
+      await subjectOf({ sub: long }),
+      await subjectOf({ sub: `${long}b` }),
+      await subjectOf({ sub: undefined, jti: long }),
+      await subjectOf({ sub: "alice", iss: long }),
+    ];
+    expect(new Set(subjects).size).toBe(subjects.length);
+    expect(Math.max(...subjects.map((subject) => String(subject).length))).toBeLessThanOrEqual(256);
+    expect(await subjectOf({ sub: long, exp: NOW_SECONDS + 120 })).toBe(subjects[0]);
+  });
+
   it("is never the token itself: what is written down must not let anybody in", async () => {
     for (const sub of [undefined, null, 7, { sub: "alice" }]) {
       const token = await rawHs256({ sub });

@@ -210,4 +210,26 @@ describe("a key set that cannot be had", () => {
     expect(verified.every((each) => each !== null)).toBe(true);
     expect(server.asked).toBe(1);
   });
+
+  it("costs next to nothing while it is waited for, however many do and however slow it is", async () => {
+    vi.stubGlobal("WebSocketPair", () => undefined);
+    const server = new KeyServer(known);
+    const { promise: isOpen, resolve: open } = Promise.withResolvers<void>();
+    const { answer } = server;
+    server.answer = async () => {
+      await isOpen;
+      return answer();
+    };
+    vi.useRealTimers();
+    const timer = vi.spyOn(globalThis, "setTimeout");
+    const verifier = server.verifier();
+    const token = await known.sign({ exp: Date.now() / 1_000 + 60 });
+    const all = Array.from({ length: 100 }, () => verifier.verify(token));
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const looks = timer.mock.calls.length;
+    timer.mockRestore();
+    open();
+    expect((await Promise.all(all)).every((each) => each !== null)).toBe(true);
+    expect(looks / all.length).toBeLessThan(15);
+  });
 });

@@ -40,6 +40,13 @@ describe("a drain", () => {
     expect(hub.hub.counters.rejections).toEqual({ draining: 1 });
   });
 
+  it("writes nothing for whoever asks for a channel that nobody has used", async () => {
+    const hub = new FakeHub();
+    hub.hub.drain(hub.clock.now() + MINUTE);
+    await expect(hub.connect()).rejects.toMatchObject(DRAINING);
+    expect(hub.log.name).toBeNull();
+  });
+
   it("ends after its time by itself, to the millisecond", async () => {
     const hub = new FakeHub();
     hub.hub.drain(hub.clock.now() + MINUTE);
