@@ -26,11 +26,8 @@ const NETWORK_GROUPS = 4;
  */
 export function addressOf(request: Peer, { LIMITS, LAUNCH_ID }: Setting): string | null {
   const peer = LAUNCH_ID === undefined ? request.headers.get("CF-Connecting-IP") : socketPeer(request.cf);
-  if (peer === null || !ipaddr.isValid(peer)) {
-    return null;
-  }
-  const address = ipaddr.process(peer);
-  if (LIMITS.exempt_addresses.some((exempt) => isWithin(address, exempt))) {
+  const address = peer === null ? null : parsed(peer);
+  if (address === null || isExempt(address, LIMITS.exempt_addresses)) {
     return null;
   }
   const text = address.toNormalizedString();
@@ -44,10 +41,35 @@ function socketPeer(cf: unknown): string | null {
   return socket.replace(/^\[(.+)\](?::\d+)?$|^([^:]+):\d+$/, "$1$2");
 }
 
-function isWithin(address: Address, exempt: string): boolean {
-  if (!exempt.includes("/")) {
-    return ipaddr.process(exempt).toString() === address.toString();
+function parsed(text: string): Address | null {
+  try {
+    return ipaddr.process(text);
+  } catch {
+    return null;
   }
-  const [range, bits] = ipaddr.parseCIDR(exempt);
-  return range.kind() === address.kind() && address.match(range, bits);
+}
+
+function isExempt(address: Address, exempt: readonly string[]): boolean {
+  return rangesOf(exempt).some(
+    ([range, bits]) => range.kind() === address.kind() && address.match(range, bits),
+  );
+}
+
+type Range = readonly [Address, number];
+
+/** The exempt ranges of a configuration: they are parsed once, and not for every connect. */
+const parsedRanges = new WeakMap<readonly string[], readonly Range[]>();
+
+function rangesOf(exempt: readonly string[]): readonly Range[] {
+  const ranges = parsedRanges.get(exempt) ?? exempt.map(rangeOf);
+  parsedRanges.set(exempt, ranges);
+  return ranges;
+}
+
+function rangeOf(text: string): Range {
+  if (text.includes("/")) {
+    return ipaddr.parseCIDR(text);
+  }
+  const address = ipaddr.process(text);
+  return [address, address.toByteArray().length * 8];
 }

@@ -33,14 +33,14 @@ const MEDIA_TYPES = ["text/event-stream", STREAM_HEADERS["Content-Type"]];
 /** `GET /api/events`: opens a stream. */
 export async function streamEvents(request: IRequest, env: Env): Promise<Response> {
   requireAcceptable(request);
-  const parameters = new URL(request.url).searchParams;
+  const { searchParams: parameters } = new URL(request.url);
   const ticket = parameters.get("ticket");
   const isPublic = env.AUTH.subscribe.includes("public");
   const principal =
     ticket === null || isPublic
       ? await authorize(request, env, "subscribe")
       : await redeemTicket(ticket, env);
-  const { channel, wanted, streamsWhenBusy } = readStreamRequest(request, env, principal);
+  const { channel, wanted, streamsWhenBusy } = readStreamRequest(request, parameters, env, principal);
   try {
     return await unlessFlooding(channel, wanted.address, env, () => openStream(hubOf(env, channel), wanted));
   } catch (error) {
@@ -54,7 +54,8 @@ export async function streamEvents(request: IRequest, env: Env): Promise<Respons
 /** `HEAD /api/events`: the headers of a stream; registers nobody, and uses no ticket up. */
 export async function describeStream(request: IRequest, env: Env): Promise<Response> {
   requireAcceptable(request);
-  readStreamRequest(request, env, await authorize(request, env, "subscribe"));
+  const { searchParams: parameters } = new URL(request.url);
+  readStreamRequest(request, parameters, env, await authorize(request, env, "subscribe"));
   return new Response(null, { headers: STREAM_HEADERS });
 }
 
@@ -68,10 +69,11 @@ function requireAcceptable(request: Request): void {
 
 function readStreamRequest(
   request: IRequest,
+  parameters: URLSearchParams,
   env: Env,
   { grant, endsAt }: Principal,
 ): { channel: string; wanted: ConnectRequest; streamsWhenBusy: boolean } {
-  const query = new Query(new URL(request.url).searchParams, PARAMETERS);
+  const query = new Query(parameters, PARAMETERS);
   const channel = query.channel();
   const wanted = {
     terms: narrow(query.filter(), grant),
