@@ -60,7 +60,11 @@ export async function describeStream(request: IRequest, env: Env): Promise<Respo
 }
 
 function requireAcceptable(request: Request): void {
-  const accept = request.headers.get("Accept") ?? undefined;
+  const accept = request.headers.get("Accept");
+  // What an EventSource sends: nothing to negotiate.
+  if (accept === null || accept === "text/event-stream") {
+    return;
+  }
   if (new Negotiator({ headers: { accept } }).mediaType(MEDIA_TYPES) === undefined) {
     const detail = "This route answers text/event-stream, which the Accept header excludes.";
     throw new HubError("not_acceptable", detail);
