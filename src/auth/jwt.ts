@@ -86,10 +86,14 @@ export function createJwtVerifier(config: JwtConfig, secret: string | undefined,
   }
 }
 
-/** What is written down of a token that names nobody is its digest: a log or a storage must not hold what lets in. */
+/**
+ * What is written down of a token that names nobody is the digest of what was signed: a log or a storage must not hold
+ * what lets in, and the last character of a signature has spare bits, so that one token has several spellings.
+ */
 async function subjectOf({ iss, sub, jti }: JWTPayload, token: string): Promise<string> {
+  const signed = token.slice(0, token.lastIndexOf("."));
   const owner = typeof sub === "string" ? { iss, sub } : typeof jti === "string" ? { iss, jti } : null;
-  const subject = JSON.stringify(owner ?? { digest: await hexDigest(token) });
+  const subject = JSON.stringify(owner ?? { digest: await hexDigest(signed) });
   return subject.length <= SUBJECT_LENGTH ? subject : JSON.stringify({ digest: await hexDigest(subject) });
 }
 
