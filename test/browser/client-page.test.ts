@@ -1,43 +1,13 @@
-import type { Browser, BrowserContext } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { openBoard } from "../support/board.ts";
-import { launchBrowser } from "../support/browser.ts";
-import { makeDataDir, startService, type Service } from "../support/service.ts";
+import { useBrowserService } from "../support/browser-service.ts";
 import { until } from "../support/until.ts";
 
 /** By how much a timer, a socket or a look at the page may be late, on a machine that has other things to do. */
 const SLACK_MS = 1_000;
 
-let browser: Browser;
-let context: BrowserContext;
-let service: Service;
-let folder: Awaited<ReturnType<typeof makeDataDir>>;
-
-beforeAll(async () => {
-  browser = await launchBrowser();
-});
-
-beforeEach(async () => {
-  [context, folder] = await Promise.all([browser.newContext(), makeDataDir()]);
-  await start();
-});
-
-afterEach(async () => {
-  await context.close();
-  await service.stop();
-  await folder.remove();
-});
-
-afterAll(() => browser.close());
-
-async function start(port = 0): Promise<void> {
-  service = await startService({
-    config: { sse: { heartbeat_interval_seconds: 1 } },
-    dataDir: folder.path,
-    port,
-  });
-}
+const world = useBrowserService({ sse: { heartbeat_interval_seconds: 1 } });
 
 const tick = (n: number) => ({ type: "tick", data: { n } });
 
@@ -47,7 +17,7 @@ function quantile(values: readonly number[], share: number): number {
 
 describe("a page in Chromium with the client", () => {
   it("lets its stream go when hidden for long, and gets what it missed when shown", async () => {
-    const board = await openBoard(context, service.url, "{ pauseWhenHiddenSeconds: 0.5 }");
+    const board = await openBoard(world.context, world.service.url, "{ pauseWhenHiddenSeconds: 0.5 }");
     // Chromium without a head takes every page for visible, the ones behind others, too: so the page itself is made to say it.
     const show = (isShown: boolean): Promise<void> =>
       board.page.evaluate(`
@@ -55,16 +25,16 @@ describe("a page in Chromium with the client", () => {
         document.dispatchEvent(new Event("visibilitychange"));
       `);
     await board.untilConnected();
-    await service.publish(tick(1));
+    await world.service.publish(tick(1));
     await board.ids(1);
     await show(false);
     const paused = await board.until("a pause", ({ states }) => states.at(-1)?.state === "reconnecting");
-    await until(async () => (await service.health()).sse.active_connections === 0, {
+    await until(async () => (await world.service.health()).sse.active_connections === 0, {
       what: "the end of the stream",
     });
-    await service.publish([tick(2), tick(3)]);
+    await world.service.publish([tick(2), tick(3)]);
     await show(true);
-    await service.publish(tick(4));
+    await world.service.publish(tick(4));
     expect(await board.ids(4)).toEqual(["1", "2", "3", "4"]);
     const { attempts } = await board.seen();
     expect(paused.attempts).toHaveLength(1);
@@ -72,19 +42,19 @@ describe("a page in Chromium with the client", () => {
   });
 
   it("asks for nothing while offline, and within 1.5 s once online", async () => {
-    const board = await openBoard(context, service.url);
+    const board = await openBoard(world.context, world.service.url);
     await board.untilConnected();
-    await service.publish(tick(1));
+    await world.service.publish(tick(1));
     await board.ids(1);
-    await context.setOffline(true);
-    await service.kill();
+    await world.context.setOffline(true);
+    await world.service.kill();
     const lost = await board.until("a loss", ({ retries }) => retries.length > 0);
     expect(lost.retries[0]?.delayMs).toBe(30_000);
-    await start(service.port);
-    await service.publish(tick(2));
+    await world.restart();
+    await world.service.publish(tick(2));
     expect((await board.seen()).attempts).toHaveLength(1);
     const onlineAt = Date.now();
-    await context.setOffline(false);
+    await world.context.setOffline(false);
     expect(await board.ids(2)).toEqual(["1", "2"]);
     const { attempts } = await board.seen();
     expect(attempts).toHaveLength(2);
@@ -92,25 +62,25 @@ describe("a page in Chromium with the client", () => {
   });
 
   it("replaces a stream that has outlived being offline, in the middle of what is published", async () => {
-    const board = await openBoard(context, service.url);
+    const board = await openBoard(world.context, world.service.url);
     await board.untilConnected();
-    await context.setOffline(true);
-    await context.setOffline(false);
+    await world.context.setOffline(true);
+    await world.context.setOffline(false);
     const published = [];
     while ((await board.seen()).attempts[1]?.answeredAt === undefined || published.length < 20) {
-      const { events } = await service.publish(tick(published.length));
+      const { events } = await world.service.publish(tick(published.length));
       published.push(...events.map(({ id }) => id));
     }
-    await service.publish(tick(-1));
+    await world.service.publish(tick(-1));
     expect(await board.ids(published.length + 1)).toEqual([...published, String(published.length + 1)]);
-    await until(async () => (await service.health()).sse.active_connections === 1, {
+    await until(async () => (await world.service.health()).sse.active_connections === 1, {
       what: "the end of the old stream",
     });
     expect((await board.seen()).states.map(({ state }) => state)).toEqual(["connecting", "connected"]);
   });
 
   it("works in a worker of the page", async () => {
-    const board = await openBoard(context, service.url);
+    const board = await openBoard(world.context, world.service.url);
     await board.page.evaluate(`
       const source = \`
         import { SSEClient } from "\${location.origin}/sse-client.js";
@@ -125,7 +95,7 @@ describe("a page in Chromium with the client", () => {
     `);
     const told = (): Promise<unknown[]> => board.page.evaluate("told");
     await until(async () => (await told()).includes("connected"), { what: "a stream in the worker" });
-    await service.publish(tick(1));
+    await world.service.publish(tick(1));
     await until(async () => (await told()).length > 1, { what: "an event in the worker" });
     expect(await told()).toEqual(["connected", { id: "1", data: { n: 1 } }]);
   });
@@ -134,7 +104,7 @@ describe("a page in Chromium with the client", () => {
   it("has an event in the DOM within 100 ms of its publish, in 95 of 100 cases", { retry: 2 }, async () => {
     const count = 200;
     const everyMs = 25;
-    const board = await openBoard(context, service.url);
+    const board = await openBoard(world.context, world.service.url);
     await board.page.evaluate(`
       const list = document.body.appendChild(document.createElement("ul"));
       globalThis.latencies = [];
@@ -150,7 +120,7 @@ describe("a page in Chromium with the client", () => {
     const calls: Promise<unknown>[] = [];
     await new Promise<void>((resolve) => {
       const timer = setInterval(() => {
-        calls.push(service.publish(tick(performance.timeOrigin + performance.now())));
+        calls.push(world.service.publish(tick(performance.timeOrigin + performance.now())));
         if (calls.length === count) {
           clearInterval(timer);
           resolve();

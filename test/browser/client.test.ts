@@ -1,43 +1,16 @@
-import type { Browser, BrowserContext } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { openBoard, type Seen } from "../support/board.ts";
-import { launchBrowser } from "../support/browser.ts";
-import { makeDataDir, startService, type PublishAnswer, type Service } from "../support/service.ts";
+import { useBrowserService } from "../support/browser-service.ts";
+import type { PublishAnswer } from "../support/service.ts";
 import { until } from "../support/until.ts";
 
 /** By how much a timer, a socket or a look at the page may be late, on a machine that has other things to do. */
 const SLACK_MS = 1_000;
 
-let browser: Browser;
-let context: BrowserContext;
-let service: Service;
-let folder: Awaited<ReturnType<typeof makeDataDir>>;
-
-beforeAll(async () => {
-  browser = await launchBrowser();
+const world = useBrowserService({
+  sse: { retry_after_seconds: 2, max_connections: 6, heartbeat_interval_seconds: 1 },
 });
-
-beforeEach(async () => {
-  [context, folder] = await Promise.all([browser.newContext(), makeDataDir()]);
-  await start();
-});
-
-afterEach(async () => {
-  await context.close();
-  await service.stop();
-  await folder.remove();
-});
-
-afterAll(() => browser.close());
-
-async function start(port = 0): Promise<void> {
-  service = await startService({
-    config: { sse: { retry_after_seconds: 2, max_connections: 6, heartbeat_interval_seconds: 1 } },
-    dataDir: folder.path,
-    port,
-  });
-}
 
 const tick = (n: number) => ({ type: "tick", data: { n } });
 
@@ -61,15 +34,15 @@ const median = (values: readonly number[]): number =>
 describe("the client in Chromium", () => {
   it("gets what its filters let through, by type and for all types", async () => {
     const board = await openBoard(
-      context,
-      service.url,
+      world.context,
+      world.service.url,
       `{ types: ["turn_*", "ended"], projectId: [7, "8"], agentId: 1 }`,
     );
     await board.page.evaluate(
       `globalThis.turns = []; client.on("turn_detected", (data, { id }) => turns.push([id, data]));`,
     );
     await board.untilConnected();
-    await service.publish([
+    await world.service.publish([
       about("turn_detected", 7, 1),
       about("turn_detected", 9, 1),
       about("turn_detected", 7, 2),
@@ -89,16 +62,16 @@ describe("the client in Chromium", () => {
   });
 
   it("gets every event once and in order across a kill -9, after which it asks within 1.5 s", async () => {
-    const board = await openBoard(context, service.url);
+    const board = await openBoard(world.context, world.service.url);
     await board.untilConnected();
-    const before = idsOf(await service.publish(Array.from({ length: 50 }, (_, n) => tick(n))));
+    const before = idsOf(await world.service.publish(Array.from({ length: 50 }, (_, n) => tick(n))));
     await board.ids(50);
-    await service.kill();
-    await start(service.port);
-    const after = idsOf(await service.publish(Array.from({ length: 50 }, (_, n) => tick(n))));
+    await world.service.kill();
+    await world.restart();
+    const after = idsOf(await world.service.publish(Array.from({ length: 50 }, (_, n) => tick(n))));
     await board.ids(100);
     const seen = await board.untilConnected(2);
-    const live = idsOf(await service.publish(tick(100)));
+    const live = idsOf(await world.service.publish(tick(100)));
     expect(await board.ids(101)).toEqual([...before, ...after, ...live]);
     expect(seen.states.map(({ state }) => state)).toEqual([
       "connecting",
@@ -113,19 +86,19 @@ describe("the client in Chromium", () => {
   });
 
   it("gets thousands of events that come at once whole, each once and in order", async () => {
-    const board = await openBoard(context, service.url);
+    const board = await openBoard(world.context, world.service.url);
     await board.untilConnected();
     const text = "žluťoučký 🐎 ".repeat(20);
     for (let n = 0; n < 5; n++) {
-      await service.publish(Array.from({ length: 1_000 }, () => ({ type: "tick", data: text })));
+      await world.service.publish(Array.from({ length: 1_000 }, () => ({ type: "tick", data: text })));
     }
     expect(await board.ids(5_000)).toEqual(Array.from({ length: 5_000 }, (_, n) => String(n + 1)));
     expect(new Set((await board.seen()).events.map(({ data }) => data))).toEqual(new Set([text]));
   });
 
   it("waits out the Retry-After of a full channel, and up to 20 % more", async () => {
-    const holders = await Promise.all(Array.from({ length: 6 }, () => service.stream()));
-    const board = await openBoard(context, service.url);
+    const holders = await Promise.all(Array.from({ length: 6 }, () => world.service.stream()));
+    const board = await openBoard(world.context, world.service.url);
     await board.until("a refusal", ({ retries }) => retries.length > 0);
     holders[0]?.reset();
     const { states, retries, attempts } = await board.untilConnected();
@@ -140,8 +113,8 @@ describe("the client in Chromium", () => {
   });
 
   it("makes attempts at growing random intervals while the service is down", async () => {
-    const { page } = await openBoard(context, service.url);
-    await service.kill();
+    const { page } = await openBoard(world.context, world.service.url);
+    await world.service.kill();
     await page.evaluate("globalThis.crowd = Array.from({ length: 24 }, () => open({}))");
     const crowd = await until(
       async () => {
@@ -171,26 +144,26 @@ describe("the client in Chromium", () => {
 
   it("asks for a token before every connect", async () => {
     const sent: (string | undefined)[] = [];
-    context.on("request", (request) => {
+    world.context.on("request", (request) => {
       if (request.url().includes("/api/events")) {
         sent.push(request.headers()["authorization"]);
       }
     });
     const board = await openBoard(
-      context,
-      service.url,
+      world.context,
+      world.service.url,
       "{ token: async (refresh) => `${globalThis.asked = (globalThis.asked ?? 0) + 1}-${refresh}` }",
     );
     await board.untilConnected();
-    await service.kill();
-    await start(service.port);
+    await world.service.kill();
+    await world.restart();
     const { attempts } = await board.untilConnected(2);
     expect(attempts.length).toBeGreaterThan(1);
     expect(sent).toEqual(attempts.map((_, n) => `Bearer ${n + 1}-false`));
   });
 
   it("stops at a channel that does not exist, and says why", async () => {
-    const board = await openBoard(context, service.url, `{ channel: "nowhere" }`);
+    const board = await openBoard(world.context, world.service.url, `{ channel: "nowhere" }`);
     const seen = await board.until("the end", ({ states }) => states.at(-1)?.state === "disconnected");
     expect(seen.errors).toEqual([{ code: "unknown_channel", status: 404, final: true }]);
     expect(seen.retries).toEqual([]);

@@ -1,55 +1,25 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Browser, BrowserContext } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { openBoard, type Board } from "../support/board.ts";
-import { launchBrowser } from "../support/browser.ts";
-import { makeDataDir, startService, type Service } from "../support/service.ts";
+import { useBrowserService } from "../support/browser-service.ts";
 import { until } from "../support/until.ts";
 
 const SHARED = "{ shared: true }";
 
-let browser: Browser;
-let context: BrowserContext;
-let service: Service;
-let folder: Awaited<ReturnType<typeof makeDataDir>>;
-
-beforeAll(async () => {
-  browser = await launchBrowser();
-});
-
-beforeEach(async () => {
-  [context, folder] = await Promise.all([browser.newContext(), makeDataDir()]);
-  await start();
-});
-
-afterEach(async () => {
-  await context.close();
-  await service.stop();
-  await folder.remove();
-});
-
-afterAll(() => browser.close());
-
-async function start(port = 0): Promise<void> {
-  service = await startService({
-    config: { sse: { heartbeat_interval_seconds: 1 } },
-    dataDir: folder.path,
-    port,
-  });
-}
+const world = useBrowserService({ sse: { heartbeat_interval_seconds: 1 } });
 
 async function openBoards(count: number): Promise<Board[]> {
   const boards = await Promise.all(
-    Array.from({ length: count }, () => openBoard(context, service.url, SHARED)),
+    Array.from({ length: count }, () => openBoard(world.context, world.service.url, SHARED)),
   );
   await Promise.all(boards.map((board) => board.untilConnected()));
   return boards;
 }
 
 async function untilStreams(count: number): Promise<void> {
-  await until(async () => (await service.health()).sse.active_connections === count, {
+  await until(async () => (await world.service.health()).sse.active_connections === count, {
     what: `${count} streams`,
   });
 }
@@ -58,7 +28,7 @@ async function untilStreams(count: number): Promise<void> {
 async function publishUntil(stop: AbortSignal): Promise<string[]> {
   const ids: string[] = [];
   while (!stop.aborted) {
-    const { events } = await service.publish({ type: "tick", data: ids.length });
+    const { events } = await world.service.publish({ type: "tick", data: ids.length });
     ids.push(...events.map(({ id }) => id));
     await sleep(5);
   }
@@ -87,8 +57,8 @@ describe("tabs that share in Chromium", () => {
         ),
       ),
     );
-    expect((await service.health()).sse.active_connections).toBe(1);
-    await service.publish(["even", "odd", "even", "odd"].map((type) => ({ type, data: {} })));
+    expect((await world.service.health()).sse.active_connections).toBe(1);
+    await world.service.publish(["even", "odd", "even", "odd"].map((type) => ({ type, data: {} })));
     for (const [n, board] of boards.entries()) {
       expect(await board.ids(4)).toEqual(["1", "2", "3", "4"]);
       expect(await board.page.evaluate("own")).toEqual(n % 2 === 0 ? ["1", "3"] : ["2", "4"]);
@@ -99,10 +69,10 @@ describe("tabs that share in Chromium", () => {
 
   it("hold one for each filter", async () => {
     await openBoards(2);
-    const filtered = await openBoard(context, service.url, `{ shared: true, types: ["rare"] }`);
+    const filtered = await openBoard(world.context, world.service.url, `{ shared: true, types: ["rare"] }`);
     await filtered.untilConnected();
-    expect((await service.health()).sse.active_connections).toBe(2);
-    await service.publish([
+    expect((await world.service.health()).sse.active_connections).toBe(2);
+    await world.service.publish([
       { type: "tick", data: {} },
       { type: "rare", data: {} },
     ]);
@@ -120,7 +90,7 @@ describe("tabs that share in Chromium", () => {
     const three = without(boards, leader);
     const heir = await leaderOf(three);
 
-    const late = await openBoard(context, service.url, SHARED);
+    const late = await openBoard(world.context, world.service.url, SHARED);
     await late.ids(20);
 
     const crash = new Promise((resolve) => heir.page.once("crash", resolve));
@@ -148,16 +118,16 @@ describe("tabs that share in Chromium", () => {
 
   it("come back together after a kill -9, by one connection", async () => {
     const boards = await openBoards(3);
-    await service.publish({ type: "tick", data: 1 });
+    await world.service.publish({ type: "tick", data: 1 });
     await Promise.all(boards.map((board) => board.ids(1)));
-    await service.kill();
+    await world.service.kill();
     await Promise.all(
       boards.map((board) => board.until("a loss", ({ states }) => states.at(-1)?.state === "reconnecting")),
     );
-    await start(service.port);
-    await service.publish({ type: "tick", data: 2 });
+    await world.restart();
+    await world.service.publish({ type: "tick", data: 2 });
     await Promise.all(boards.map((board) => board.untilConnected(2)));
-    await service.publish({ type: "tick", data: 3 });
+    await world.service.publish({ type: "tick", data: 3 });
     for (const board of boards) {
       expect(await board.ids(3)).toEqual(["1", "2", "3"]);
     }
@@ -169,7 +139,7 @@ describe("tabs that share in Chromium", () => {
     const leader = await leaderOf(boards);
     await leader.page.close();
     const [last] = without(boards, leader);
-    await service.publish({ type: "tick", data: 1 });
+    await world.service.publish({ type: "tick", data: 1 });
     expect(await last?.ids(1)).toEqual(["1"]);
     await last?.page.close();
     await untilStreams(0);
