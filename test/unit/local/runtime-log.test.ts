@@ -10,6 +10,11 @@ function record() {
   return { log, written };
 }
 
+/** A number without digits. */
+function letters(n: number): string {
+  return [...String(n)].map((digit) => "ghijklmnop"[Number(digit)]).join("");
+}
+
 describe("what the runtime prints", () => {
   it("is written at once, and what is like it is summed up", () => {
     vi.useFakeTimers();
@@ -31,7 +36,6 @@ describe("what the runtime prints", () => {
 
   it("is at most 42 lines, whatever its lines are", () => {
     const { log, written } = record();
-    const letters = (n: number) => [...String(n)].map((digit) => "ghijklmnop"[Number(digit)]).join("");
     for (let n = 0; n < 2000; n++) {
       log.add(letters(n % 1000));
     }
