@@ -210,7 +210,7 @@ describe("the data folder", () => {
     for (const record of ["runtime.pid", "build/runtime.pid"]) {
       await writeFile(join(dataDir, record), `${stranger.child.pid}\n`);
     }
-    await ready(start());
+    expect(await ready(start())).toMatch(/^http:/);
   });
 
   it("names its own runtime by number and start, and waits for no other", async () => {
@@ -223,7 +223,7 @@ describe("the data folder", () => {
     // Another process has got its number, and even its command line.
     const double = keep(run("/bin/sh", ["-c", "read line", join(dataDir, "build/workerd.capnp")]));
     await writeFile(record, text.replace(/^\d+/, String(double.child.pid)));
-    await ready(start());
+    expect(await ready(start())).toMatch(/^http:/);
   });
 
   it.skipIf(!hasNeighbour)(
