@@ -2,6 +2,8 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 const MEASURED = [
+  "attack/history",
+  "attack/storage",
   "broadcast",
   "concurrency",
   "faults/history-bounds",

@@ -1,11 +1,31 @@
-import { Agent, get } from "node:http";
+import { Agent, get, type IncomingMessage } from "node:http";
 
 /** Requests that an attacker repeats until it is told to stop. */
 export interface RequestFlood {
   /** How many answers came, by their status; 0: none came. */
-  readonly answers: Readonly<Record<number, number>>;
+  readonly answers: ReadonlyMap<number, number>;
   /** Ends it, and resolves when the last answer is there. */
   stop(): Promise<void>;
+}
+
+/** Sends one GET, and reads its answer. */
+export function getOnce(
+  url: string,
+  options: { readonly agent?: Agent; readonly localAddress?: string } = {},
+): Promise<{ status: number; headers: IncomingMessage["headers"]; text: string }> {
+  return new Promise((resolve, reject) => {
+    get(url, options, (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (part: string) => {
+        text += part;
+      });
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
+      );
+      response.on("error", reject);
+    }).on("error", reject);
+  });
 }
 
 /**
@@ -13,31 +33,21 @@ export interface RequestFlood {
  *
  * @param localAddress any of 127.0.0.0/8: the address that the service sees.
  */
-export function floodRequests(url: string, connections: number, localAddress = "127.0.0.1"): RequestFlood {
+export function floodRequests(url: string, connections: number, localAddress: string): RequestFlood {
   const agent = new Agent({ keepAlive: true, maxSockets: connections, localAddress });
-  const answers: Record<number, number> = {};
-  let isOver = false;
-  const once = (): Promise<void> =>
-    new Promise((resolve) => {
-      const settle = (status: number): void => {
-        answers[status] = (answers[status] ?? 0) + 1;
-        resolve();
-      };
-      get(url, { agent }, (response) => {
-        response.resume();
-        response.on("close", () => settle(response.statusCode ?? 0));
-      }).on("error", () => settle(0));
-    });
+  const answers = new Map<number, number>();
+  const flood = { isOver: false };
   const repeat = async (): Promise<void> => {
-    while (!isOver) {
-      await once();
+    while (!flood.isOver) {
+      const { status } = await getOnce(url, { agent }).catch(() => ({ status: 0 }));
+      answers.set(status, (answers.get(status) ?? 0) + 1);
     }
   };
   const running = Promise.all(Array.from({ length: connections }, repeat));
   return {
     answers,
     async stop() {
-      isOver = true;
+      flood.isOver = true;
       await running;
       agent.destroy();
     },
