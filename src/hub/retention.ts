@@ -1,7 +1,7 @@
 import type { EventLog } from "./event-log.ts";
 
-/** How far a log may go over a bound before publishing pays for it: a tenth of the bound, but this much at least. */
-const MARGIN_SHARE = 0.1;
+/** How far a log may go over a bound before publishing pays for it: 2 % of the bound, but this much at least. */
+const MARGIN_SHARE = 0.02;
 const MARGIN_EVENTS = 10_000;
 const MARGIN_BYTES = 4 * 1024 * 1024;
 
