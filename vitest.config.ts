@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 const MEASURED = [
   "attack/descriptors",
+  "attack/history",
+  "attack/storage",
   "broadcast",
   "concurrency",
   "faults/history-bounds",

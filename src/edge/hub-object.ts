@@ -4,6 +4,7 @@ import type { NewEvent, Receipt } from "../hub/event-log.ts";
 import type { HistoryPage } from "../hub/history.ts";
 import { Hub, type ConnectRequest, type HistoryRequest } from "../hub/hub.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
+import type { FilterTerms } from "../hub/filter.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { answer, unwrap, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
@@ -88,15 +89,19 @@ export class HubObject extends DurableObject<Env> {
     return this.#hub.tick();
   }
 
-  publish(events: readonly NewEvent[], publisher: string | null): Promise<Answer<Receipt[]>> {
+  publish(
+    events: readonly NewEvent[],
+    publisher: string | null,
+    grant: FilterTerms,
+  ): Promise<Answer<Receipt[]>> {
     return answer(async () => {
       await this.#enter();
-      return this.#hub.publish(events, publisher);
+      return this.#hub.publish(events, publisher, grant);
     });
   }
 
-  history(request: HistoryRequest): HistoryPage {
-    return this.#hub.history(request);
+  history(request: HistoryRequest): Promise<Answer<HistoryPage>> {
+    return answer(() => this.#hub.history(request));
   }
 
   health(): HubHealth {

@@ -1,6 +1,7 @@
 import type { Horizon } from "./broadcaster.ts";
 import type { Clock } from "./clock.ts";
 import { sizeOf, type EventLog, type NewEvent, type Receipt } from "./event-log.ts";
+import type { Filter } from "./filter.ts";
 import type { FrameFeed } from "./frame-feed.ts";
 import type { Retention } from "./retention.ts";
 
@@ -43,10 +44,14 @@ export class DurableLog implements Horizon {
     return this.#created;
   }
 
-  /** Stores events in one transaction. Resolves when they are durable, and what they duplicate is. */
-  async append(events: readonly NewEvent[]): Promise<Receipt[]> {
+  /**
+   * Stores events in one transaction. Resolves when they are durable, and what they duplicate is.
+   *
+   * @param grant what the publisher may know of.
+   */
+  async append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
     const now = this.#clock.now();
-    const receipts = this.#log.append(events, now, this.#retention.oldest(now));
+    const receipts = this.#log.append(events, now, this.#retention.oldest(now), grant);
     const head = this.#log.head;
     this.#keepFrames(events, receipts);
     await this.#log.sync();

@@ -11,7 +11,8 @@ import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
 import { createFilter, type FilterTerms } from "./filter.ts";
 import { FrameFeed, type Page } from "./frame-feed.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { readHistory, type HistoryPage } from "./history.ts";
+import { HistoryReading, type HistoryPage } from "./history.ts";
+import { HistoryQueue } from "./history-queue.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { Logger } from "./logger.ts";
 import { Publishing } from "./publishing.ts";
@@ -67,6 +68,8 @@ export interface ConnectRequest extends ReadRequest {
 export interface HistoryRequest extends ReadRequest {
   /** Events at most. */
   readonly limit: number;
+  /** Where the request comes from, as in a ConnectRequest: addresses take turns. */
+  readonly address: string | null;
 }
 
 /** Orders, logs and delivers the events of one channel. Knows neither HTTP nor Cloudflare. */
@@ -83,6 +86,8 @@ export class Hub {
   readonly #admission: Admission;
   readonly #connects: Quota;
   readonly #refusedConnects: Refusals;
+  readonly #history: HistoryQueue;
+  readonly #refusedReadings: Refusals;
   readonly #publishing: Publishing;
   readonly #closing: Closing;
   readonly #alarm: Alarm;
@@ -129,6 +134,8 @@ export class Hub {
     );
     this.#connects = new Quota(settings.maxConnectsPerMinutePerAddress, TOO_MANY_CONNECTS, clock);
     this.#refusedConnects = new Refusals("connect_refused", this.counters.rejections, clock, logger);
+    this.#history = new HistoryQueue(clock);
+    this.#refusedReadings = new Refusals("history_refused", this.counters.historyRejections, clock, logger);
     this.#closing = new Closing(host);
     this.#publishing = new Publishing(settings.maxPublishesPerMinutePerToken, {
       log: this.#log,
@@ -153,10 +160,16 @@ export class Hub {
    * Stores events and, once they are durable, delivers them. Answers only then.
    *
    * @param publisher the token that they come with, as a key to count by; null: it is not limited.
-   * @throws HubError `shutting_down`, `rate_limited` or `storage_full`
+   * @param grant what that token grants, which bounds what it is told of events under its keys; absent: everything.
+   * @throws HubError `shutting_down`, `rate_limited`, `key_taken` or `storage_full`
    */
-  async publish(events: readonly NewEvent[], publisher: string | null): Promise<Receipt[]> {
-    const receipts = await this.#publishing.take(events, publisher);
+  async publish(
+    events: readonly NewEvent[],
+    publisher: string | null,
+    grant: FilterTerms = {},
+  ): Promise<Receipt[]> {
+    this.#relieveLog();
+    const receipts = await this.#publishing.take(events, publisher, grant);
     this.#broadcaster.wake();
     this.#armTrimmer();
     return receipts;
@@ -244,12 +257,22 @@ export class Hub {
     return client !== undefined;
   }
 
-  /** Reads the past as a stream would replay it. */
-  history(request: HistoryRequest): HistoryPage {
+  /**
+   * Reads the past as a stream would replay it, when the turn of this address has come.
+   *
+   * @throws HubError `busy`
+   */
+  async history({ start, terms, limit, address }: HistoryRequest): Promise<HistoryPage> {
     const { clock, log } = this.#host;
-    const horizon = { head: this.#log.head(), oldest: this.#log.oldest() };
-    const start = startingPoint(request.start, log, this.#retention, horizon.head, clock.now());
-    return readHistory(log, start, horizon, createFilter(request.terms), request.limit);
+    try {
+      return await this.#history.read(address, () => {
+        const from = startingPoint(start, log, this.#retention, this.#log.head(), clock.now());
+        return new HistoryReading(log, this.#log, from, createFilter(terms), limit);
+      });
+    } catch (error) {
+      this.#refusedReadings.note(error);
+      throw error;
+    }
   }
 
   clients(): ClientView[] {
@@ -323,6 +346,15 @@ export class Hub {
       this.#trimmer.arm();
     } catch (error) {
       this.#host.logger("error", "trim_not_armed", { error: String(error) });
+    }
+  }
+
+  /** A publish must not fail because what is old cannot be deleted just now. */
+  #relieveLog(): void {
+    try {
+      this.counters.trimmed += this.#trimmer.relieve();
+    } catch (error) {
+      this.#host.logger("error", "trim_failed", { error: String(error) });
     }
   }
 

@@ -4,6 +4,7 @@ import type { Counters } from "./counters.ts";
 import type { DurableLog } from "./durable-log.ts";
 import { HubError } from "./errors.ts";
 import type { NewEvent, Receipt } from "./event-log.ts";
+import { createFilter, type Filter, type FilterTerms } from "./filter.ts";
 import type { Logger } from "./logger.ts";
 import { Quota } from "./quota.ts";
 import { Refusals } from "./refusals.ts";
@@ -43,15 +44,16 @@ export class Publishing {
    * Stores events. Answers once they are durable.
    *
    * @param publisher the token that they come with, as a key to count by; null: it is not limited.
-   * @throws HubError `shutting_down`, `rate_limited` or `storage_full`
+   * @param grant what that token grants.
+   * @throws HubError `shutting_down`, `rate_limited`, `key_taken` or `storage_full`
    */
-  async take(events: readonly NewEvent[], publisher: string | null): Promise<Receipt[]> {
+  async take(events: readonly NewEvent[], publisher: string | null, grant: FilterTerms): Promise<Receipt[]> {
     try {
       if (this.#port.closing.isComplete) {
         throw new HubError("shutting_down", "The service is shutting down.");
       }
       this.#quota.use(publisher);
-      return await this.#append(events);
+      return await this.#append(events, createFilter(grant));
     } catch (error) {
       this.#refusals.note(error);
       throw error;
@@ -63,16 +65,19 @@ export class Publishing {
     this.#quota.tidy();
   }
 
-  async #append(events: readonly NewEvent[]): Promise<Receipt[]> {
+  async #append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
     const { log, counters, logger } = this.#port;
     try {
-      const receipts = await log.append(events);
+      const receipts = await log.append(events, grant);
       const duplicates = receipts.filter((receipt) => receipt.duplicate).length;
       counters.published += receipts.length - duplicates;
       counters.duplicates += duplicates;
       this.#hasFailed = false;
       return receipts;
     } catch (error) {
+      if (error instanceof HubError && error.code === "key_taken") {
+        throw error;
+      }
       this.#hasFailed = true;
       logger("error", "append_failed", { events: events.length, error: String(error) });
       throw error;
