@@ -18,6 +18,12 @@ const MEASURED = [
 
 export default defineConfig({
   test: {
+    // `npm run coverage`. Only the unit lane can be measured: the other lanes run the code in another process.
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      reporter: ["text", "html"],
+    },
     projects: [
       {
         // Pure rooms, no runtime: milliseconds.
