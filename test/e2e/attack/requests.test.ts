@@ -1,0 +1,218 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { problemOf } from "../../support/problem.ts";
+import { cpuOf, runtimeOf } from "../../support/runtime-cpu.ts";
+import { adminToken, publishToken, startService, type Service } from "../../support/service.ts";
+
+/** Milliseconds of CPU that no single request may cost, whatever is in it. */
+const CPU_MS = 50;
+
+/** Characters of a header or an address: what passes the door, what passes the runtime, and far more. */
+const SIZES = [16_000, 60_000, 300_000, 1024 * 1024];
+
+/** The same for a body of 100,000 names, which only a publisher with a token may send: parsing it as JSON alone takes 50. */
+const NAMES_CPU_MS = 150;
+
+const BODY_BYTES = 1024 * 1024;
+
+/** What parsers stumble over, repeated until the size is reached. */
+const WORST = [" ", "\t", "=", ";", ",", "&", "%", "%00", '"', "\\", "1=", "=1&", "a=b;", "a;q=0,", "/", ".", "é"];
+
+const ROUTES: [method: string, path: string][] = [
+  ["GET", "/api/events"],
+  ["HEAD", "/api/events"],
+  ["POST", "/api/publish"],
+  ["GET", "/api/history"],
+  ["POST", "/api/tickets"],
+  ["GET", "/health"],
+  ["GET", "/metrics"],
+  ["GET", "/api/admin/clients"],
+  ["DELETE", "/api/admin/clients/x"],
+  ["POST", "/api/admin/drain"],
+  ["POST", "/api/admin/resume"],
+  ["POST", "/api/admin/shutdown"],
+  ["GET", "/"],
+  ["OPTIONS", "/api/events"],
+];
+
+/** Each header that the service reads, and how its value begins where a parser looks for something. */
+const HEADERS: [name: string, begins: string][] = [
+  ["Cookie", "a"],
+  ["Cookie", "__Host-edge_sse="],
+  ["Authorization", "Bearer "],
+  ["Authorization", "Bearer e30.e30."],
+  ["Accept", "text/plain"],
+  ["Last-Event-ID", "1"],
+  ["Origin", "https://a"],
+  ["Content-Type", "application/json"],
+  ["Content-Encoding", "identity"],
+  ["Sec-Fetch-Site", "same-origin"],
+  ["If-None-Match", '"'],
+  ["CF-Connecting-IP", "1:"],
+  ["Access-Control-Request-Method", "GET"],
+  ["X-Unknown", ""],
+];
+
+const CONFIGURATIONS: [name: string, config: object, env: Record<string, string>][] = [
+  ["the shipped configuration", {}, {}],
+  [
+    "a wide configuration",
+    {
+      channels: { allowed: ["*"] },
+      auth: { subscribe: ["token", "jwt"], publish: ["token", "jwt"], admin: ["token", "jwt"] },
+      cors: { allowed_origins: ["https://*.example.com", "https://app.example.com"] },
+    },
+    { SUBSCRIBE_TOKEN: "subscribe-token-of-the-tests", JWT_SECRET: "s".repeat(32) },
+  ],
+];
+
+describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
+  let service: Service;
+  let pid: number;
+
+  beforeAll(async () => {
+    service = await startService({ config: { ...config, logging: { level: "error" } }, env });
+    pid = runtimeOf(service);
+    // Code that has run before is compiled: that is not what is measured.
+    for (const [method, path] of ROUTES) {
+      await send(method, path, [`X: ${"x".repeat(1_000)}`]);
+    }
+  });
+
+  afterAll(() => service.stop());
+
+  /** The status; null when the connection was cut before there was one: the runtime reads no more than it likes. */
+  async function send(method: string, target: string, lines: readonly string[]): Promise<number | null> {
+    const head = [`${method} ${target} HTTP/1.1`, "Host: localhost", "Connection: close", ...lines];
+    const bytes = Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1");
+    const answer = await service.raw("/", { method, bytes }).catch(() => null);
+    answer?.reset();
+    return answer?.status ?? null;
+  }
+
+  async function expectCheap(
+    what: string,
+    request: () => Promise<number | null>,
+    bound: number = CPU_MS,
+  ): Promise<void> {
+    let status: number | null = null;
+    const cost = await cpuOf(pid, bound, async () => {
+      status = await request();
+    });
+    expect(status ?? 0, what).toBeLessThan(500);
+    expect(cost, what).toBeLessThanOrEqual(bound);
+  }
+
+  describe.each(ROUTES)("no header makes %s %s expensive", (method, path) => {
+    it.each(HEADERS)("%s: %s...", async (name, begins) => {
+      for (const size of SIZES) {
+        for (const unit of size > 300_000 ? [" "] : WORST) {
+          const value = `${begins}${unit.repeat(size / unit.length)}a`;
+          await expectCheap(`${size} times ${JSON.stringify(unit)}`, () =>
+            send(method, path, [`${name}: ${value}`]),
+          );
+        }
+      }
+    });
+
+    it("of thousands", async () => {
+      for (const line of ["a: b", "Cookie: a=b", "Accept: a/b", "Origin: a", "Authorization: Bearer a"]) {
+        await expectCheap(line, () => send(method, path, Array.from({ length: 10_000 }, () => line)));
+        await expectCheap(`other ${line}`, () =>
+          send(method, path, Array.from({ length: 3_000 }, (_, n) => `${n}${line}`)),
+        );
+      }
+    });
+  });
+
+  it.each(ROUTES)("no address makes %s %s expensive", async (method, path) => {
+    for (const size of SIZES) {
+      for (const unit of size > 300_000 ? ["&"] : WORST.filter((text) => !/\s/.test(text))) {
+        const text = unit.repeat(size / unit.length);
+        for (const target of [`${path}?${text}`, `${path}?channel=${text}`, `${path}?types=${text}`, `${path}/${text}`]) {
+          await expectCheap(`${size} of ${target.slice(0, 60)}`, () => send(method, target, []));
+        }
+      }
+    }
+  });
+
+  it.each<[type: string, units: string[], around: [before: string, after: string]]>([
+    ["application/json", [" ", "[", "{", '"', '{"a":', "[0,", "1e", "\\u0000", "é"], ["", ""]],
+    ["application/json", ["0,", "{},", '"",', "[],", '{"type":"a","data":1},'], ["[", "0]"]],
+    ["application/x-ndjson", ["\n", " \n", "\r\n", "{}\n", "[\n", "0\n", " ", '"\n'], ["", ""]],
+  ])("no body of %s makes a publish expensive: %j in %j", async (type, units, [before, after]) => {
+    for (const unit of units) {
+      const body = `${before}${unit.repeat((BODY_BYTES - 100) / Buffer.byteLength(unit))}${after}`;
+      await expectCheap(`a body of ${unit}`, () => publish(body, type));
+    }
+  });
+
+  it.each([
+    ["an event", "{", "}"],
+    ["the data of an event", '{"type":"a","data":{', "}}"],
+  ])("no number of names makes %s expensive", async (_what, before, after) => {
+    const names = Array.from({ length: 100_000 }, (_, n) => `"${n.toString(36)}":0`).join(",");
+    await expectCheap("names", () => publish(`${before}${names}${after}`, "application/json"), NAMES_CPU_MS);
+  });
+
+  async function publish(body: string, contentType: string): Promise<number> {
+    const answer = await service.post(body, { contentType });
+    await answer.text();
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.status).toBeLessThan(500);
+    return answer.status;
+  }
+
+  describe("What is too large is refused at the door, with a problem that says so", () => {
+    const authorized = { Authorization: `Bearer ${adminToken}` };
+
+    it.each(ROUTES)("a header and all headers together: %s %s", async (method, path) => {
+      for (const headers of [
+        { Cookie: "a".repeat(17_000) },
+        { "X-Unknown": "a".repeat(17_000) },
+        { A: "a".repeat(12_000), B: "a".repeat(12_000), C: "a".repeat(12_000) },
+      ]) {
+        const answer = await service.raw(path, { method, headers: { ...headers, ...authorized } });
+        expect(answer.status).toBe(431);
+        if (method !== "HEAD") {
+          await answer.untilClosed();
+          expect((await problemOf(answer)).code).toBe("headers_too_large");
+        }
+        answer.reset();
+      }
+    });
+
+    it.each(ROUTES)("an address and a number of parameters: %s %s", async (method, path) => {
+      for (const [target, status, code] of [
+        [`${path}?types=${"a".repeat(17_000)}`, 414, "uri_too_long"],
+        [`${path}?${"a&".repeat(2_000)}`, 400, "invalid_parameter"],
+      ] as const) {
+        const answer = await service.raw(target, { method, headers: authorized });
+        expect(answer.status).toBe(status);
+        if (method !== "HEAD") {
+          await answer.untilClosed();
+          expect((await problemOf(answer)).code).toBe(code);
+        }
+        answer.reset();
+      }
+    });
+
+    it("and what is just as large as it may be is not", async () => {
+      const ids = Array.from({ length: 100 }, (_, n) => String(n).padStart(128, "x")).join(",");
+      expect((await service.fetch("/health", { headers: { Cookie: "a".repeat(16_000) } })).status).toBe(200);
+      const history = await service.fetch(`/api/history?project_id=${ids}`, {
+        headers: { Authorization: `Bearer ${env["SUBSCRIBE_TOKEN"] ?? "j".repeat(8_192)}` },
+      });
+      expect(history.status).toBe(200);
+      const repeated = Array.from({ length: 100 }, (_, n) => `types=t${n}&project_id=${n}&agent_id=${n}`);
+      const each = await service.fetch(`/api/history?${repeated.join("&")}`, {
+        headers: { Authorization: `Bearer ${env["SUBSCRIBE_TOKEN"] ?? ""}` },
+      });
+      expect(each.status).toBe(200);
+      const event = { type: "tick", data: 1 };
+      const batch = Array.from({ length: 1_000 }, () => ({ ...event, data: "x".repeat(1_000) }));
+      const answer = await service.post(JSON.stringify(batch), { authorization: `Bearer ${publishToken}` });
+      expect(answer.status).toBe(200);
+    });
+  });
+});
