@@ -39,8 +39,7 @@ const ORIGIN_PATTERN =
   /^https?:\/\/(?:\*\.(?=[^.]+\.))?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/;
 
 /** A name of a host, the same after `*.`, or `*`. No port: it is the listener's own. */
-const HOST_PATTERN =
-  /^(?:\*|(?:\*\.)?[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*)$/;
+const HOST_PATTERN = /^(?:\*|(?:\*\.)?[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*)$/;
 
 /** How streams are held. */
 const sse = section({

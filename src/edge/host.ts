@@ -23,13 +23,19 @@ const HOSTNAME = /^(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])$/;
  * @param header null: the platform has read it, and gives only the URL
  */
 export function hostRefusal(header: string | null, url: string, env: HostSetting): HubError | null {
-  if ((header !== null && !HOST.test(header)) || !URL.canParse(url) || !HOSTNAME.test(new URL(url).hostname)) {
-    const detail = "The Host header of this request is not a host and an optional port, or its target is no path.";
+  if (
+    (header !== null && !HOST.test(header)) ||
+    !URL.canParse(url) ||
+    !HOSTNAME.test(new URL(url).hostname)
+  ) {
+    const detail =
+      "The Host header of this request is not a host and an optional port, or its target is no path.";
     return new HubError("invalid_request", detail);
   }
   const { hostname } = new URL(url);
   if (env.LISTEN_HOST !== undefined && !isOwnHost(hostname, env.LISTEN_HOST, env.HOSTS.allowed)) {
-    const detail = "This service is not known by the name in the Host header: config.yaml, hosts.allowed, can add it.";
+    const detail =
+      "This service is not known by the name in the Host header: config.yaml, hosts.allowed, can add it.";
     return new HubError("invalid_request", detail);
   }
   return null;
@@ -56,5 +62,7 @@ function isOwnHost(hostname: string, listenHost: string, allowed: readonly strin
 
 /** `*.example.com` is every subdomain, and not the name itself. */
 function isNamed(name: string, entry: string): boolean {
-  return entry.startsWith("*") ? name.endsWith(entry.slice(1)) && name.length >= entry.length : name === entry;
+  return entry.startsWith("*")
+    ? name.endsWith(entry.slice(1)) && name.length >= entry.length
+    : name === entry;
 }

@@ -85,16 +85,20 @@ describe("a snippet", () => {
     }
     const [, ...lines] = snippetText("SSEClient", source(query)).split("\n");
     runInNewContext(lines.join("\n"), { SSEClient });
-    expect(given).toMatchObject([
-      { channel: "board", types: [value], projectId: [value], agentId: [value] },
-    ]);
+    expect(given).toMatchObject([{ channel: "board", types: [value], projectId: [value], agentId: [value] }]);
   });
 
   it.each(EVIL)("for HTMX has one element of each kind, and no attribute of somebody else: %j", (value) => {
     const query = { channel: "board", types: value, project_id: value, agent_id: value };
     const text = snippetText("HTMX", source(query));
     expect(text.match(/<[a-z]+/g)).toEqual(["<script", "<section", "<p"]);
-    expect(text.match(/ [a-z-]+=(?=")/g)).toEqual([" type=", " src=", " hx-ext=", " sse-connect=", " sse-swap="]);
+    expect(text.match(/ [a-z-]+=(?=")/g)).toEqual([
+      " type=",
+      " src=",
+      " hx-ext=",
+      " sse-connect=",
+      " sse-swap=",
+    ]);
   });
 
   it("listens to the first type that is named in full", () => {
