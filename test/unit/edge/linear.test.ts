@@ -16,7 +16,7 @@ import { parseHeadersFile } from "../../../src/local/workerd/headers-file.ts";
 import { isEventType } from "../../../src/sse/event-type.ts";
 
 /** Far more than the door lets in: a parser is linear by itself, and not because of a bound that may be moved. */
-const LENGTH = 128 * 1024;
+const LENGTH = 64 * 1024;
 
 /** Libraries are given what the door lets in: they are fast enough for that, and promise nothing for more. */
 const BOUNDED_LENGTH = 16 * 1024;
