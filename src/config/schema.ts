@@ -38,6 +38,9 @@ const channelPattern = z
 const ORIGIN_PATTERN =
   /^https?:\/\/(?:\*\.(?=[^.]+\.))?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/;
 
+/** A name of a host, the same after `*.`, or `*`. No port: it is the listener's own. */
+const HOST_PATTERN = /^(?:\*|(?:\*\.)?[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*)$/;
+
 /** How streams are held. */
 const sse = section({
   /**
@@ -206,6 +209,26 @@ const cors = section({
     .default([]),
 });
 
+/** By which names the service of `npm start` is reached. On the edge the platform knows the names of a Worker. */
+const hosts = section({
+  /**
+   * Names beside IP addresses, `localhost`, names below it and the one of `--host`: the one that a proxy in front sends
+   * (`sse.example.com`), all direct and indirect subdomains of a name (`*.example.com`), or `"*"` for any name. A request
+   * by another name is 400, since a page of anybody can make a name of its own lead to this machine (DNS rebinding). At
+   * most 100, none twice. Default none.
+   */
+  allowed: z
+    .array(
+      z.string().regex(HOST_PATTERN, {
+        error: 'a name of a host in lower case, such a name after *., or "*"',
+      }),
+      { error: "a list of names of hosts" },
+    )
+    .max(100, { error: "100 names at most" })
+    .superRefine(reportRepeated("each name once"))
+    .default([]),
+});
+
 /** What a stream, an address or a token may use up. */
 const limits = section({
   /**
@@ -264,6 +287,7 @@ export const configSchema = section({
   limits: limits.prefault({}),
   auth: auth.prefault({}),
   cors: cors.prefault({}),
+  hosts: hosts.prefault({}),
   logging: logging.prefault({}),
 });
 
@@ -275,6 +299,7 @@ export type LimitsConfig = Config["limits"];
 export type AuthConfig = Config["auth"];
 export type JwtConfig = AuthConfig["jwt"];
 export type CorsConfig = Config["cors"];
+export type HostsConfig = Config["hosts"];
 export type LoggingConfig = Config["logging"];
 
 function reportRepeated(message: string) {

@@ -11,6 +11,8 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   forbidden: { status: 403, title: "Forbidden" },
   origin_not_allowed: { status: 403, title: "Origin not allowed" },
   keys_unavailable: { status: 503, title: "Keys unavailable" },
+  uri_too_long: { status: 414, title: "Address too long" },
+  headers_too_large: { status: 431, title: "Headers too large" },
   not_acceptable: { status: 406, title: "Not acceptable" },
   unsupported_media_type: { status: 415, title: "Unsupported media type" },
   body_timeout: { status: 408, title: "Body too slow" },

@@ -9,6 +9,8 @@ export type ProblemCode =
   | "forbidden"
   | "origin_not_allowed"
   | "keys_unavailable"
+  | "uri_too_long"
+  | "headers_too_large"
   | "not_acceptable"
   | "unsupported_media_type"
   | "body_timeout"

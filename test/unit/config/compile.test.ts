@@ -33,6 +33,7 @@ const defaults = {
     jwt: { algorithm: "HS256", clock_skew_seconds: 5, claim: "edge_sse" },
   },
   cors: { allowed_origins: [] },
+  hosts: { allowed: [] },
   logging: { level: "info" },
 };
 
