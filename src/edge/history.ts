@@ -2,10 +2,10 @@ import type { IRequest } from "itty-router";
 import { narrow } from "../auth/grant.ts";
 import type { StoredEvent } from "../hub/event-log.ts";
 import { describeGap } from "../hub/service-frames.ts";
+import { readerOf } from "./channel-reader.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
 import { authorize } from "./guard.ts";
-import { hubOf } from "./hub-object.ts";
 import { Query } from "./query.ts";
 
 const PARAMETERS = ["channel", "types", "project_id", "agent_id", "after", "since", "log", "limit"];
@@ -24,7 +24,7 @@ export async function readHistory(request: IRequest, env: Env): Promise<Response
   };
   query.finish();
   requireAllowed(channel, env.CHANNELS.allowed, grant);
-  const page = await hubOf(env, channel).history(wanted);
+  const page = await (await readerOf(env, channel)).history(wanted);
   const answer = {
     next: String(page.next),
     more: page.more,

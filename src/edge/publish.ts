@@ -5,9 +5,11 @@ import type { Env } from "./env.ts";
 import { readEvents } from "./event-gate.ts";
 import { authorize } from "./guard.ts";
 import { hubOf } from "./hub-object.ts";
+import { enterChannel } from "./known-channels.ts";
 import { readItems } from "./publish-body.ts";
 import { requireGranted } from "./publish-grant.ts";
 import { Query } from "./query.ts";
+import { requirePublishes } from "./stopping.ts";
 
 /** `POST /api/publish`: stores events and answers their ids once they are durable. */
 export async function publishEvents(request: IRequest, env: Env): Promise<Response> {
@@ -23,6 +25,8 @@ export async function publishEvents(request: IRequest, env: Env): Promise<Respon
   const { channel, events } = readEvents(items, asked);
   requireAllowed(channel, env.CHANNELS.allowed);
   requireGranted(channel, events, items, grant);
+  requirePublishes(env);
+  await enterChannel(env, channel, { role: "publisher", key: subject });
   const receipts = unwrap(await hubOf(env, channel).publish(events, subject));
   return Response.json({
     events: receipts.map(({ seq, type, duplicate, conflict }) => ({

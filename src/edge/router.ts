@@ -20,6 +20,7 @@ import { publishEvents } from "./publish.ts";
 import { isStorageFull, storageFull } from "./storage-full.ts";
 import { describeStream, streamEvents } from "./stream.ts";
 import { issueTicket } from "./tickets.ts";
+import { withinBudget } from "./within-budget.ts";
 
 /** Answers one method of one route. */
 export type Handler = (request: IRequest, env: Env) => Response | Promise<Response>;
@@ -49,7 +50,8 @@ export async function answerRequest(request: Request, env: Env): Promise<Respons
     );
     return withHeaders(problemResponse(invalid, env.SSE.retry_after_seconds), request, env);
   }
-  return withHeaders(await router.fetch(request, env), request, env);
+  const response = await withinBudget(request, env, () => router.fetch(request, env));
+  return withHeaders(response, request, env);
 }
 
 /** What every response has. One of an object cannot be changed, but taken over: its body is not touched. */
