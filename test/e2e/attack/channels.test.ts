@@ -45,7 +45,7 @@ describe("An address that looks at names nobody has used", () => {
     const usage = usageOf(service);
     const before = { files: await usage.files(), megabytes: usage.residentMegabytes() };
     const answers = await attacker.askAll(
-      names("looked").map((name) => ({ path: `${path}?channel=${name}` })),
+      names(`looked${path.replaceAll("/", "-")}`).map((name) => ({ path: `${path}?channel=${name}` })),
     );
     expect(statuses(answers)).toEqual({ 200: NAMES });
     expect((await usage.files()) - before.files).toBeLessThan(A_FEW_FILES);
@@ -53,12 +53,12 @@ describe("An address that looks at names nobody has used", () => {
   });
 
   it("gets the answers that an empty channel gives", async () => {
-    const { text } = await attacker.ask({ path: "/health?channel=looked-0" });
+    const { text } = await attacker.ask({ path: "/health?channel=looked-health-0" });
     expect(JSON.parse(text)).toMatchObject({
       status: "healthy",
       sse: { active_connections: 0, last_event_id: "0", oldest_event_id: null },
     });
-    const history = await attacker.ask({ path: "/api/history?channel=looked-0&after=7" });
+    const history = await attacker.ask({ path: "/api/history?channel=looked-health-0&after=7" });
     expect(JSON.parse(history.text)).toEqual({
       events: [],
       next: "0",
