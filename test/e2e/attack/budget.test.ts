@@ -73,9 +73,7 @@ describe("The budget of an address", () => {
         429,
         true,
       ]);
-      if (ask.method !== "HEAD") {
-        expect(JSON.parse(text)).toMatchObject({ status: 429, code: "rate_limited" });
-      }
+      expect(text).toContain(ask.method === "HEAD" ? "" : '"code":"rate_limited"');
     }
   });
 

@@ -24,8 +24,10 @@ beforeAll(async () => {
       body: '{"type":"a","data":1}',
     })),
   );
-  expect(statuses(answers)).toEqual({ 200: CHANNELS });
   publisher.leave();
+  if (statuses(answers)[200] !== CHANNELS) {
+    throw new Error(`Publishing to new channels: ${JSON.stringify(statuses(answers))}`);
+  }
 }, 90_000);
 
 afterAll(() => service.stop());
