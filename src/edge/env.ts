@@ -29,8 +29,8 @@ export interface Env {
   readonly DIRECTORY: DurableObjectNamespace<DirectoryObject>;
   /** The tickets that wait to be used: 16 objects, by the first digit of the ticket. */
   readonly TICKETS: DurableObjectNamespace<TicketsObject>;
-  /** The platform's count of connects by address: approximate, and for each location. Not on this machine. */
-  readonly CONNECT_RATE?: RateLimit;
+  /** The platform's count of requests by address: approximate, and for each location. Not on this machine. */
+  readonly REQUEST_RATE?: RateLimit;
   /** The files of `public/`. */
   readonly ASSETS: Fetcher;
 

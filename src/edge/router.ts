@@ -21,6 +21,7 @@ import { publishEvents } from "./publish.ts";
 import { isStorageFull, storageFull } from "./storage-full.ts";
 import { describeStream, streamEvents } from "./stream.ts";
 import { issueTicket } from "./tickets.ts";
+import { withinBudget } from "./within-budget.ts";
 
 /** Answers one method of one route. */
 export type Handler = (request: IRequest, env: Env) => Response | Promise<Response>;
@@ -45,7 +46,7 @@ export async function answerRequest(request: Request, env: Env): Promise<Respons
   const refusal = refusalAtDoor(request, env);
   const response =
     refusal === null
-      ? await router.fetch(request, env)
+      ? await withinBudget(request, env, () => router.fetch(request, env))
       : problemResponse(refusal, env.SSE.retry_after_seconds);
   return withHeaders(response, request, env);
 }

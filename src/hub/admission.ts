@@ -15,6 +15,11 @@ const DETAILS = {
   shutting_down: "The service is shutting down.",
 } as const;
 
+/** The refusal of a channel, or a service, that lets no stream in. */
+export function closedRefusal(reason: "draining" | "shutting_down"): HubError {
+  return new HubError(reason, DETAILS[reason]);
+}
+
 /** What the admission needs to know and to do. */
 export interface Door {
   /** Why nobody is let in, whatever place there is; null: open. */
@@ -77,7 +82,7 @@ export class Admission {
   refuseIfClosed(): void {
     const reason = this.#door.closedBecause();
     if (reason !== null) {
-      throw new HubError(reason, DETAILS[reason]);
+      throw closedRefusal(reason);
     }
   }
 

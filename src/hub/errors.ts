@@ -27,6 +27,8 @@ export type ProblemCode =
   | "limit"
   | "address_limit"
   | "rate_limited"
+  | "too_many_channels"
+  | "channels_full"
   | "draining"
   | "shutting_down"
   | "storage_full"

@@ -48,6 +48,13 @@ export interface HubHost {
   setAlarm(at: number): void;
   /** Keeps until when the channel is drained, across restarts of the object; null: not at all. */
   saveDrain(until: number | null): void;
+  /**
+   * Makes known that the channel is about to have a client, so that a drain or a stop of all channels reaches it, and
+   * applies one that is in force. Called only while the channel has none.
+   *
+   * @throws HubError if the channel does not exist yet and must not be created
+   */
+  beforeFirstClient(address: string | null): Promise<void>;
 }
 
 /** Which events somebody wants. */
@@ -178,7 +185,8 @@ export class Hub {
   /**
    * Registers a client and starts its stream, once there is a place for it.
    *
-   * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`
+   * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`, and what
+   * `beforeFirstClient` throws
    */
   async connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
     const { address, endsAt } = request;
@@ -189,6 +197,10 @@ export class Hub {
       }
       // Whoever is refused for this writes nothing.
       this.#admission.refuseIfClosed();
+      if (this.isEmpty) {
+        await this.#host.beforeFirstClient(address);
+        this.#admission.refuseIfClosed();
+      }
       await this.#log.create();
       await this.#admission.enter(address, () => this.#register(request, stream));
     } catch (error) {
@@ -273,6 +285,11 @@ export class Hub {
       this.#refusedReadings.note(error);
       throw error;
     }
+  }
+
+  /** Whether no client is registered. */
+  get isEmpty(): boolean {
+    return this.#registry.clients.size === 0;
   }
 
   clients(): ClientView[] {

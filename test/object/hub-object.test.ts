@@ -253,6 +253,7 @@ describe("a drain", () => {
 
   it("ends by a resume, for good", async () => {
     const channel = newChannel();
+    await publish(channel, tick());
     await startDrain(channel, 60);
     const resumed = await send(`/api/admin/resume?channel=${channel}`, {
       method: "POST",
