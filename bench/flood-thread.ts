@@ -3,10 +3,10 @@ import { parentPort, workerData } from "node:worker_threads";
 
 import type { Flood } from "./flood.ts";
 
-/** Requests are sent in bunches so often: a timer is not more exact. */
+/** How often a bunch of requests is sent. A timer is not more exact. */
 const BUNCH_MS = 20;
 
-const { url, requests, perSecond, seconds } = workerData as Flood;
+const { origin, requests, perSecond, seconds } = workerData as Flood;
 const answers: Record<number, number> = {};
 const startedAt = performance.now();
 const total = perSecond * seconds;
@@ -23,12 +23,14 @@ function answered(status: number): void {
 }
 
 function send(): void {
-  const attempt = request(url, { ...requests[sent % requests.length], agent: false }, (response) => {
+  const { path = "/", body, ...rest } = requests[sent % requests.length] ?? {};
+  const url = `${origin}${path.replace("{n}", String(sent))}`;
+  const attempt = request(url, { ...rest, agent: false }, (response) => {
     response.destroy();
     answered(response.statusCode ?? 0);
   });
   attempt.on("error", () => answered(0));
-  attempt.end();
+  attempt.end(body);
   sent++;
   open++;
 }

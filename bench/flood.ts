@@ -5,7 +5,8 @@ import { Worker } from "node:worker_threads";
 export type FloodResult = Readonly<Record<number, number>>;
 
 export interface Flood {
-  readonly url: string;
+  /** Where the requests go, e.g. `http://127.0.0.1:8787`. */
+  readonly origin: string;
   /** Taken in turn. */
   readonly requests: readonly FloodRequest[];
   readonly perSecond: number;
@@ -13,13 +14,17 @@ export interface Flood {
 }
 
 export interface FloodRequest {
+  /** `{n}` becomes the number of the request. */
+  readonly path: string;
+  readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
   readonly localAddress?: string;
 }
 
 /**
- * Sends so many requests a second, each by a connection of its own, from a thread of its own: what is
- * measured beside it must not wait for it.
+ * Sends this many requests a second, each by a connection of its own. A thread of its own sends them, so that what is
+ * measured beside it does not wait for it.
  */
 export async function flood(options: Flood): Promise<FloodResult> {
   const worker = new Worker(new URL("flood-thread.ts", import.meta.url), { workerData: options });

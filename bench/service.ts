@@ -13,20 +13,17 @@ import { findDescendant } from "./process-usage.ts";
 const launcher = join(import.meta.dirname, "../src/local/start.ts");
 
 /** The defaults, but as many clients as a channel may have, and a channel for each row. */
-const configOf = ({ heartbeatSeconds = 30, connectsPerMinute = 600 }: ServiceOptions): string => `sse:
+const configOf = ({ heartbeatSeconds = 30 }: ServiceOptions): string => `sse:
   max_connections: 1000
   heartbeat_interval_seconds: ${heartbeatSeconds}
 channels:
   allowed: ["*"]
 limits:
-  max_connects_per_minute_per_address: ${connectsPerMinute}
   exempt_addresses: [127.0.0.1]
 `;
 
 interface ServiceOptions {
   readonly heartbeatSeconds?: number;
-  /** Of each address but this machine's own. */
-  readonly connectsPerMinute?: number;
 }
 
 /** The launcher promises 5 seconds. */

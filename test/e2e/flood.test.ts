@@ -31,11 +31,11 @@ describe("a flood of refused connects, 500 a second", () => {
       Array.from({ length: CLIENTS }, () => service.stream({}, { headers: authorized })),
     );
     const refused = flood({
-      url: `${service.url}/api/events`,
+      origin: service.url,
       requests: [
-        { headers: { Authorization: "Bearer nobody" } },
-        { headers: authorized },
-        { headers: authorized, localAddress: "127.0.0.66" },
+        { path: "/api/events", headers: { Authorization: "Bearer nobody" } },
+        { path: "/api/events", headers: authorized },
+        { path: "/api/events", headers: authorized, localAddress: "127.0.0.66" },
       ],
       perSecond: PER_SECOND,
       seconds: SECONDS,
