@@ -12,8 +12,8 @@ const ROUNDS = 2;
 const ROUND_SECONDS = 3;
 const WARM_UP_SECONDS = 1.5;
 
-/** The one address that floods. The clients and the publisher come from another one. */
-const ATTACKER = "127.0.0.66";
+/** The last number of the first attacker's address. */
+const FIRST_ATTACKER = 66;
 
 const PREFIXES = Array.from({ length: 100 }, (_, index) => `type_${index}_*`).join(",");
 const JSON_BODY = { "Content-Type": "application/json" };
@@ -49,25 +49,26 @@ export const floodRow: Row = {
     const side = await openSide(await startService(cleanup), LOAD, cleanup);
     const length = seconds ?? ROUND_SECONDS;
     const { pid, port } = side.host;
-    const attack = (request: FloodRequest, during: number): ReturnType<typeof flood> =>
+    // Each flood comes from one address of its own, with its whole budget, and none of them from that of the clients.
+    const attack = (request: FloodRequest, host: number): ReturnType<typeof flood> =>
       flood({
         origin: `http://127.0.0.1:${port}`,
-        requests: [{ ...request, localAddress: ATTACKER }],
+        requests: [{ ...request, localAddress: `127.0.0.${host}` }],
         perSecond: PER_SECOND,
-        seconds: during,
+        seconds: length,
       });
     await playRound(side, LOAD, WARM_UP_SECONDS);
     const residentBefore = residentKilobytes(pid);
     const all: Played[] = [];
     const notes: string[] = [];
-    for (const [name, request] of Object.entries(FLOODS)) {
+    for (const [index, [name, request]] of Object.entries(FLOODS).entries()) {
       const played: Played[] = [];
       const statuses: Record<string, number> = {};
       for (let round = 0; round < ROUNDS; round++) {
         const quiet = await playRound(side, LOAD, length);
         const [flooded, answers] = await Promise.all([
           playRound(side, LOAD, length),
-          attack(request, length),
+          attack(request, FIRST_ATTACKER + index),
         ]);
         played.push({ quiet, flooded });
         for (const [status, count] of Object.entries(answers)) {
