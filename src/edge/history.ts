@@ -1,7 +1,7 @@
 import type { IRequest } from "itty-router";
 import { narrow } from "../auth/grant.ts";
-import type { StoredEvent } from "../hub/event-log.ts";
-import { describeGap } from "../hub/service-frames.ts";
+import type { StoredEvent } from "../hub/log/event-log.ts";
+import { describeGap } from "../hub/audience/service-frames.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
 import { authorize } from "./guard.ts";

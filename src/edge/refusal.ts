@@ -1,5 +1,5 @@
 import type { HubError } from "../hub/errors.ts";
-import { refusalFrame } from "../hub/service-frames.ts";
+import { refusalFrame } from "../hub/audience/service-frames.ts";
 import { problemResponse } from "./problem.ts";
 import { STREAM_HEADERS } from "./stream-headers.ts";
 

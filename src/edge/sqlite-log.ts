@@ -9,7 +9,7 @@ import {
   type Receipt,
   type Stamp,
   type StoredEvent,
-} from "../hub/event-log.ts";
+} from "../hub/log/event-log.ts";
 
 /** Changes of the tables, in order, each applied once. Only ever append to this list. */
 const MIGRATIONS: readonly string[] = [

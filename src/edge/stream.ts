@@ -2,7 +2,7 @@ import type { IRequest } from "itty-router";
 import Negotiator from "negotiator";
 import { narrow } from "../auth/grant.ts";
 import { HubError } from "../hub/errors.ts";
-import type { ConnectRequest } from "../hub/hub.ts";
+import type { ConnectRequest } from "../hub/audience/audience.ts";
 import { addressOf } from "./address.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";

@@ -1,5 +1,11 @@
 import type { Clock } from "./clock.ts";
+import { HubError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
+
+const DETAILS = {
+  draining: "This channel is being drained and takes no streams at the moment.",
+  shutting_down: "The service is shutting down.",
+} as const;
 
 /** What a closing needs from where it runs. */
 export interface ClosingHost {
@@ -37,9 +43,19 @@ export class Closing {
     return this.because === "draining" ? this.#drainUntil : null;
   }
 
-  /** Whether nothing is published any more. */
-  get isComplete(): boolean {
-    return this.#stopping === "all";
+  /** @throws HubError `draining` or `shutting_down` */
+  requireOpenToStreams(): void {
+    const reason = this.because;
+    if (reason !== null) {
+      throw new HubError(reason, DETAILS[reason]);
+    }
+  }
+
+  /** @throws HubError `shutting_down` */
+  requireOpenToEvents(): void {
+    if (this.#stopping === "all") {
+      throw new HubError("shutting_down", DETAILS.shutting_down);
+    }
   }
 
   drain(until: number): void {

@@ -7,7 +7,7 @@ import {
   type NewEvent,
   type Receipt,
   type StoredEvent,
-} from "../../../src/hub/event-log.ts";
+} from "../../../src/hub/log/event-log.ts";
 import { encodeEvent } from "../../../src/sse/encode.ts";
 import { newEvent, newEvents } from "./new-event.ts";
 import { eventsOf } from "./read-log.ts";

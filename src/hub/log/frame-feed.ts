@@ -1,6 +1,7 @@
-import { encodeEvent } from "../sse/encode.ts";
+import { encodeEvent } from "../../sse/encode.ts";
 import type { EventLog, StoredEvent } from "./event-log.ts";
-import type { Filter } from "./filter.ts";
+import type { Filter } from "../filter.ts";
+import type { Page } from "./log-view.ts";
 
 /**
  * Bytes of one write at most. Two of them can wait for a slow client, 256 KiB: one in the writer, and one that the
@@ -11,19 +12,6 @@ export const PAGE_BYTES = 128 * 1024;
 /** Bytes and count of the newest events that stay in memory, for all clients together. */
 const RECENT_BYTES = 8 * 1024 * 1024;
 const RECENT_EVENTS = 16_384;
-
-/** The next piece of the log for a client at a cursor. */
-export interface Page {
-  /** The frames that the filter lets through; null when it hides all of them. */
-  readonly bytes: Uint8Array | null;
-  /** The cursor after this page. */
-  readonly cursor: number;
-  /** The last id in `bytes`. */
-  readonly lastId: number;
-  readonly events: number;
-  /** When the first event of a live page was stored; null in replay. */
-  readonly publishedAt: number | null;
-}
 
 /** An event in memory, and its size as the log counts it: never less than its frame has bytes. */
 interface RecentEvent {

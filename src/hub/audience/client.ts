@@ -1,4 +1,4 @@
-import type { Filter } from "./filter.ts";
+import type { Filter } from "../filter.ts";
 
 /** The port to one open response. */
 export interface ClientStream {
@@ -41,7 +41,10 @@ export interface ClientOptions {
   readonly tokenEndsAt: number;
 }
 
-/** One open response: a cursor into the log, and a filter. */
+/**
+ * One open response: a cursor into the log, and a filter. The broadcaster alone moves the cursor and records the writes;
+ * the stream ages alone decide on the warning.
+ */
 export class Client {
   readonly id: string;
   readonly filter: Filter;
@@ -67,7 +70,9 @@ export class Client {
   awaitedBy = 0;
   /** A sweep has given up on it: none waits for it until it takes a write promptly. */
   busy = false;
-  /** After a failed read of the log: no sweep serves it before. */
+  /** Its next page is being fetched: no sweep serves it meanwhile. */
+  isFetching = false;
+  /** After a failed read of the log, no sweep serves it before this time. */
   retryAt = 0;
   /** When it is to be told that its token ends soon; Infinity: never, or it was told. */
   warnAt: number;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 
-import { sizeOf } from "../../../src/hub/event-log.ts";
-import { FakeHub } from "../../support/hub/fake-hub.ts";
-import { dataOf } from "../../support/hub/frames.ts";
-import { newEvent, newEvents } from "../../support/hub/new-event.ts";
+import { sizeOf } from "../../../../src/hub/log/event-log.ts";
+import { FakeHub } from "../../../support/hub/fake-hub.ts";
+import { dataOf } from "../../../support/hub/frames.ts";
+import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
 
 const WIDE = { maxEvents: 100_000, maxAgeMs: 86_400_000, maxBytes: 1024 ** 3 };
 

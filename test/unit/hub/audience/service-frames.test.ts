@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { HubError } from "../../../src/hub/errors.ts";
+import { HubError } from "../../../../src/hub/errors.ts";
 import {
   closeFrame,
   errorFrame,
@@ -9,8 +9,8 @@ import {
   refusalFrame,
   retryDelayMs,
   type CloseReason,
-} from "../../../src/hub/service-frames.ts";
-import { dataOf, decodeStream } from "../../support/hub/frames.ts";
+} from "../../../../src/hub/audience/service-frames.ts";
+import { dataOf, decodeStream } from "../../../support/hub/frames.ts";
 
 /** The shortest, the middle and the longest delay. */
 function delays(reason: CloseReason): number[] {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import { MemoryEventLog, sizeOf } from "../../../src/hub/event-log.ts";
-import { registerEventLogTests } from "../../support/hub/event-log-suite.ts";
-import { newEvent, newEvents } from "../../support/hub/new-event.ts";
+import { MemoryEventLog, sizeOf } from "../../../../src/hub/log/event-log.ts";
+import { registerEventLogTests } from "../../../support/hub/event-log-suite.ts";
+import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
 
 describe("an event log in memory", () => {
   registerEventLogTests({

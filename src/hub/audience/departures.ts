@@ -1,5 +1,5 @@
 import type { ClientStream } from "./client.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 /**
  * Streams that the service has ended and whose peers have not taken the end yet. A peer that never reads cannot be cut

@@ -1,15 +1,18 @@
 import { describe, expect, it } from "vitest";
 
-import { Broadcaster, type Horizon } from "../../../src/hub/broadcaster.ts";
-import { Client } from "../../../src/hub/client.ts";
-import { sizeOf } from "../../../src/hub/event-log.ts";
-import { createFilter, type Filter } from "../../../src/hub/filter.ts";
-import { FrameFeed, type Page } from "../../../src/hub/frame-feed.ts";
-import { FakeClock } from "../../support/hub/fake-clock.ts";
-import { FakeStream } from "../../support/hub/fake-stream.ts";
-import { dataOf } from "../../support/hub/frames.ts";
-import { newEvent, newEvents } from "../../support/hub/new-event.ts";
-import { UnrulyLog } from "../../support/hub/unruly-log.ts";
+import { Broadcaster } from "../../../../src/hub/audience/broadcaster.ts";
+import { Client } from "../../../../src/hub/audience/client.ts";
+import { sizeOf } from "../../../../src/hub/log/event-log.ts";
+import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
+import { Registry } from "../../../../src/hub/audience/registry.ts";
+import { FrameFeed } from "../../../../src/hub/log/frame-feed.ts";
+import type { LogView, Page, Start } from "../../../../src/hub/log/log-view.ts";
+import { FakeClock } from "../../../support/hub/fake-clock.ts";
+import { SETTINGS } from "../../../support/hub/fake-hub.ts";
+import { FakeStream } from "../../../support/hub/fake-stream.ts";
+import { dataOf } from "../../../support/hub/frames.ts";
+import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
+import { UnrulyLog } from "../../../support/hub/unruly-log.ts";
 
 const ALL = createFilter({});
 
@@ -17,11 +20,14 @@ const ALL = createFilter({});
 const PATIENCE_MAX_MS = 150;
 
 /** A broadcaster and all that it sees, without the hub around it. */
-class Rig implements Horizon {
+class Rig implements LogView {
+  readonly name = "rig";
   readonly clock = new FakeClock();
   readonly log = new UnrulyLog();
   readonly feed = new FrameFeed(this.log);
-  readonly clients = new Map<string, Client>();
+  readonly clients = new Registry(SETTINGS);
+  /** Pages that the view has to fetch take this long; 0 gives them at once. */
+  fetchMs = 0;
   readonly pages: Page[] = [];
   readonly sweeps: { clients: number; head: number }[] = [];
   readonly failures: unknown[] = [];
@@ -31,7 +37,7 @@ class Rig implements Horizon {
   kept = 1;
 
   constructor() {
-    this.broadcaster = new Broadcaster(this.clients, this.feed, this, this.clock, {
+    this.broadcaster = new Broadcaster(this.clients, this, this.clock, {
       wrote: () => undefined,
       taken: (_client, page) => page !== null && this.pages.push(page),
       lost: (client) => this.remove(client),
@@ -49,6 +55,30 @@ class Rig implements Horizon {
     return this.kept;
   }
 
+  start(): Start {
+    return { cursor: this.durable, gap: null };
+  }
+
+  page(after: number, filter: Filter): Page | Promise<Page> {
+    const page = (): Page => this.feed.page(after, this.durable, filter);
+    return this.fetchMs === 0 || this.isInMemory(after) ? page() : this.#fetched(page);
+  }
+
+  isInMemory(after: number): boolean {
+    return this.feed.isRecent(after);
+  }
+
+  onAdvance(): void {}
+
+  check(): void {}
+
+  async #fetched(page: () => Page): Promise<Page> {
+    await new Promise<void>((resolve) => {
+      this.clock.after(this.fetchMs, resolve);
+    });
+    return page();
+  }
+
   /** A client at a cursor; nothing is written to it yet. */
   join(cursor = this.durable, filter: Filter = ALL): { client: Client; stream: FakeStream } {
     const stream = new FakeStream();
@@ -63,12 +93,12 @@ class Rig implements Horizon {
       expiresAt: Number.POSITIVE_INFINITY,
       tokenEndsAt: Number.POSITIVE_INFINITY,
     });
-    this.clients.set(client.id, client);
+    this.clients.add(client);
     return { client, stream };
   }
 
   remove(client: Client): void {
-    this.clients.delete(client.id);
+    this.clients.remove(client);
     this.broadcaster.forget(client);
   }
 
@@ -321,7 +351,7 @@ describe("a stream that fails", () => {
       [1, 2],
       [1, 2],
     ]);
-    expect(rig.clients.has(broken.client.id)).toBe(false);
+    expect(rig.clients.has(broken.client)).toBe(false);
   });
 
   it("by rejecting a write that was pending does not hold the sweep", async () => {
@@ -390,7 +420,7 @@ describe("a log that cannot be read", () => {
 
   it("does not keep timers for a client that has left", async () => {
     const { rig } = await failing();
-    for (const client of rig.clients.values()) {
+    for (const client of rig.clients) {
       rig.remove(client);
     }
     await rig.clock.advance(1_000);
@@ -508,6 +538,81 @@ describe("clients in replay", () => {
     for (const { stream } of joined) {
       expect(stream.ids).toEqual(upTo(1_000));
     }
+  });
+});
+
+describe("a page that the view has to fetch", () => {
+  it("arrives in order with the live events, exactly once", async () => {
+    const rig = new Rig();
+    rig.append(3_000);
+    rig.feed.forget(3_001);
+    rig.fetchMs = 40;
+    const { stream } = rig.join(0);
+    rig.broadcaster.wake();
+    for (let round = 0; round < 20; round++) {
+      await rig.publish(1);
+      await rig.clock.advance(15);
+    }
+    await rig.clock.advance(10_000);
+    expect(stream.ids).toEqual(upTo(3_020));
+  });
+
+  it("delays no live client", async () => {
+    const rig = new Rig();
+    rig.append(100);
+    rig.feed.forget(101);
+    rig.fetchMs = 5_000;
+    const { stream: past } = rig.join(0);
+    const { stream: live } = rig.join();
+    rig.broadcaster.wake();
+    await rig.publish(1);
+    await rig.publish(1);
+    expect(live.ids).toEqual([101, 102]);
+    expect(past.ids).toEqual([]);
+    await rig.clock.advance(5_000);
+    expect(past.ids).toEqual(upTo(102));
+  });
+
+  it("is asked for by four clients at a time, and the others follow", async () => {
+    const rig = new Rig();
+    rig.append(100);
+    rig.feed.forget(101);
+    rig.fetchMs = 100;
+    const joined = upTo(10).map((cursor) => rig.join(cursor));
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(joined.filter(({ client }) => client.isFetching)).toHaveLength(4);
+    await rig.clock.advance(1_000);
+    expect(joined.map(({ stream }) => stream.ids.at(-1))).toEqual(joined.map(() => 100));
+  });
+
+  it("is dropped if the client has left", async () => {
+    const rig = new Rig();
+    rig.append(100);
+    rig.feed.forget(101);
+    rig.fetchMs = 100;
+    const { client, stream } = rig.join(0);
+    rig.broadcaster.wake();
+    rig.remove(client);
+    await rig.clock.advance(1_000);
+    expect(stream.writes).toEqual([]);
+    expect(rig.clock.timers).toBe(0);
+  });
+
+  it("that does not come is asked for again after a second, and the client is told", async () => {
+    const rig = new Rig();
+    rig.append(100);
+    rig.feed.forget(101);
+    rig.fetchMs = 10;
+    rig.log.failing = true;
+    const { stream } = rig.join(0);
+    rig.broadcaster.wake();
+    await rig.clock.advance(100);
+    expect(stream.seen.events.map(({ type }) => type)).toEqual(["error"]);
+    expect(rig.failures).toHaveLength(1);
+    rig.log.failing = false;
+    await rig.clock.advance(2_000);
+    expect(stream.ids).toEqual(upTo(100));
   });
 });
 

@@ -1,7 +1,6 @@
 import type { EventLog, StoredEvent } from "./event-log.ts";
-import type { Filter } from "./filter.ts";
-import type { Gap } from "./service-frames.ts";
-import type { StartingPoint } from "./starting-point.ts";
+import type { Filter } from "../filter.ts";
+import type { Gap, Start } from "./log-view.ts";
 
 /** Pieces of the log that one answer looks at, so that a filter that matches nothing cannot hold the hub. */
 const READS = 8;
@@ -31,7 +30,7 @@ export interface HistoryPage {
 /** Reads events after a starting point, up to the durable head. */
 export function readHistory(
   log: EventLog,
-  start: StartingPoint,
+  start: Start,
   horizon: { readonly head: number; readonly oldest: number },
   filter: Filter,
   limit: number,

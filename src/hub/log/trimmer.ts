@@ -1,5 +1,5 @@
-import type { Alarm } from "./alarm.ts";
-import type { Clock } from "./clock.ts";
+import type { Alarm } from "../alarm.ts";
+import type { Clock } from "../clock.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Retention } from "./retention.ts";
 

@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { MemoryEventLog, sizeOf } from "../../../src/hub/event-log.ts";
-import { Retention, type RetentionBounds } from "../../../src/hub/retention.ts";
-import { newEvent, newEvents } from "../../support/hub/new-event.ts";
+import { MemoryEventLog, sizeOf } from "../../../../src/hub/log/event-log.ts";
+import { Retention, type RetentionBounds } from "../../../../src/hub/log/retention.ts";
+import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
 
 const WIDE: RetentionBounds = { maxEvents: 1_000, maxAgeMs: 1_000_000, maxBytes: 1_000_000 };
 const SIZE = sizeOf(newEvent());

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import { StreamAges } from "../../../src/hub/stream-ages.ts";
-import { FakeHub } from "../../support/hub/fake-hub.ts";
-import { dataOf } from "../../support/hub/frames.ts";
+import { StreamAges } from "../../../../src/hub/audience/stream-ages.ts";
+import { FakeHub } from "../../../support/hub/fake-hub.ts";
+import { dataOf } from "../../../support/hub/frames.ts";
 
 const AGE_MS = 100_000;
 

@@ -1,19 +1,9 @@
-import { encodeFrame } from "../sse/encode.ts";
+import { encodeFrame } from "../../sse/encode.ts";
+import type { Gap } from "../log/log-view.ts";
 import type { LeaveReason } from "./client.ts";
-import type { HubError, ProblemCode } from "./errors.ts";
+import type { HubError, ProblemCode } from "../errors.ts";
 
 /** What the service itself says on a stream. These frames pass every filter. */
-
-/** Why events that a client was owed are not there. */
-export interface Gap {
-  /** `expired`: older than what is kept. `unknown`: not an id of this log. */
-  readonly reason: "expired" | "unknown";
-  /** The id the client asked for, or had got to. */
-  readonly requestedId: string;
-  /** The oldest seq that is kept; `latest + 1` when nothing is. */
-  readonly oldest: number;
-  readonly latest: number;
-}
 
 /** An attacker's id is repeated, but not at any length. */
 const REQUESTED_ID_LENGTH = 64;
@@ -63,7 +53,7 @@ export function gapFrame(gap: Gap): string {
 /** A gap as clients see it. */
 export function describeGap(gap: Gap): object {
   return {
-    requested_id: gap.requestedId.slice(0, REQUESTED_ID_LENGTH),
+    requested_id: gap.requestedId?.slice(0, REQUESTED_ID_LENGTH) ?? null,
     oldest_id: gap.oldest > gap.latest ? null : String(gap.oldest),
     latest_id: String(gap.latest),
     reason: gap.reason,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 
-import type { HistoryPage } from "../../../src/hub/history.ts";
-import type { StartRequest } from "../../../src/hub/starting-point.ts";
-import type { FilterTerms } from "../../../src/hub/filter.ts";
-import { FakeHub } from "../../support/hub/fake-hub.ts";
-import { newEvent, newEvents } from "../../support/hub/new-event.ts";
+import type { HistoryPage } from "../../../../src/hub/log/history.ts";
+import type { StartRequest } from "../../../../src/hub/log/log-view.ts";
+import type { FilterTerms } from "../../../../src/hub/filter.ts";
+import { FakeHub } from "../../../support/hub/fake-hub.ts";
+import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
 
 interface Asked {
   readonly after?: string | number;
@@ -15,7 +15,7 @@ interface Asked {
 }
 
 function read(hub: FakeHub, asked: Asked = {}): HistoryPage {
-  const { after = null, since = "earliest", logName = null, limit = 100, terms = {} } = asked;
+  const { after = null, since = "oldest", logName = null, limit = 100, terms = {} } = asked;
   const lastEventId = after === null ? null : String(after);
   return hub.hub.history({ start: { lastEventId, logName, since }, terms, limit });
 }

@@ -1,5 +1,5 @@
-import { HubError } from "./errors.ts";
-import type { Filterable } from "./filter.ts";
+import { HubError } from "../errors.ts";
+import type { Filterable } from "../filter.ts";
 
 /** An event as a publisher hands it over, already validated. */
 export interface NewEvent extends Filterable {

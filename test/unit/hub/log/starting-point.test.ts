@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 
-import { MemoryEventLog } from "../../../src/hub/event-log.ts";
-import { Retention } from "../../../src/hub/retention.ts";
-import { startingPoint, type StartingPoint, type StartRequest } from "../../../src/hub/starting-point.ts";
-import { newEvent, newEvents } from "../../support/hub/new-event.ts";
+import { MemoryEventLog } from "../../../../src/hub/log/event-log.ts";
+import { Retention } from "../../../../src/hub/log/retention.ts";
+import type { Start, StartRequest } from "../../../../src/hub/log/log-view.ts";
+import { startingPoint } from "../../../../src/hub/log/starting-point.ts";
+import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
 
 const BOUNDS = { maxEvents: 1_000, maxAgeMs: 1_000, maxBytes: 1_000_000 };
 
@@ -20,7 +21,7 @@ function trimmedLog(): MemoryEventLog {
 function start(
   request: Partial<StartRequest>,
   { log = trimmedLog(), head, now = 1_000 }: { log?: MemoryEventLog; head?: number; now?: number } = {},
-): StartingPoint {
+): Start {
   const asked = { lastEventId: null, logName: null, since: null, ...request };
   return startingPoint(asked, log, new Retention(log, BOUNDS), head ?? log.head, now);
 }
@@ -104,7 +105,7 @@ describe("a client with an id", () => {
   it("goes no further than what is durable though everything is too old, that which is not durable too", () => {
     const gap = { reason: "expired", requestedId: "5", oldest: 9, latest: 8 };
     expect(start({ lastEventId: "5" }, { head: 8, now: 9_000 })).toEqual({ cursor: 8, gap });
-    expect(start({ since: "earliest" }, { head: 8, now: 9_000 })).toEqual({ cursor: 8, gap: null });
+    expect(start({ since: "oldest" }, { head: 8, now: 9_000 })).toEqual({ cursor: 8, gap: null });
   });
 
   it("of another log is unknown, whatever its number", () => {
@@ -121,11 +122,10 @@ describe("a client with an id", () => {
 
 describe("a client that asks for the past", () => {
   it.each([
-    ["the oldest", "earliest", 3],
+    ["the oldest event that is kept", "oldest", 3],
     ["a time that an event was stored at, that event included", 700, 6],
     ["a time between two events", 701, 7],
-    ["a time before what is kept: the oldest, without a gap", 50, 3],
-    ["long before the epoch", -1e15, 3],
+    ["a time between the last trimmed event and the oldest one", 301, 3],
     ["the time of the head", 1_000, 9],
     ["the future: live only", 5_000, 10],
     ["the far future", 1e15, 10],
@@ -133,9 +133,28 @@ describe("a client that asks for the past", () => {
     expect(start({ since })).toEqual({ cursor, gap: null });
   });
 
-  it("does not get what is too old, though not trimmed yet", () => {
-    expect(start({ since: "earliest" }, { now: 1_600 })).toEqual({ cursor: 5, gap: null });
-    expect(start({ since: 100 }, { now: 1_600 })).toEqual({ cursor: 5, gap: null });
+  it.each([
+    ["the first event of the channel", "earliest"],
+    ["a time before the first event", 50],
+    ["the time of the last trimmed event", 300],
+    ["long before the epoch", -1e15],
+  ] as const)("is told of a gap if events were trimmed from then on: %s", (_, since) => {
+    const gap = { reason: "expired", requestedId: null, oldest: 4, latest: 10 };
+    expect(start({ since })).toEqual({ cursor: 3, gap });
+  });
+
+  it("gets every event of a channel that was never trimmed, without a gap", () => {
+    const log = new MemoryEventLog();
+    log.append(newEvents(3), 1_000, 1);
+    expect(start({ since: "earliest" }, { log })).toEqual({ cursor: 0, gap: null });
+    expect(start({ since: 1 }, { log })).toEqual({ cursor: 0, gap: null });
+  });
+
+  it("is told of a gap for events that are too old, even if they are not trimmed yet", () => {
+    const gap = { reason: "expired", requestedId: null, oldest: 6, latest: 10 };
+    expect(start({ since: "earliest" }, { now: 1_600 })).toEqual({ cursor: 5, gap });
+    expect(start({ since: 100 }, { now: 1_600 })).toEqual({ cursor: 5, gap });
+    expect(start({ since: "oldest" }, { now: 1_600 })).toEqual({ cursor: 5, gap: null });
   });
 
   it("never starts after the durable head", () => {
@@ -173,7 +192,7 @@ describe("a channel that was trimmed to nothing", () => {
   log.trim(10);
 
   it("goes on after its head", () => {
-    for (const request of [{}, { since: "earliest" }, { since: 5 }, { lastEventId: "10" }] as const) {
+    for (const request of [{}, { since: "oldest" }, { since: 5_000 }, { lastEventId: "10" }] as const) {
       expect(start(request, { log })).toEqual({ cursor: 10, gap: null });
     }
   });
@@ -181,11 +200,17 @@ describe("a channel that was trimmed to nothing", () => {
   it("says what is missing, and that nothing is kept", () => {
     const gap = { reason: "expired", requestedId: "9", oldest: 11, latest: 10 };
     expect(start({ lastEventId: "9" }, { log })).toEqual({ cursor: 10, gap });
+    for (const since of ["earliest", 5] as const) {
+      expect(start({ since }, { log })).toEqual({ cursor: 10, gap: { ...gap, requestedId: null } });
+    }
   });
 
   it("means the same when everything is too old but nothing is trimmed", () => {
     const gap = { reason: "expired", requestedId: "9", oldest: 11, latest: 10 };
     expect(start({ lastEventId: "9" }, { now: 9_000 })).toEqual({ cursor: 10, gap });
-    expect(start({ since: "earliest" }, { now: 9_000 })).toEqual({ cursor: 10, gap: null });
+    expect(start({ since: "earliest" }, { now: 9_000 })).toEqual({
+      cursor: 10,
+      gap: { ...gap, requestedId: null },
+    });
   });
 });

@@ -4,14 +4,15 @@ import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { MemoryEventLog, sizeOf, type NewEvent } from "../../../src/hub/event-log.ts";
-import { createFilter, type Filter } from "../../../src/hub/filter.ts";
-import { FrameFeed, PAGE_BYTES, type Page } from "../../../src/hub/frame-feed.ts";
-import { encodeEvent } from "../../../src/sse/encode.ts";
-import { decodeStream } from "../../support/hub/frames.ts";
-import { newEvent, newEvents } from "../../support/hub/new-event.ts";
-import { eventsOf } from "../../support/hub/read-log.ts";
-import { UnrulyLog } from "../../support/hub/unruly-log.ts";
+import { MemoryEventLog, sizeOf, type NewEvent } from "../../../../src/hub/log/event-log.ts";
+import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
+import { FrameFeed, PAGE_BYTES } from "../../../../src/hub/log/frame-feed.ts";
+import type { Page } from "../../../../src/hub/log/log-view.ts";
+import { encodeEvent } from "../../../../src/sse/encode.ts";
+import { decodeStream } from "../../../support/hub/frames.ts";
+import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
+import { eventsOf } from "../../../support/hub/read-log.ts";
+import { UnrulyLog } from "../../../support/hub/unruly-log.ts";
 
 const ALL = createFilter({});
 const KIBIBYTE = "x".repeat(1_000);

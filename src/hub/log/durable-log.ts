@@ -1,18 +1,21 @@
-import type { Horizon } from "./broadcaster.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
+import type { Filter } from "../filter.ts";
 import { sizeOf, type EventLog, type NewEvent, type Receipt } from "./event-log.ts";
 import type { FrameFeed } from "./frame-feed.ts";
+import type { LogView, Page, Start, StartRequest } from "./log-view.ts";
 import type { Retention } from "./retention.ts";
+import { startingPoint } from "./starting-point.ts";
 
 /**
- * The log up to where a crash can take nothing back. Rows can be read before they are durable; whatever leaves the hub
- * goes only up to the head of this one.
+ * The log up to its durable head. Rows can be read from storage before they are durable, so everything that leaves the
+ * hub comes from here.
  */
-export class DurableLog implements Horizon {
+export class DurableLog implements LogView {
   readonly #log: EventLog;
   readonly #feed: FrameFeed;
   readonly #retention: Retention;
   readonly #clock: Clock;
+  readonly #listeners: (() => void)[] = [];
   #head: number;
   #created: Promise<void> | null;
 
@@ -26,31 +29,58 @@ export class DurableLog implements Horizon {
     feed.forget(log.head + 1);
   }
 
-  /** The last durable seq. */
+  get name(): string {
+    return this.#log.name ?? "";
+  }
+
   head(): number {
     return this.#head;
   }
 
-  /** The oldest seq that may be served; `head + 1` when there is none. */
   oldest(): number {
     return Math.min(this.#retention.oldest(this.#clock.now()), this.#head + 1);
   }
 
-  /** Creates the log, if it does not exist. Resolves when its name survives a crash. */
-  create(): Promise<void> {
-    this.#log.create();
-    this.#created ??= this.#log.sync();
-    return this.#created;
+  /** Where a reader begins, in a log that may not exist yet. */
+  startingPoint(request: StartRequest): Start {
+    return startingPoint(request, this.#log, this.#retention, this.#head, this.#clock.now());
   }
 
-  /** Stores events in one transaction. Resolves when they are durable, and what they duplicate is. */
+  /** Resolves when the name of the log survives a crash: the client will send it back. */
+  async start(request: StartRequest): Promise<Start> {
+    this.#log.create();
+    this.#created ??= this.#log.sync();
+    await this.#created;
+    return this.startingPoint(request);
+  }
+
+  page(after: number, filter: Filter): Page {
+    return this.#feed.page(after, this.#head, filter);
+  }
+
+  isInMemory(after: number): boolean {
+    return this.#feed.isRecent(after);
+  }
+
+  onAdvance(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  check(): void {
+    this.#log.check();
+  }
+
+  /** Stores events in one transaction. Resolves when they are durable, and so are those that they duplicate. */
   async append(events: readonly NewEvent[]): Promise<Receipt[]> {
     const now = this.#clock.now();
     const receipts = this.#log.append(events, now, this.#retention.oldest(now));
     const head = this.#log.head;
     this.#keepFrames(events, receipts);
     await this.#log.sync();
-    this.#head = Math.max(this.#head, head);
+    if (head > this.#head) {
+      this.#head = head;
+      this.#listeners.forEach((advanced) => advanced());
+    }
     return receipts;
   }
 

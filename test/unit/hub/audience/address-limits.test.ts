@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { FakeHub } from "../../support/hub/fake-hub.ts";
-import type { FakeStream } from "../../support/hub/fake-stream.ts";
-import { dataOf } from "../../support/hub/frames.ts";
-import { outcomeOf, type Outcome } from "../../support/hub/outcome.ts";
+import { FakeHub } from "../../../support/hub/fake-hub.ts";
+import type { FakeStream } from "../../../support/hub/fake-stream.ts";
+import { dataOf } from "../../../support/hub/frames.ts";
+import { outcomeOf, type Outcome } from "../../../support/hub/outcome.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import { FakeHub } from "../../support/hub/fake-hub.ts";
-import type { FakeStream } from "../../support/hub/fake-stream.ts";
-import { dataOf, type SeenEvent } from "../../support/hub/frames.ts";
+import { FakeHub } from "../../../support/hub/fake-hub.ts";
+import type { FakeStream } from "../../../support/hub/fake-stream.ts";
+import { dataOf, type SeenEvent } from "../../../support/hub/frames.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;

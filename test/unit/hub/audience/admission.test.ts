@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import { FakeHub } from "../../support/hub/fake-hub.ts";
-import type { FakeStream } from "../../support/hub/fake-stream.ts";
-import { outcomeOf, type Outcome } from "../../support/hub/outcome.ts";
+import { FakeHub } from "../../../support/hub/fake-hub.ts";
+import type { FakeStream } from "../../../support/hub/fake-stream.ts";
+import { outcomeOf, type Outcome } from "../../../support/hub/outcome.ts";
 
 const LIMIT = { code: "limit" };
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 
-import { Departures } from "../../../src/hub/departures.ts";
-import { FakeClock } from "../../support/hub/fake-clock.ts";
-import { FakeStream } from "../../support/hub/fake-stream.ts";
-import { outcomeOf } from "../../support/hub/outcome.ts";
+import { Departures } from "../../../../src/hub/audience/departures.ts";
+import { FakeClock } from "../../../support/hub/fake-clock.ts";
+import { FakeStream } from "../../../support/hub/fake-stream.ts";
+import { outcomeOf } from "../../../support/hub/outcome.ts";
 
 const LAST = new TextEncoder().encode("event: close\ndata: {}\n\n");
 
