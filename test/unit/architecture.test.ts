@@ -25,12 +25,13 @@ interface Room {
  */
 const ROOMS: Readonly<Record<string, Room>> = {
   sse: { rooms: [] },
+  wire: { rooms: [] },
   auth: { rooms: [], types: ["config", "hub", "hub/log"], modules: /^jose$/ },
   hub: { rooms: ["sse", "hub/log", "hub/audience"] },
   "hub/log": { rooms: ["sse", "hub"] },
   "hub/audience": { rooms: ["sse", "hub"], types: ["hub/log"] },
-  client: { rooms: ["sse"], modules: /^eventsource-parser$/ },
-  console: { rooms: [], modules: /^(?:\/sse-client\.js|uplot)$/ },
+  client: { rooms: ["sse"], types: ["wire"], modules: /^eventsource-parser$/ },
+  console: { rooms: [], types: ["wire"], modules: /^(?:\/sse-client\.js|uplot)$/ },
   htmx: { rooms: [], modules: /^\/sse-client\.js$/ },
   config: { rooms: [], modules: /^(?:zod|yaml)$/ },
   edge: {
