@@ -45,7 +45,8 @@ export async function streamEvents(request: IRequest, env: Env): Promise<Respons
     return await unlessFlooding(channel, wanted.address, env, () => openStream(hubOf(env, channel), wanted));
   } catch (error) {
     if (error instanceof HubError) {
-      return refusalResponse(error, streamsWhenBusy, env.SSE.retry_after_seconds);
+      const { lastEventId } = wanted.start;
+      return refusalResponse(error, { streamsWhenBusy, lastEventId }, env.SSE.retry_after_seconds);
     }
     throw error;
   }

@@ -5,8 +5,11 @@ import type { HubError, ProblemCode } from "../errors.ts";
 
 /** What the service itself says on a stream. These frames pass every filter. */
 
-/** An attacker's id is repeated, but not at any length. */
+/** Characters of a client's own id that are repeated to it: a client may send any text. */
 const REQUESTED_ID_LENGTH = 64;
+
+/** An id that can be repeated in an `id:` line: no line break, no NUL, not longer than any id of ours. */
+const REPEATABLE_ID = /^[\x21-\x7e]{1,64}$/;
 
 /** Where the client stands when its stream opens. */
 export interface Opening {
@@ -26,6 +29,8 @@ export interface Opening {
 export function openingFrames(opening: Opening): string {
   const { gap, cursor } = opening;
   const connected = {
+    // In the block of `connected`: some parsers make an empty event of a `retry:` that stands alone.
+    retry: opening.retryMs,
     event: "connected",
     data: JSON.stringify({
       client_id: opening.clientId,
@@ -35,10 +40,7 @@ export function openingFrames(opening: Opening): string {
       heartbeat_interval_seconds: opening.heartbeatIntervalSeconds,
     }),
   };
-  return (
-    encodeFrame({ retry: opening.retryMs }) +
-    (gap === null ? encodeFrame({ ...connected, id: cursor }) : encodeFrame(connected) + gapFrame(gap))
-  );
+  return gap === null ? encodeFrame({ ...connected, id: cursor }) : encodeFrame(connected) + gapFrame(gap);
 }
 
 /** Says that events are missing. Its id is the one before the oldest that is kept: what is kept follows. */
@@ -73,11 +75,16 @@ export function errorFrame(errorType: string, message: string, retryable: boolea
 /** Why the service ends or refuses a stream. */
 export type CloseReason = Exclude<LeaveReason, "client_left"> | "limit";
 
-/** Said before the service ends a stream. Its `retry` paces a native EventSource. */
-export function closeFrame(reason: CloseReason, retryMs: number): string {
+/**
+ * Said before the service ends a stream. Its `retry` paces a native EventSource.
+ *
+ * @param id repeated for a stream that had no other: some clients forget their place if a connection brings no id.
+ */
+export function closeFrame(reason: CloseReason, retryMs: number, id?: string): string {
   return encodeFrame({
     retry: retryMs,
     event: "close",
+    ...(id !== undefined && { id }),
     data: JSON.stringify({ reason, retry_after_ms: retryMs }),
   });
 }
@@ -101,14 +108,22 @@ const REFUSAL_REASONS: Partial<Record<ProblemCode, CloseReason>> = {
 };
 
 /**
- * A refusal for whoever dies of any status but 200, as a native EventSource does; null: it has to know the status. Where
- * it is known when to come back, nobody is sent earlier, and a crowd is spread from then on.
+ * A refusal as a stream, for clients that die of any status but 200, as a native EventSource does. Null if the client has
+ * to know the status. A client is never sent back before `retryAfterSeconds` of the refusal; the jitter comes on top.
+ *
+ * @param lastEventId the id that the client asked for, repeated so that it keeps its place
  */
-export function refusalFrame(error: HubError, retryAfterMs: number, random: () => number): string | null {
+export function refusalFrame(
+  error: HubError,
+  lastEventId: string | null,
+  retryAfterMs: number,
+  random: () => number,
+): string | null {
   const reason = REFUSAL_REASONS[error.code];
   if (reason === undefined) {
     return null;
   }
   const longerMs = Math.max(0, (error.retryAfterSeconds ?? 0) * 1_000 - retryAfterMs);
-  return closeFrame(reason, longerMs + retryDelayMs(reason, retryAfterMs, random));
+  const id = lastEventId !== null && REPEATABLE_ID.test(lastEventId) ? lastEventId : undefined;
+  return closeFrame(reason, longerMs + retryDelayMs(reason, retryAfterMs, random), id);
 }

@@ -19,7 +19,7 @@ function delays(reason: CloseReason): number[] {
 
 /** The reason and the delay of a refusal on a stream. */
 function told(error: HubError, random: number): unknown {
-  const { events, retries } = decodeStream(refusalFrame(error, 5_000, () => random) ?? "");
+  const { events, retries } = decodeStream(refusalFrame(error, null, 5_000, () => random) ?? "");
   const { reason, retry_after_ms: retryAfterMs } = dataOf(events[0]);
   expect([events.length, events[0]?.type, retries]).toEqual([1, "close", [retryAfterMs]]);
   return [reason, retryAfterMs];
@@ -90,7 +90,24 @@ describe("a refusal on a stream", () => {
   it.each(["unauthorized", "forbidden", "storage_full", "invalid_parameter"] as const)(
     "is none for %s: who may not come in, or asks for what is not there, has to know the status",
     (code) => {
-      expect(refusalFrame(new HubError(code, "No."), 5_000, () => 0)).toBeNull();
+      expect(refusalFrame(new HubError(code, "No."), "7", 5_000, () => 0)).toBeNull();
+    },
+  );
+});
+
+describe("a refusal on a stream", () => {
+  const limit = new HubError("limit", "No.");
+
+  it("repeats the id that was asked for, so that the client keeps its place", () => {
+    expect(refusalFrame(limit, "41", 5_000, () => 0)).toBe(
+      'retry: 5000\nevent: close\nid: 41\ndata: {"reason":"limit","retry_after_ms":5000}\n\n',
+    );
+  });
+
+  it.each([null, "4\n1", "4\u00001", " 41", "é", "7".repeat(65)])(
+    "carries no id for %j, which is none or cannot be repeated",
+    (lastEventId) => {
+      expect(refusalFrame(limit, lastEventId, 5_000, () => 0)).not.toContain("id:");
     },
   );
 });
