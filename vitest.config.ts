@@ -2,6 +2,9 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 const MEASURED = [
+  "attack/descriptors",
+  "attack/history",
+  "attack/storage",
   "broadcast",
   "concurrency",
   "faults/history-bounds",
@@ -15,6 +18,12 @@ const MEASURED = [
 
 export default defineConfig({
   test: {
+    // `npm run coverage`. Only the unit lane can be measured: the other lanes run the code in another process.
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      reporter: ["text", "html"],
+    },
     projects: [
       {
         // Pure rooms, no runtime: milliseconds.

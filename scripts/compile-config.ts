@@ -5,7 +5,7 @@
  *   --config FILE     another configuration (default: config.yaml of this project)
  *   --wrangler FILE   another wrangler.toml
  */
-import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { basename, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -13,6 +13,7 @@ import { toBindings } from "../src/config/bindings.ts";
 import { formatMistake } from "../src/config/mistake.ts";
 import { renderVars, withVars } from "../src/config/wrangler-vars.ts";
 import { compileConfigFile } from "../src/local/config-file.ts";
+import { replaceFile } from "../src/local/replace-file.ts";
 
 const project = resolve(import.meta.dirname, "..");
 
@@ -45,16 +46,9 @@ function main(): number {
     console.error(`${basename(flags.config)} has changed since it was compiled: run npm run config`);
     return 1;
   }
-  replaceFile(flags.wrangler, after);
+  replaceFile(flags.wrangler, after, statSync(flags.wrangler).mode);
   console.log(`${shown(flags.config)} is compiled into ${shown(flags.wrangler)}`);
   return 0;
-}
-
-/** Whole or not at all: a deploy may be reading it. */
-function replaceFile(file: string, text: string): void {
-  const next = `${file}.${process.pid}.next`;
-  writeFileSync(next, text, { mode: statSync(file).mode });
-  renameSync(next, file);
 }
 
 function shown(file: string): string {

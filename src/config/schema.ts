@@ -88,7 +88,8 @@ const history = section({
   max_age_seconds: integer(1, 31_536_000).default(86_400),
 
   /**
-   * The most bytes of events that are kept. From 1024 to 8,589,934,592 (8 GiB: an object's storage ends at 10 GB).
+   * The most bytes of events that are kept: their texts, and 64 bytes for each event. The file of a channel is up to a
+   * third larger, and does not shrink. From 1024 to 8,589,934,592 (8 GiB: an object's storage ends at 10 GB).
    * Default 1,073,741,824 (1 GiB).
    */
   max_bytes: integer(1024, 8 * 1024 ** 3).default(1024 ** 3),

@@ -33,10 +33,11 @@ export interface PassedEvents {
  * as it should be is refused, and the whole request with it.
  *
  * @param asked the channel of the query, for events that name none.
- * @throws HubError `invalid_event`, `mixed_channels` or `event_too_large`
+ * @throws HubError `invalid_event`, `conflicting_field`, `mixed_channels` or `event_too_large`
  */
 export function readEvents(items: readonly Item[], asked: string): PassedEvents {
   const mistakes: ProblemItem[] = [];
+  const conflicts: ProblemItem[] = [];
   const tooLarge: ProblemItem[] = [];
   const channels = new Set<string>();
   const events: NewEvent[] = [];
@@ -46,6 +47,7 @@ export function readEvents(items: readonly Item[], asked: string): PassedEvents 
     const event = gate.event();
     events.push(event);
     mistakes.push(...gate.mistakes.map((mistake) => ({ ...position, ...mistake })));
+    conflicts.push(...gate.conflicts.map((conflict) => ({ ...position, ...conflict })));
     if (event.dataBytes > DATA_BYTES) {
       tooLarge.push({ ...position, field: "data", detail: `Expected ${DATA_BYTES} bytes of JSON at most.` });
     }
@@ -54,6 +56,7 @@ export function readEvents(items: readonly Item[], asked: string): PassedEvents 
     }
   }
   refuse("invalid_event", mistakes);
+  refuse("conflicting_field", conflicts);
   const [channel = asked, ...others] = channels;
   if (others.length > 0) {
     throw new HubError("mixed_channels", "All events of one request go to one channel.");
@@ -62,7 +65,10 @@ export function readEvents(items: readonly Item[], asked: string): PassedEvents 
   return { channel, events };
 }
 
-function refuse(code: "invalid_event" | "event_too_large", errors: readonly ProblemItem[]): void {
+function refuse(
+  code: "invalid_event" | "conflicting_field" | "event_too_large",
+  errors: readonly ProblemItem[],
+): void {
   const [first] = errors;
   if (first !== undefined) {
     const where = first.line === undefined ? `event ${first.index}` : `line ${first.line}`;
@@ -74,6 +80,8 @@ function refuse(code: "invalid_event" | "event_too_large", errors: readonly Prob
 /** Reads one event, and collects what is wrong with it. */
 class EventGate {
   readonly mistakes: ProblemItem[] = [];
+  /** Fields that have one value in the event and another one in its data. */
+  readonly conflicts: ProblemItem[] = [];
   readonly #members: Readonly<Record<string, unknown>>;
 
   constructor(value: unknown) {
@@ -139,20 +147,26 @@ class EventGate {
     return { data: json, dataBytes: read < json.length ? DATA_BYTES + 1 : written };
   }
 
+  /**
+   * The value that filters and grants compare. Readers may look at the one in the data, so a publisher whose grant
+   * covers the one must not be able to send the other.
+   */
   #id(name: "project_id" | "agent_id"): string | null {
-    const own = this.#members[name];
-    if (own !== undefined && own !== null) {
-      const id = toId(own);
-      if (id === null) {
-        this.#mistake(
-          name,
-          "Expected a safe integer, or 1 to 128 characters without comma or control characters.",
-        );
-      }
-      return id;
+    const { data, [name]: own } = this.#members;
+    const inData = isObject(data) && Object.hasOwn(data, name) ? toId(data[name]) : null;
+    if (own === undefined || own === null) {
+      return inData;
     }
-    const { data } = this.#members;
-    return isObject(data) && Object.hasOwn(data, name) ? toId(data[name]) : null;
+    const id = toId(own);
+    if (id === null) {
+      this.#mistake(
+        name,
+        "Expected a safe integer, or 1 to 128 characters without comma or control characters.",
+      );
+    } else if (inData !== null && inData !== id) {
+      this.conflicts.push({ field: name, detail: "The event has one value and its data another." });
+    }
+    return id;
   }
 
   #key(): string | null {

@@ -2,6 +2,8 @@ import type { IRequest } from "itty-router";
 import { narrow } from "../auth/grant.ts";
 import type { StoredEvent } from "../hub/log/event-log.ts";
 import { describeGap } from "../hub/audience/service-frames.ts";
+import { addressOf } from "./address.ts";
+import { unwrap } from "./answer.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
 import { authorize } from "./guard.ts";
@@ -20,11 +22,12 @@ export async function readHistory(request: IRequest, env: Env): Promise<Response
   const wanted = {
     terms: narrow(query.filter(), grant),
     start: query.historyStart(Date.now()),
+    address: addressOf(request, env),
     limit: query.integer("limit", 1, LIMIT.most) ?? LIMIT.default,
   };
   query.finish();
   requireAllowed(channel, env.CHANNELS.allowed, grant);
-  const page = await hubOf(env, channel).history(wanted);
+  const page = unwrap(await hubOf(env, channel).history(wanted));
   const answer = {
     next: String(page.next),
     more: page.more,

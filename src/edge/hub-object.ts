@@ -6,6 +6,7 @@ import type { ConnectRequest } from "../hub/audience/audience.ts";
 import { Hub } from "../hub/hub.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
+import type { FilterTerms } from "../hub/filter.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { answer, unwrap, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
@@ -90,15 +91,19 @@ export class HubObject extends DurableObject<Env> {
     return this.#hub.tick();
   }
 
-  publish(events: readonly NewEvent[], publisher: string | null): Promise<Answer<Receipt[]>> {
+  publish(
+    events: readonly NewEvent[],
+    publisher: string | null,
+    grant: FilterTerms,
+  ): Promise<Answer<Receipt[]>> {
     return answer(async () => {
       await this.#enter();
-      return this.#hub.publish(events, publisher);
+      return this.#hub.publish(events, publisher, grant);
     });
   }
 
-  history(request: HistoryRequest): HistoryPage {
-    return this.#hub.history(request);
+  history(request: HistoryRequest): Promise<Answer<HistoryPage>> {
+    return answer(() => this.#hub.history(request));
   }
 
   health(): HubHealth {

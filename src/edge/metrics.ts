@@ -107,6 +107,12 @@ const METRICS: readonly Metric[] = [
     "code",
     (counters) => counters.publishRejections,
   ),
+  labelled(
+    "edge_sse_history_rejections_total",
+    "Requests for history that were refused.",
+    "code",
+    (counters) => counters.historyRejections,
+  ),
   counter("edge_sse_events_total", "Events that were stored.", (counters) => counters.published),
   counter("edge_sse_duplicates_total", "Events whose key was known.", (counters) => counters.duplicates),
   counter("edge_sse_events_trimmed_total", "Events that left the history.", (counters) => counters.trimmed),

@@ -22,12 +22,15 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   invalid_body: { status: 400, title: "Invalid body" },
   invalid_event: { status: 400, title: "Invalid event" },
   mixed_channels: { status: 400, title: "Mixed channels" },
+  conflicting_field: { status: 400, title: "Conflicting field" },
+  key_taken: { status: 409, title: "Key taken" },
   limit: { status: 503, title: "Too many connections" },
   address_limit: { status: 429, title: "Too many connections from this address" },
   rate_limited: { status: 429, title: "Too many requests" },
   draining: { status: 503, title: "Draining" },
   shutting_down: { status: 503, title: "Shutting down" },
   storage_full: { status: 503, title: "Storage full" },
+  busy: { status: 503, title: "Busy" },
   hub_unreachable: { status: 503, title: "Hub unreachable" },
   internal: { status: 500, title: "Internal error" },
 };
@@ -41,6 +44,7 @@ const PASSING: ReadonlySet<ProblemCode> = new Set([
   "draining",
   "shutting_down",
   "storage_full",
+  "busy",
   "hub_unreachable",
 ]);
 

@@ -6,10 +6,13 @@ import {
   type Detail,
   type EventLog,
   type NewEvent,
+  type Outline,
   type Receipt,
   type Stamp,
   type StoredEvent,
 } from "../hub/log/event-log.ts";
+import type { Filter } from "../hub/filter.ts";
+import { TakenKeys } from "../hub/log/taken-keys.ts";
 
 /** Changes of the tables, in order, each applied once. Only ever append to this list. */
 const MIGRATIONS: readonly string[] = [
@@ -52,6 +55,15 @@ type ReadRow = [
   projectId?: string | null,
   agentId?: string | null,
   publishedAt?: number,
+];
+
+/** What stands in a row of an outline. */
+type OutlineRow = [
+  seq: number,
+  endOffset: number,
+  type: string,
+  projectId?: string | null,
+  agentId?: string | null,
 ];
 
 /** Rows of one read, however small they are. */
@@ -108,17 +120,19 @@ export class SqliteLog implements EventLog {
     }
   }
 
-  append(events: readonly NewEvent[], now: number, keptFrom: number): Receipt[] {
+  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Receipt[] {
     this.create();
+    const taken = new TakenKeys(grant);
     const publishedAt = Math.max(now, this.#last.publishedAt);
     let seq = this.#head;
     let { endOffset } = this.#last;
     const receipts: Receipt[] = [];
     // A throw between two plain `exec` calls would leave the earlier rows: a batch is all or nothing.
     this.#transaction(() => {
-      for (const event of events) {
+      for (const [index, event] of events.entries()) {
         const first = event.key === null ? null : this.#byKey(event.key, keptFrom);
         if (first !== null) {
+          taken.check(index, toEvent(first));
           const conflict = !sameContent(toEvent(first), event);
           receipts.push({ seq: first.seq, type: event.type, duplicate: true, conflict });
           continue;
@@ -128,6 +142,7 @@ export class SqliteLog implements EventLog {
         this.#insert(seq, event, publishedAt, endOffset);
         receipts.push({ seq, type: event.type, duplicate: false, conflict: false });
       }
+      taken.refuse();
     });
     if (seq > this.#head) {
       this.#head = seq;
@@ -156,6 +171,34 @@ export class SqliteLog implements EventLog {
       const [seq, type, data, projectId = null, agentId = null, publishedAt = 0] = row as ReadRow;
       return { seq, type, data, projectId, agentId, publishedAt };
     });
+  }
+
+  outline(after: number, count: number, needsIds: boolean): Outline[] {
+    const from = Math.max(after, this.#oldest - 1);
+    if (from >= this.#head) {
+      return [];
+    }
+    const columns = needsIds ? "seq, end_offset, type, project_id, agent_id" : "seq, end_offset, type";
+    const rows = this.#sql
+      .exec(`SELECT ${columns} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`, from, count)
+      .raw();
+    let previous = this.stamp(from).endOffset;
+    return Array.from(rows, (row) => {
+      const [seq, endOffset, type, projectId = null, agentId = null] = row as OutlineRow;
+      const size = endOffset - previous;
+      previous = endOffset;
+      return { seq, type, projectId, agentId, size };
+    });
+  }
+
+  pick(seqs: readonly number[]): StoredEvent[] {
+    return this.#sql
+      .exec<EventRow>(
+        `SELECT ${EVENT} FROM events WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`,
+        JSON.stringify(seqs),
+      )
+      .toArray()
+      .map(toEvent);
   }
 
   stamp(seq: number): Stamp {

@@ -21,6 +21,8 @@ export interface Counters {
   rejections: Partial<Record<ProblemCode, number>>;
   /** Publishes that were refused. */
   publishRejections: Partial<Record<ProblemCode, number>>;
+  /** Requests for history that were refused. */
+  historyRejections: Partial<Record<ProblemCode, number>>;
   disconnects: Partial<Record<LeaveReason, number>>;
   latency: { buckets: number[]; sumSeconds: number; count: number };
 }
@@ -40,6 +42,7 @@ export function createCounters(): Counters {
     readFailures: 0,
     rejections: {},
     publishRejections: {},
+    historyRejections: {},
     disconnects: {},
     latency: { buckets: LATENCY_BOUNDS_SECONDS.map(() => 0), sumSeconds: 0, count: 0 },
   };

@@ -20,12 +20,15 @@ export type ProblemCode =
   | "invalid_body"
   | "invalid_event"
   | "mixed_channels"
+  | "conflicting_field"
+  | "key_taken"
   | "limit"
   | "address_limit"
   | "rate_limited"
   | "draining"
   | "shutting_down"
   | "storage_full"
+  | "busy"
   | "hub_unreachable"
   | "internal";
 

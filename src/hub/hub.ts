@@ -4,6 +4,7 @@ import type { ClientStream } from "./audience/client.ts";
 import type { Clock } from "./clock.ts";
 import { Closing } from "./closing.ts";
 import { createCounters, type Counters } from "./counters.ts";
+import type { FilterTerms } from "./filter.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import type { EventLog, NewEvent, Receipt } from "./log/event-log.ts";
 import type { HistoryPage } from "./log/history.ts";
@@ -66,10 +67,15 @@ export class Hub {
    * Stores events and, once they are durable, delivers them. Resolves then.
    *
    * @param publisher the token that they came with, as a key to count by; null if it is not limited.
-   * @throws HubError `shutting_down`, `rate_limited` or `storage_full`
+   * @param grant what that token grants, which bounds what it learns of events that were stored under its keys
+   * @throws HubError `shutting_down`, `rate_limited`, `key_taken` or `storage_full`
    */
-  publish(events: readonly NewEvent[], publisher: string | null): Promise<Receipt[]> {
-    return this.#ledger.publish(events, publisher);
+  publish(
+    events: readonly NewEvent[],
+    publisher: string | null,
+    grant: FilterTerms = {},
+  ): Promise<Receipt[]> {
+    return this.#ledger.publish(events, publisher, grant);
   }
 
   /**
@@ -81,8 +87,12 @@ export class Hub {
     return this.#audience.connect(request, stream);
   }
 
-  /** Reads the past as a stream would replay it. */
-  history(request: HistoryRequest): HistoryPage {
+  /**
+   * Reads the past as a stream would replay it, when the turn of the request's address has come.
+   *
+   * @throws HubError `busy`
+   */
+  history(request: HistoryRequest): Promise<HistoryPage> {
     return this.#ledger.history(request);
   }
 

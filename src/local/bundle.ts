@@ -3,16 +3,18 @@ import { join } from "node:path";
 import { build, stop } from "esbuild";
 
 import { LaunchError } from "./launch-error.ts";
+import { replaceFile } from "./replace-file.ts";
 
 /** Bundles what workerd runs: the Worker as `worker.js`, and `assets.js`, which stands in for the edge's static files. */
 export async function buildWorkers(project: string, folder: string): Promise<void> {
   try {
-    await build({
+    const { outputFiles } = await build({
       entryPoints: {
         worker: join(project, "src/index.ts"),
         assets: join(project, "src/local/workerd/assets.ts"),
       },
       outdir: folder,
+      write: false,
       bundle: true,
       format: "esm",
       target: "es2024",
@@ -23,6 +25,9 @@ export async function buildWorkers(project: string, folder: string): Promise<voi
       keepNames: true,
       logLevel: "warning",
     });
+    for (const { path, contents } of outputFiles) {
+      replaceFile(path, contents);
+    }
   } catch (error) {
     throw new LaunchError("the Worker does not build: see above", { cause: error });
   } finally {

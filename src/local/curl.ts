@@ -1,14 +1,21 @@
 import { tokensOf } from "../auth/static-token.ts";
 import type { Config } from "../config/schema.ts";
+import { quote } from "./shell-word.ts";
+
+/** What stands for a token inside double quotes of a shell: a way to look it up, so that the token is not shown. */
+export type TokenReference = (secret: string, token: string) => string;
 
 /**
  * Two lines to paste into another terminal: one streams, one publishes to that stream. Where a token is needed that
  * nobody here knows, they say what to put in.
+ *
+ * @param refer without it the lines show the tokens themselves
  */
 export function curlLines(
   url: string,
   { channels, auth }: Pick<Config, "channels" | "auth">,
   vars: Readonly<Record<string, string>>,
+  refer?: TokenReference,
 ): string[] {
   const query = channelQuery(channels.allowed);
   const event = {
@@ -17,8 +24,8 @@ export function curlLines(
   };
   const stream = quote(`${url}/api/events${query}`);
   const publish = quote(`${url}/api/publish${query}`);
-  const reads = authorization(auth.subscribe, "SUBSCRIBE_TOKEN", vars);
-  const writes = authorization(auth.publish, "PUBLISH_TOKEN", vars);
+  const reads = authorization(auth.subscribe, "SUBSCRIBE_TOKEN", vars, refer);
+  const writes = authorization(auth.publish, "PUBLISH_TOKEN", vars, refer);
   return [
     `curl -N ${reads}${stream}`,
     `curl ${writes}-H 'Content-Type: application/json' -d ${quote(JSON.stringify(event))} ${publish}`,
@@ -30,11 +37,15 @@ function authorization(
   accepted: readonly string[],
   secret: string,
   vars: Readonly<Record<string, string>>,
+  refer: TokenReference | undefined,
 ): string {
   if (accepted.includes("public")) {
     return "";
   }
   const [first] = accepted.includes("token") ? tokensOf(vars[secret]) : [];
+  if (first !== undefined && refer !== undefined) {
+    return `-H "Authorization: Bearer ${refer(secret, first)}" `;
+  }
   const token = first ?? (accepted.includes("jwt") ? "<a JWT>" : `<${secret}>`);
   return `-H ${quote(`Authorization: Bearer ${token}`)} `;
 }
@@ -50,9 +61,4 @@ function channelQuery(allowed: readonly string[]): string {
 
 function matchesDefault(entry: string): boolean {
   return entry.endsWith("*") ? "default".startsWith(entry.slice(0, -1)) : entry === "default";
-}
-
-/** A word of a shell: a space, a quote or a dollar sign in it stays what it is. */
-function quote(word: string): string {
-  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

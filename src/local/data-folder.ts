@@ -1,10 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, fchmodSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { commandOf } from "./command-of.ts";
 import { LaunchError } from "./launch-error.ts";
+import { holdLock } from "./lock.ts";
+import { log } from "./log.ts";
+import { isOpenToOthers, isOurs, withOwn } from "./ownership.ts";
+import { factsOf } from "./process-facts.ts";
+import { replaceFile } from "./replace-file.ts";
 
 export interface DataFolder {
   /** What workerd keeps: one database for each object. */
@@ -22,12 +25,16 @@ const RUNTIME_END_MS = 2000;
 export async function openDataFolder(path: string): Promise<DataFolder> {
   const storage = join(path, "storage");
   const build = join(path, "build");
-  const runtimePid = join(path, "runtime.pid");
+  // Both are in a folder that nobody else can enter: another user can neither hold the lock nor name a process.
+  const lock = join(build, "lock.db");
+  const runtimePid = join(build, "runtime.pid");
   try {
-    for (const folder of [path, storage, build]) {
-      makeFolder(folder);
+    makeFolder(path);
+    claimFolder(storage);
+    claimFolder(build);
+    if (!holdLock(lock)) {
+      throw new LaunchError(`the data folder ${path} is in use by another npm start`);
     }
-    holdLock(join(path, "lock.db"));
     await runtimeIsGone(runtimePid, build);
   } catch (error) {
     if (error instanceof LaunchError) {
@@ -37,7 +44,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
       cause: error,
     });
   }
-  return { storage, build, recordRuntime: (pid) => writeFileSync(runtimePid, `${pid}\n`) };
+  return { storage, build, recordRuntime: (pid) => recordProcess(runtimePid, pid) };
 }
 
 /** Step by step: the recursive way of Node never returns where the system makes no folders, as in /proc. */
@@ -48,44 +55,62 @@ function makeFolder(path: string): void {
   }
 }
 
-/** Kept for as long as the process lives: a database that nobody refers to is closed, and its lock let go. */
-const held: DatabaseSync[] = [];
-
-const SQLITE_BUSY = 5;
-
-/** A lock of the operating system, which goes when this process does, in whatever way. SQLite has a portable one. */
-function holdLock(file: string): void {
-  try {
-    const lock = new DatabaseSync(file, { timeout: 0 });
-    lock.exec("PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
-    held.push(lock);
-  } catch (error) {
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
-      throw new LaunchError(`the data folder ${dirname(file)} is in use by another npm start`, {
-        cause: error,
-      });
-    }
-    throw error;
-  }
+/** Makes a folder one that this user alone can enter. */
+function claimFolder(folder: string): void {
+  makeFolder(folder);
+  withOwn(
+    folder,
+    ({ uid }) => isOurs(uid),
+    (descriptor, stats) => {
+      if (isOpenToOthers(stats)) {
+        fchmodSync(descriptor, 0o700);
+        const detail = "other users could enter this folder: its mode is 700 now";
+        log("warn", "folder_closed", { folder, detail });
+      }
+    },
+  );
 }
 
 async function runtimeIsGone(runtimePid: string, build: string): Promise<void> {
-  const pid = readPid(runtimePid);
+  const recorded = readRecord(runtimePid);
   const deadline = performance.now() + RUNTIME_END_MS;
-  while (commandOf(pid).includes(build)) {
+  while (isRunning(recorded, build)) {
     if (performance.now() > deadline) {
       throw new LaunchError(
-        `the data folder is still in use by the runtime of an earlier start, process ${pid}`,
+        `the data folder is still in use by the runtime of an earlier start, process ${recorded.pid}`,
       );
     }
     await sleep(20);
   }
 }
 
-function readPid(file: string): number {
+interface RecordedProcess {
+  /** 0: none. */
+  readonly pid: number;
+  /** Empty if it is not known. */
+  readonly startedAt: string;
+}
+
+/** Whether that very process runs, and not another one that was given its number. */
+function isRunning({ pid, startedAt }: RecordedProcess, build: string): boolean {
+  const facts = pid > 0 ? factsOf(pid) : undefined;
+  return (
+    facts !== undefined &&
+    isOurs(facts.user) &&
+    facts.command.includes(build) &&
+    (startedAt === "" || facts.startedAt === startedAt)
+  );
+}
+
+function recordProcess(file: string, pid: number): void {
+  replaceFile(file, `${pid}\n${factsOf(pid)?.startedAt ?? ""}\n`, 0o600);
+}
+
+function readRecord(file: string): RecordedProcess {
   try {
-    return Number(readFileSync(file, "utf8"));
+    const [pid, startedAt = ""] = readFileSync(file, "utf8").split("\n");
+    return { pid: Number.parseInt(pid ?? "", 10) || 0, startedAt };
   } catch {
-    return 0;
+    return { pid: 0, startedAt: "" };
   }
 }

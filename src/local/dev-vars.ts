@@ -1,8 +1,23 @@
-import { randomBytes } from "node:crypto";
-import { appendFileSync, chmodSync, linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes, randomUUID } from "node:crypto";
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  type Stats,
+} from "node:fs";
 import { parseEnv } from "node:util";
 
 import { LaunchError } from "./launch-error.ts";
+import { log } from "./log.ts";
+import { isOpenToOthers, isOurs, withOwn } from "./ownership.ts";
 
 const TOKENS = ["PUBLISH_TOKEN", "ADMIN_TOKEN"] as const;
 
@@ -22,17 +37,23 @@ export function readDevVars(file: string, env: NodeJS.ProcessEnv): Record<string
 
 function withTokens(file: string): Record<string, string> {
   try {
-    createIfMissing(file);
-    const text = readFileSync(file, "utf8");
-    const vars = readVars(text, file);
-    const missing = TOKENS.filter((name) => vars[name] === undefined);
-    if (missing.length === 0) {
-      return vars;
-    }
-    const lines = missing.map(randomToken).join("");
-    appendFileSync(file, text === "" || text.endsWith("\n") ? lines : `\n${lines}`);
-    chmodSync(file, 0o600);
-    return { ...vars, ...readVars(lines, file) };
+    return withOwn(
+      createIfMissing(file),
+      (stats) => isOurs(stats.uid) || isKeptByRoot(stats),
+      (descriptor, stats) => {
+        closeToOthers(file, descriptor, stats);
+        const text = readFileSync(descriptor, "utf8");
+        const vars = readVars(text, file);
+        const lines = TOKENS.filter((name) => vars[name] === undefined)
+          .map(randomToken)
+          .join("");
+        if (lines === "") {
+          return vars;
+        }
+        append(file, stats, text === "" || text.endsWith("\n") ? lines : `\n${lines}`);
+        return { ...vars, ...readVars(lines, file) };
+      },
+    );
   } catch (error) {
     if (error instanceof LaunchError) {
       throw error;
@@ -42,10 +63,14 @@ function withTokens(file: string): Record<string, string> {
 }
 
 /** By way of a link, which either is there with all that is in it or is not: another start may be doing the same. */
-function createIfMissing(file: string): void {
-  const complete = `${file}.${process.pid}.new`;
+function createIfMissing(file: string): string {
+  if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) {
+    return file;
+  }
+  const complete = `${file}.${randomUUID()}.new`;
   const header = "# Secrets of this machine, read by `npm start` and `wrangler dev`. Never commit them.\n";
-  writeFileSync(complete, header + TOKENS.map(randomToken).join(""), { mode: 0o600 });
+  // Neither guessable nor opened if it exists: a link that another user has planted there cannot lead the tokens away.
+  writeFileSync(complete, header + TOKENS.map(randomToken).join(""), { mode: 0o600, flag: "wx" });
   try {
     linkSync(complete, file);
   } catch (error) {
@@ -54,6 +79,37 @@ function createIfMissing(file: string): void {
     }
   } finally {
     rmSync(complete, { force: true });
+  }
+  return file;
+}
+
+/** An operator may give a service the right to read a file of secrets by its group. */
+function isKeptByRoot({ uid, mode }: Stats): boolean {
+  return uid === 0 && (mode & 0o027) === 0;
+}
+
+function closeToOthers(file: string, descriptor: number, stats: Stats): void {
+  if (!isOurs(stats.uid) || !isOpenToOthers(stats)) {
+    return;
+  }
+  fchmodSync(descriptor, 0o600);
+  log("warn", "dev_vars_closed", {
+    file,
+    detail: "other users could read the secrets in this file: its mode is 600 now, consider new secrets",
+  });
+}
+
+/** To the file that was checked, and not to one that has taken its place. */
+function append(file: string, checked: Stats, lines: string): void {
+  const descriptor = openSync(file, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
+  try {
+    const { dev, ino } = fstatSync(descriptor);
+    if (dev !== checked.dev || ino !== checked.ino) {
+      throw new LaunchError(`${file} was replaced while it was read`);
+    }
+    appendFileSync(descriptor, lines);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -9,14 +9,16 @@ import { buildWorkers } from "./bundle.ts";
 import { compileConfigFile } from "./config-file.ts";
 import { curlLines } from "./curl.ts";
 import { openDataFolder } from "./data-folder.ts";
+import { areEnough, descriptorsFor } from "./descriptors.ts";
 import { readDevVars } from "./dev-vars.ts";
 import { LaunchError } from "./launch-error.ts";
 import { log } from "./log.ts";
 import { missingSecrets } from "./missing-secrets.ts";
 import { readOptions, USAGE, type Options } from "./options.ts";
-import { startRuntime } from "./runtime.ts";
+import { startRuntime, type Runtime } from "./runtime.ts";
 import { shutDown } from "./shutdown.ts";
 import type { StopSignal } from "./stop-signal.ts";
+import { referTo } from "./token-reference.ts";
 import { writeWorkerdConfig } from "./workerd-config.ts";
 
 const project = resolve(import.meta.dirname, "../..");
@@ -61,7 +63,10 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
   const stopped = stop.wait();
   const url = toUrl(reachable(options.host), port);
   console.log(`Ready on ${toUrl(options.host, port)}`);
-  console.log(curlLines(url, config, vars).join("\n"));
+  // Tokens are for the person at a terminal. A file or a collector of logs gets a way to look them up.
+  const refer = process.stdout.isTTY ? undefined : referTo({ file: options.devVarsFile, env: process.env });
+  console.log(curlLines(url, config, vars, refer).join("\n"));
+  await logDescriptors(runtime, config.sse.max_connections);
   for (const missing of missingSecrets(config.auth, vars)) {
     log("warn", "secret_missing", missing);
   }
@@ -73,6 +78,18 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
   }
   await shutDown({ signal: cause, runtime, url, token: secrets.SHUTDOWN_TOKEN });
   return 0;
+}
+
+async function logDescriptors(runtime: Runtime, maxConnections: number): Promise<void> {
+  const limits = await runtime.descriptors;
+  const facts = { limit: limits.soft, hard_limit: limits.hard, needed: descriptorsFor(maxConnections) };
+  if (areEnough(limits, maxConnections)) {
+    log("info", "descriptors", facts);
+  } else {
+    const detail =
+      "a channel cannot fill up to sse.max_connections: raise the hard limit (ulimit -H -n) or lower that";
+    log("warn", "descriptors", { ...facts, detail });
+  }
 }
 
 function readConfig(file: string): Config {

@@ -5,12 +5,16 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { RAISE_DESCRIPTORS, readLimit, type DescriptorLimits } from "./descriptors.ts";
 import { LaunchError } from "./launch-error.ts";
+import { RuntimeLog } from "./runtime-log.ts";
 
 export interface Runtime {
   readonly pid: number;
   /** The port, once it accepts connections. Rejects if it never will. */
   readonly listening: Promise<number>;
+  /** What it may open at a time: told before `listening`. */
+  readonly descriptors: Promise<DescriptorLimits>;
   /** How it ended. */
   readonly ended: Promise<Ended>;
   /** Asks it to end, then makes it. True if it had to be made to. */
@@ -41,9 +45,14 @@ export const secretVariable = (name: string): string => `EDGE_SSE_SECRET_${name}
 /**
  * Becomes the runtime, and leaves a guard behind in the same process group: it reads from a pipe of which only the
  * launcher has the other end, and kills the group when that is closed. Nothing is ever written to it; however the
- * launcher dies, it closes; and the guard is there before the runtime is.
+ * launcher dies, it closes; and the guard is there before the runtime is. It holds none of the runtime's outputs.
  */
-const GUARDED = '(read -r _ <&4; kill -KILL 0) & exec "$0" "$@" 4<&-';
+const GUARDED = `(exec >/dev/null 2>&1 3>&-; read -r _ <&4; kill -KILL 0) &
+${RAISE_DESCRIPTORS}
+exec "$0" "$@" 4<&-`;
+
+/** How long the last words of the runtime may take from it to the log. */
+const LAST_WORDS_MS = 200;
 
 /** workerd waits for its open responses without a deadline. */
 const STOP_GRACE_MS = 400;
@@ -53,7 +62,7 @@ export function startRuntime({ configFile, address, secrets }: RuntimeOptions): 
   const serve = ["serve", configFile, "--socket-addr", `http=${address}`, "--control-fd=3"];
   const child = spawn("/bin/sh", ["-c", GUARDED, workerd, ...serve], {
     detached: true,
-    stdio: ["ignore", "inherit", "inherit", "pipe", "pipe"],
+    stdio: ["ignore", "inherit", "pipe", "pipe", "pipe"],
     env: { ...process.env, TZ: "UTC", ...toEnvironment(secrets) },
   });
   const { pid } = child;
@@ -62,11 +71,17 @@ export function startRuntime({ configFile, address, secrets }: RuntimeOptions): 
   }
   const killGroup = () => kill(-pid, "SIGKILL");
   process.once("exit", killGroup);
-  const ended = once(child, "exit").then(([code, signal]): Ended => ({ code, signal }));
+  const said = new RuntimeLog().follow(child.stdio[2] as Readable);
+  const ended = once(child, "exit").then(async ([code, signal]): Promise<Ended> => {
+    await Promise.race([said, sleep(LAST_WORDS_MS)]);
+    return { code, signal };
+  });
+  const control = readControl(child);
   return {
     pid,
     ended,
-    listening: Promise.race([portOf(child), ended.then(refuse)]),
+    listening: Promise.race([control.port, ended.then(refuse)]),
+    descriptors: control.descriptors,
     stop: async () => {
       kill(pid, "SIGTERM");
       const inTime = await Promise.race([ended.then(() => true), sleep(STOP_GRACE_MS, false)]);
@@ -81,17 +96,27 @@ function toEnvironment(secrets: RuntimeOptions["secrets"]): Record<string, strin
   return Object.fromEntries(Object.entries(secrets).map(([name, value]) => [secretVariable(name), value]));
 }
 
-/** workerd tells on its control descriptor: `{"event":"listen","socket":"http","port":8787}` */
-async function portOf(child: ChildProcess): Promise<number> {
-  const control = createInterface({ input: child.stdio[3] as Readable });
-  for await (const line of control) {
-    const { event, socket, port } = JSON.parse(line) as { event: string; socket?: string; port?: number };
-    if (event === "listen" && socket === "http" && port !== undefined) {
-      return port;
+/**
+ * What is told on the control descriptor, first by the shell, then by workerd:
+ * `{"event":"descriptors","soft":"1048576","hard":"1048576"}`, `{"event":"listen","socket":"http","port":8787}`
+ */
+function readControl(child: ChildProcess): { port: Promise<number>; descriptors: Promise<DescriptorLimits> } {
+  const port = Promise.withResolvers<number>();
+  const descriptors = Promise.withResolvers<DescriptorLimits>();
+  createInterface({ input: child.stdio[3] as Readable }).on("line", (line) => {
+    const told = JSON.parse(line) as ControlMessage;
+    if (told.event === "descriptors") {
+      descriptors.resolve({ soft: readLimit(told.soft), hard: readLimit(told.hard) });
+    } else if (told.event === "listen" && told.socket === "http") {
+      port.resolve(told.port);
     }
-  }
-  return new Promise(() => {});
+  });
+  return { port: port.promise, descriptors: descriptors.promise };
 }
+
+type ControlMessage =
+  | { readonly event: "descriptors"; readonly soft: string; readonly hard: string }
+  | { readonly event: "listen"; readonly socket: string; readonly port: number };
 
 function refuse({ code, signal }: Ended): never {
   throw new LaunchError(

@@ -1,9 +1,9 @@
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { ConfigBindings } from "../config/bindings.ts";
 import { readCompatibility, type Compatibility } from "./compatibility.ts";
 import type { DataFolder } from "./data-folder.ts";
+import { replaceFile } from "./replace-file.ts";
 import { secretVariable } from "./runtime.ts";
 
 /** The objects of the Worker: binding and class, as in wrangler.toml. The class is also what its storage is filed under. */
@@ -31,7 +31,7 @@ export function writeWorkerdConfig({
     publicFolder: join(project, "public"),
     storageFolder: folder.storage,
   });
-  writeFileSync(file, config);
+  replaceFile(file, config, 0o600);
   return file;
 }
 

@@ -167,7 +167,7 @@ describe("Publishing: POST /api/publish", () => {
 describe("Publishing: project_id and agent_id", () => {
   it.each(["project_id", "agent_id"])("are taken from the event, else from data (%s)", async (field) => {
     const channel = `pub-${field.replace("_", "-")}`;
-    await service.post(event({ [field]: "in-data" }, { [field]: "in-event" }), {
+    await service.post(event({ other: "in-data" }, { [field]: "in-event" }), {
       query: `?channel=${channel}`,
     });
     await service.post(event({ [field]: "in-data" }), { query: `?channel=${channel}` });

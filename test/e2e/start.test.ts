@@ -366,7 +366,7 @@ describe("npm start", () => {
 
     it("before it is ready, exits 0 at once and leaves nothing", async () => {
       const service = launch();
-      await until(() => existsSync(join(project.path, ".data/lock.db")), {
+      await until(() => existsSync(join(project.path, ".data/build/lock.db")), {
         what: "a sign of life",
         everyMs: 1,
       });

@@ -310,7 +310,9 @@ describe("a batch", () => {
     const event = { type: "tick", data: "1", dataBytes: 1, projectId: null, agentId: null, key: null };
     const broken = { ...event, data: null as unknown as string };
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
-    const publishing = runInDurableObject(hubOf(channel), (hub) => hub.publish([event, broken, event], null));
+    const publishing = runInDurableObject(hubOf(channel), (hub) =>
+      hub.publish([event, broken, event], null, {}),
+    );
     await expect(publishing).rejects.toThrow(/NOT NULL/);
     expect(String(log.mock.lastCall?.[0])).toContain("append_failed");
     log.mockRestore();

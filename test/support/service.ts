@@ -22,6 +22,8 @@ export interface ServiceOptions {
   dataDir?: string;
   /** 0: any free one. */
   port?: number;
+  /** What the shell that starts it limits before, as arguments of `ulimit`. */
+  ulimit?: string;
 }
 
 export interface LogLine {
@@ -114,8 +116,11 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   await writeFile(configFile, typeof config === "string" ? config : JSON.stringify(config));
 
   const child = spawn(
-    process.execPath,
+    "/bin/sh",
     [
+      "-c",
+      `${options.ulimit === undefined ? "" : `ulimit ${options.ulimit} && `}exec "$0" "$@"`,
+      process.execPath,
       "src/local/start.ts",
       "--port",
       String(options.port ?? 0),

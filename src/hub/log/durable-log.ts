@@ -70,10 +70,14 @@ export class DurableLog implements LogView {
     this.#log.check();
   }
 
-  /** Stores events in one transaction. Resolves when they are durable, and so are those that they duplicate. */
-  async append(events: readonly NewEvent[]): Promise<Receipt[]> {
+  /**
+   * Stores events in one transaction. Resolves when they are durable, and so are those that they duplicate.
+   *
+   * @param grant what the publisher may know of
+   */
+  async append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
     const now = this.#clock.now();
-    const receipts = this.#log.append(events, now, this.#retention.oldest(now));
+    const receipts = this.#log.append(events, now, this.#retention.oldest(now), grant);
     const head = this.#log.head;
     this.#keepFrames(events, receipts);
     await this.#log.sync();

@@ -1,5 +1,6 @@
 import { HubError } from "../errors.ts";
-import type { Filterable } from "../filter.ts";
+import type { Filter, Filterable } from "../filter.ts";
+import { TakenKeys } from "./taken-keys.ts";
 
 /** An event as a publisher hands it over, already validated. */
 export interface NewEvent extends Filterable {
@@ -33,6 +34,13 @@ export interface Receipt {
 /** What is read of events: what a frame needs; the ids too, that a filter compares; or the time as well. */
 export type Detail = "frame" | "filterable" | "all";
 
+/** An event without its data: what filters compare, and what the whole of it would cost. */
+export interface Outline extends Filterable {
+  readonly seq: number;
+  /** As `sizeOf` counts it. */
+  readonly size: number;
+}
+
 /** Where an event stands in time and in bytes. */
 export interface Stamp {
   readonly publishedAt: number;
@@ -57,9 +65,10 @@ export interface EventLog {
    * Stores events in order, in one transaction: all of them or, on a throw, none.
    *
    * @param keptFrom keys of events before this seq are forgotten, though their rows may not be trimmed yet.
-   * @throws HubError `storage_full`
+   * @param grant what the publisher may know of: the key of an event beyond it is taken, and its id is not told. Absent: all.
+   * @throws HubError `storage_full` or `key_taken`
    */
-  append(events: readonly NewEvent[], now: number, keptFrom: number): Receipt[];
+  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Receipt[];
   /** Resolves when everything that was appended before the call is durable. */
   sync(): Promise<void>;
   /**
@@ -69,6 +78,15 @@ export interface EventLog {
    * @param detail what is read of each: every column costs.
    */
   read(after: number, maxBytes: number, detail: Detail): StoredEvent[];
+  /**
+   * The outlines of the events after a seq, in order, `count` of them at most: how far this reads depends on ids alone,
+   * and not on the size of the events.
+   *
+   * @param needsIds whether the ids of projects and agents are read too.
+   */
+  outline(after: number, count: number, needsIds: boolean): Outline[];
+  /** Those of these events that are kept, whole and in order. The caller bounds them by their sizes. */
+  pick(seqs: readonly number[]): StoredEvent[];
   /** The stamp of a kept event, or of the last one that was trimmed (`oldest - 1`; zeros when none ever was). */
   stamp(seq: number): Stamp;
   /** Deletes all events up to and including a seq, in one transaction. */
@@ -117,16 +135,18 @@ export class MemoryEventLog implements EventLog {
     this.name ??= crypto.randomUUID();
   }
 
-  append(events: readonly NewEvent[], now: number, keptFrom: number): Receipt[] {
+  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Receipt[] {
     this.create();
+    const taken = new TakenKeys(grant);
     const added: MemoryRow[] = [];
     const kept = this.#rows.slice(Math.max(0, keptFrom - this.oldest));
     const known = new Map([...kept].filter((row) => row.key !== null).map((row) => [row.key, row]));
     const last = this.stamp(this.head);
     let end = { ...last, publishedAt: Math.max(now, last.publishedAt) };
-    const receipts = events.map((event) => {
+    const receipts = events.map((event, index) => {
       const first = event.key === null ? undefined : known.get(event.key);
       if (first) {
+        taken.check(index, first);
         return { seq: first.seq, type: event.type, duplicate: true, conflict: !sameContent(first, event) };
       }
       end = { ...end, endOffset: end.endOffset + sizeOf(event) };
@@ -137,6 +157,7 @@ export class MemoryEventLog implements EventLog {
       }
       return { seq: row.seq, type: event.type, duplicate: false, conflict: false };
     });
+    taken.refuse();
     if (this.#rows.length + added.length > this.#maxEvents) {
       throw new HubError("storage_full", "The storage of this channel is full.");
     }
@@ -155,6 +176,20 @@ export class MemoryEventLog implements EventLog {
     return this.#rows
       .slice(from + 1 - this.oldest)
       .filter((row, index) => index === 0 || row.endOffset <= end);
+  }
+
+  outline(after: number, count: number, _needsIds: boolean): Outline[] {
+    const from = Math.min(Math.max(after, this.oldest - 1), this.head);
+    let { endOffset } = this.stamp(from);
+    return this.#rows.slice(from + 1 - this.oldest, from + 1 - this.oldest + count).map((row) => {
+      const size = row.endOffset - endOffset;
+      ({ endOffset } = row);
+      return { seq: row.seq, type: row.type, projectId: row.projectId, agentId: row.agentId, size };
+    });
+  }
+
+  pick(seqs: readonly number[]): StoredEvent[] {
+    return seqs.flatMap((seq) => this.#rows[seq - this.oldest] ?? []);
   }
 
   stamp(seq: number): Stamp {

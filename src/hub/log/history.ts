@@ -1,16 +1,23 @@
 import type { EventLog, StoredEvent } from "./event-log.ts";
 import type { Filter } from "../filter.ts";
-import type { Gap, Start } from "./log-view.ts";
+import type { Gap, LogView, Start } from "./log-view.ts";
 
-/** Pieces of the log that one answer looks at, so that a filter that matches nothing cannot hold the hub. */
-const READS = 8;
+/** Where the log begins and ends. */
+type Horizon = Pick<LogView, "head" | "oldest">;
+
+/**
+ * Ids that one answer looks at, so that a filter that matches nothing cannot hold the hub. It counts ids and not bytes:
+ * where an answer ends must not tell the size of the events that it hides.
+ */
+const ANSWER_IDS = 10_000;
+
+/** What one step of a reading looks at, and brings into memory: everybody else waits for it. */
+const STEP_IDS = 500;
+const STEP_BYTES = 128 * 1024;
 
 /** Bytes of one answer, and of the names and brackets around the texts of an event. */
 const ANSWER_BYTES = 1024 * 1024 - 1024;
 const EVENT_BYTES = 160;
-
-/** What one of them brings into memory. */
-const READ_BYTES = 128 * 1024;
 
 const encoder = new TextEncoder();
 
@@ -27,41 +34,101 @@ export interface HistoryPage {
   readonly gap: Gap | null;
 }
 
-/** Reads events after a starting point, up to the durable head. */
-export function readHistory(
-  log: EventLog,
-  start: Start,
-  horizon: { readonly head: number; readonly oldest: number },
-  filter: Filter,
-  limit: number,
-): HistoryPage {
-  const { head, oldest } = horizon;
-  const events: StoredEvent[] = [];
-  let next = start.cursor;
-  let bytes = 0;
-  let isFull = false;
-  for (let reads = 0; reads < READS && !isFull && next < head; reads++) {
-    for (const event of log.read(next, READ_BYTES, "all")) {
-      const isWanted = filter.matches(event);
-      bytes += isWanted ? bytesOf(event) : 0;
-      isFull = event.seq > head || events.length === limit || bytes > ANSWER_BYTES;
-      if (isFull) {
-        break;
-      }
-      if (isWanted) {
-        events.push(event);
-      }
-      next = event.seq;
-    }
+/** What one step has found. */
+interface Found {
+  /** What the filter lets through. */
+  readonly events: readonly StoredEvent[];
+  /** The last seq that was looked at. */
+  readonly through: number;
+}
+
+/** Reads events after a starting point, up to where the durable head was, in steps that others can come between. */
+export class HistoryReading {
+  readonly #log: EventLog;
+  readonly #horizon: Horizon;
+  readonly #gap: Gap | null;
+  readonly #filter: Filter;
+  readonly #limit: number;
+  readonly #head: number;
+  /** The last id that this answer looks at. */
+  readonly #end: number;
+  readonly #events: StoredEvent[] = [];
+  #next: number;
+  #bytes = 0;
+  #isFull = false;
+
+  constructor(log: EventLog, horizon: Horizon, start: Start, filter: Filter, limit: number) {
+    this.#log = log;
+    this.#horizon = horizon;
+    this.#gap = start.gap;
+    this.#filter = filter;
+    this.#limit = limit;
+    this.#head = horizon.head();
+    this.#end = Math.min(this.#head, start.cursor + ANSWER_IDS);
+    this.#next = start.cursor;
   }
-  return {
-    events,
-    next,
-    more: next < head,
-    oldest: oldest > head ? null : oldest,
-    latest: head,
-    gap: start.gap,
-  };
+
+  /** Looks at the next piece of the log. Answers whether there is another one to look at. */
+  step(): boolean {
+    // What comes next may have been trimmed between two steps: who asks for it then is told by a gap.
+    if (this.#next < this.#end && this.#next >= this.#horizon.oldest() - 1) {
+      this.#take(this.#filter.isOpen ? this.#readAll() : this.#readMatching());
+      return !this.#isFull && this.#next < this.#end;
+    }
+    return false;
+  }
+
+  /** The answer. */
+  page(): HistoryPage {
+    const oldest = this.#horizon.oldest();
+    return {
+      events: this.#events,
+      next: this.#next,
+      more: this.#next < this.#head,
+      oldest: oldest > this.#head ? null : oldest,
+      latest: this.#head,
+      gap: this.#gap,
+    };
+  }
+
+  #readAll(): Found {
+    const events = this.#log.read(this.#next, STEP_BYTES, "all").filter(({ seq }) => seq <= this.#end);
+    return { events, through: events.at(-1)?.seq ?? this.#end };
+  }
+
+  /** Finds what matches by its outline, and reads only that: hidden events cost no bytes. */
+  #readMatching(): Found {
+    const count = Math.min(STEP_IDS, this.#end - this.#next);
+    const outlines = this.#log.outline(this.#next, count, this.#filter.needsIds);
+    const seqs: number[] = [];
+    let bytes = 0;
+    for (const outline of outlines) {
+      if (this.#filter.matches(outline)) {
+        bytes += outline.size;
+        if (seqs.length > 0 && bytes > STEP_BYTES) {
+          return { events: this.#log.pick(seqs), through: seqs.at(-1) ?? this.#next };
+        }
+        seqs.push(outline.seq);
+      }
+    }
+    const events = seqs.length === 0 ? [] : this.#log.pick(seqs);
+    return { events, through: outlines.at(-1)?.seq ?? this.#end };
+  }
+
+  /** Takes what has room. When not all of it has, the answer ends with the last event that it shows. */
+  #take({ events, through }: Found): void {
+    for (const event of events) {
+      this.#bytes += bytesOf(event);
+      this.#isFull = this.#events.length === this.#limit || this.#bytes > ANSWER_BYTES;
+      if (this.#isFull) {
+        return;
+      }
+      this.#events.push(event);
+      this.#next = event.seq;
+    }
+    this.#isFull = this.#events.length === this.#limit;
+    this.#next = this.#isFull ? this.#next : through;
+  }
 }
 
 function bytesOf({ type, data, projectId, agentId }: StoredEvent): number {

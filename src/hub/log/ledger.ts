@@ -2,7 +2,8 @@ import type { Alarm } from "../alarm.ts";
 import type { Clock } from "../clock.ts";
 import type { Closing } from "../closing.ts";
 import type { Counters } from "../counters.ts";
-import { createFilter, type FilterTerms } from "../filter.ts";
+import { HubError } from "../errors.ts";
+import { createFilter, type Filter, type FilterTerms } from "../filter.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { Logger } from "../logger.ts";
 import { Quota } from "../quota.ts";
@@ -10,7 +11,8 @@ import { Refusals } from "../refusals.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
 import { FrameFeed } from "./frame-feed.ts";
-import { readHistory, type HistoryPage } from "./history.ts";
+import { HistoryQueue } from "./history-queue.ts";
+import { HistoryReading, type HistoryPage } from "./history.ts";
 import type { LogView, StartRequest } from "./log-view.ts";
 import { Retention } from "./retention.ts";
 import { Trimmer } from "./trimmer.ts";
@@ -23,6 +25,8 @@ export interface HistoryRequest {
   readonly start: StartRequest;
   /** Events at most. */
   readonly limit: number;
+  /** Where the request comes from, as in a `ConnectRequest`: addresses take turns. */
+  readonly address: string | null;
 }
 
 /** What the ledger needs from its hub. */
@@ -41,7 +45,9 @@ export class Ledger {
   readonly #durable: DurableLog;
   readonly #trimmer: Trimmer;
   readonly #publishes: Quota;
-  readonly #refusals: Refusals;
+  readonly #refusedPublishes: Refusals;
+  readonly #readings: HistoryQueue;
+  readonly #refusedReadings: Refusals;
   #hasFailed = false;
 
   constructor(settings: HubSettings, port: LedgerPort) {
@@ -51,7 +57,9 @@ export class Ledger {
     this.#durable = new DurableLog(log, new FrameFeed(log), retention, clock);
     this.#trimmer = new Trimmer(log, retention, clock, alarm);
     this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
-    this.#refusals = new Refusals("publish_refused", counters.publishRejections, clock, logger);
+    this.#refusedPublishes = new Refusals("publish_refused", counters.publishRejections, clock, logger);
+    this.#readings = new HistoryQueue(clock);
+    this.#refusedReadings = new Refusals("history_refused", counters.historyRejections, clock, logger);
   }
 
   /** What the audience may see. */
@@ -68,26 +76,42 @@ export class Ledger {
    * Stores events in one transaction. Resolves once they are durable.
    *
    * @param publisher the token that they came with, as a key to count by; null if it is not limited.
-   * @throws HubError `shutting_down`, `rate_limited` or `storage_full`
+   * @param grant what that token grants, which bounds what it learns of events that were stored under its keys
+   * @throws HubError `shutting_down`, `rate_limited`, `key_taken` or `storage_full`
    */
-  async publish(events: readonly NewEvent[], publisher: string | null): Promise<Receipt[]> {
+  async publish(
+    events: readonly NewEvent[],
+    publisher: string | null,
+    grant: FilterTerms,
+  ): Promise<Receipt[]> {
     try {
       this.#port.closing.requireOpenToEvents();
       this.#publishes.use(publisher);
-      const receipts = await this.#append(events);
+      this.#relieveLog();
+      const receipts = await this.#append(events, createFilter(grant));
       this.armTrimming();
       return receipts;
     } catch (error) {
-      this.#refusals.note(error);
+      this.#refusedPublishes.note(error);
       throw error;
     }
   }
 
-  /** Reads the past as a stream would replay it. */
-  history(request: HistoryRequest): HistoryPage {
-    const horizon = { head: this.#durable.head(), oldest: this.#durable.oldest() };
-    const start = this.#durable.startingPoint(request.start);
-    return readHistory(this.#port.log, start, horizon, createFilter(request.terms), request.limit);
+  /**
+   * Reads the past as a stream would replay it, when the turn of this address has come.
+   *
+   * @throws HubError `busy`
+   */
+  async history({ start, terms, limit, address }: HistoryRequest): Promise<HistoryPage> {
+    try {
+      return await this.#readings.read(address, () => {
+        const from = this.#durable.startingPoint(start);
+        return new HistoryReading(this.#port.log, this.#durable, from, createFilter(terms), limit);
+      });
+    } catch (error) {
+      this.#refusedReadings.note(error);
+      throw error;
+    }
   }
 
   /**
@@ -114,16 +138,28 @@ export class Ledger {
     }
   }
 
-  async #append(events: readonly NewEvent[]): Promise<Receipt[]> {
+  /** Deletes a little if the log is far over a bound. A publish must not fail because old events cannot be deleted. */
+  #relieveLog(): void {
+    try {
+      this.#port.counters.trimmed += this.#trimmer.relieve();
+    } catch (error) {
+      this.#port.logger("error", "trim_failed", { error: String(error) });
+    }
+  }
+
+  async #append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
     const { counters, logger } = this.#port;
     try {
-      const receipts = await this.#durable.append(events);
+      const receipts = await this.#durable.append(events, grant);
       const duplicates = receipts.filter((receipt) => receipt.duplicate).length;
       counters.published += receipts.length - duplicates;
       counters.duplicates += duplicates;
       this.#hasFailed = false;
       return receipts;
     } catch (error) {
+      if (error instanceof HubError && error.code === "key_taken") {
+        throw error;
+      }
       this.#hasFailed = true;
       logger("error", "append_failed", { events: events.length, error: String(error) });
       throw error;

@@ -1,5 +1,10 @@
 import type { EventLog } from "./event-log.ts";
 
+/** How far a log may go over a bound before publishing pays for it: 2 % of the bound, but this much at least. */
+const MARGIN_SHARE = 0.02;
+const MARGIN_EVENTS = 10_000;
+const MARGIN_BYTES = 4 * 1024 * 1024;
+
 /** How much of a log is kept. */
 export interface RetentionBounds {
   readonly maxEvents: number;
@@ -61,9 +66,16 @@ export class Retention {
 
   /** Whether the log holds more events or bytes than it may. Cheap: asked at every publish. */
   isOver(): boolean {
-    const { head, oldest } = this.#log;
-    const bytes = this.#log.stamp(head).endOffset - this.#log.stamp(oldest - 1).endOffset;
-    return head - oldest + 1 > this.#bounds.maxEvents || bytes > this.#bounds.maxBytes;
+    return this.#isBeyond(0, 0);
+  }
+
+  /** Whether it holds so many more that it has to be trimmed at once. Cheap, likewise. */
+  isFarOver(): boolean {
+    const { maxEvents, maxBytes } = this.#bounds;
+    return this.#isBeyond(
+      Math.max(MARGIN_EVENTS, maxEvents * MARGIN_SHARE),
+      Math.max(MARGIN_BYTES, maxBytes * MARGIN_SHARE),
+    );
   }
 
   /** When the oldest event gets too old, in ms since the epoch; null when the log is empty. Cheap, likewise. */
@@ -74,6 +86,14 @@ export class Retention {
     }
     const { publishedAt } = this.#kept.seq === oldest ? this.#kept : this.#log.stamp(oldest);
     return publishedAt + this.#bounds.maxAgeMs + 1;
+  }
+
+  #isBeyond(moreEvents: number, moreBytes: number): boolean {
+    const { head, oldest } = this.#log;
+    const bytes = this.#log.stamp(head).endOffset - this.#log.stamp(oldest - 1).endOffset;
+    return (
+      head - oldest + 1 > this.#bounds.maxEvents + moreEvents || bytes > this.#bounds.maxBytes + moreBytes
+    );
   }
 
   #first(from: number, holds: (seq: number) => boolean): number {

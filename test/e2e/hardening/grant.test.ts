@@ -223,11 +223,6 @@ describe("A token of a publisher", () => {
     ],
     ["of another agent", { ...good, agent_id: "b" }, "agent_id"],
     ["of no agent", { ...good, agent_id: undefined }, "agent_id"],
-    [
-      "of a project that hides in the data",
-      { ...good, project_id: 8, data: { project_id: 7 } },
-      "project_id",
-    ],
   ])("publishes nothing of a batch with one event %s, and is told which", async (_what, event, field) => {
     const answer = await post(JSON.stringify([good, good, event, good]), "?channel=publish-a");
     const problem = await problemOf(answer);

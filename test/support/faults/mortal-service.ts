@@ -64,7 +64,7 @@ export async function startMortal(config: ServiceOptions["config"] = {}): Promis
         const pid =
           death === "launcher"
             ? current().pid
-            : Number(await readFile(join(dataDir.path, "runtime.pid"), "utf8"));
+            : Number.parseInt(await readFile(join(dataDir.path, "build/runtime.pid"), "utf8"), 10);
         process.kill(pid, "SIGKILL");
         await current().exited();
       }

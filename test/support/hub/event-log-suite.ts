@@ -8,6 +8,8 @@ import {
   type Receipt,
   type StoredEvent,
 } from "../../../src/hub/log/event-log.ts";
+import { HubError } from "../../../src/hub/errors.ts";
+import { createFilter } from "../../../src/hub/filter.ts";
 import { encodeEvent } from "../../../src/sse/encode.ts";
 import { newEvent, newEvents } from "./new-event.ts";
 import { eventsOf } from "./read-log.ts";
@@ -199,6 +201,60 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
       }));
   });
 
+  describe("an outline", () => {
+    it("gives what filters compare, and the size, of so many events after an id", () =>
+      withLog((log) => {
+        const events = [
+          newEvent({ type: "a", projectId: "7", agentId: "x" }),
+          newEvent({ type: "b", data: JSON.stringify("x".repeat(20_000)) }),
+          newEvent({ type: "c", key: "k" }),
+        ];
+        log.append(events, NOON, 1);
+        const expected = events.map((each, index) => ({
+          seq: index + 1,
+          type: each.type,
+          projectId: each.projectId,
+          agentId: each.agentId,
+          size: sizeOf(each),
+        }));
+        expect(log.outline(0, 10, true)).toEqual(expected);
+        expect(log.outline(0, 2, true)).toEqual(expected.slice(0, 2));
+        expect(log.outline(1, 1, true)).toEqual(expected.slice(1, 2));
+        expect(log.outline(3, 10, true)).toEqual([]);
+        expect(log.outline(0, 10, false)).toMatchObject(
+          expected.map(({ seq, type, size }) => ({ seq, type, size })),
+        );
+      }));
+
+    it("starts with the oldest event, and is empty when nothing is kept", () =>
+      withLog((log) => {
+        expect(log.outline(0, 10, true)).toEqual([]);
+        log.append(newEvents(5), NOON, 1);
+        log.trim(3);
+        expect(log.outline(0, 10, false).map(({ seq, size }) => [seq, size])).toEqual([
+          [4, sizeOf(newEvent())],
+          [5, sizeOf(newEvent())],
+        ]);
+        log.trim(5);
+        expect(log.outline(0, 10, false)).toEqual([]);
+      }));
+  });
+
+  it("picks events by their ids, whole and in order, and passes over those that are gone", () =>
+    withLog((log) => {
+      log.append(
+        ["1", "2", "3", "4", "5"].map((data) => newEvent({ data, projectId: data })),
+        NOON,
+        1,
+      );
+      log.trim(2);
+      expect(log.pick([1, 3, 5, 9])).toMatchObject([
+        { seq: 3, type: "tick", data: "3", projectId: "3", agentId: null, publishedAt: NOON },
+        { seq: 5, type: "tick", data: "5", projectId: "5", agentId: null, publishedAt: NOON },
+      ]);
+      expect(log.pick([])).toEqual([]);
+    }));
+
   describe("stamps", () => {
     it("add up the sizes of all events", () =>
       withLog((log) => {
@@ -307,6 +363,48 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
           1,
         );
         expect(again.map((receipt) => receipt.seq)).toEqual(receipts.map((receipt) => receipt.seq));
+      }));
+
+    it("of events beyond the publisher's grant are taken: nothing of the batch is stored, and no id is told", () =>
+      withLog((log, reopen) => {
+        const grant = createFilter({ types: ["tick"], projectIds: ["7"] });
+        const mine = newEvent({ key: "mine", projectId: "7" });
+        log.append(
+          [mine, newEvent({ key: "theirs", projectId: "8" }), newEvent({ key: "nobody's" })],
+          NOON,
+          1,
+        );
+        const batch = [
+          newEvent({ projectId: "7" }),
+          newEvent({ key: "nobody's", projectId: "7" }),
+          mine,
+          newEvent({ key: "theirs", projectId: "7" }),
+        ];
+        const refusal = refusalOf(() => log.append(batch, NOON + 1, 1, grant));
+        expect(refusal).toMatchObject({ code: "key_taken" });
+        expect(refusal?.errors.map(({ index, field }) => [index, field])).toEqual([
+          [1, "key"],
+          [3, "key"],
+        ]);
+        for (const each of [log, reopen()]) {
+          expect([each.head, eventsOf(each).length]).toEqual([3, 3]);
+        }
+      }));
+
+    it("of events within the publisher's grant, or of its own batch, are duplicates as ever", () =>
+      withLog((log) => {
+        const grant = createFilter({ projectIds: ["7"] });
+        const mine = newEvent({ key: "a", projectId: "7" });
+        expect(log.append([mine, mine], NOON, 1, grant)).toMatchObject([
+          { seq: 1, duplicate: false },
+          { seq: 1, duplicate: true, conflict: false },
+        ]);
+        expect(log.append([mine], NOON, 1, grant)).toMatchObject([{ seq: 1, duplicate: true }]);
+        const other = newEvent({ key: "b", projectId: "8" });
+        log.append([other], NOON, 1);
+        expect(log.append([{ ...other, projectId: "7" }], NOON, 3, grant)).toMatchObject([
+          { seq: 3, duplicate: false },
+        ]);
       }));
 
     it("are free again once their event is trimmed", () =>
@@ -522,6 +620,19 @@ function replay(
     expected.push(model.state());
   }
   return { actual, expected };
+}
+
+/** What is refused; null: nothing is. */
+function refusalOf(work: () => void): HubError | null {
+  try {
+    work();
+    return null;
+  } catch (error) {
+    if (error instanceof HubError) {
+      return error;
+    }
+    throw error;
+  }
 }
 
 /** All that can be known of a log. */

@@ -1,4 +1,9 @@
-import { MemoryEventLog, type Detail, type StoredEvent } from "../../../src/hub/log/event-log.ts";
+import {
+  MemoryEventLog,
+  type Detail,
+  type Outline,
+  type StoredEvent,
+} from "../../../src/hub/log/event-log.ts";
 
 /** A log in memory that can be slow to become durable, and can fail to be read or written. */
 export class UnrulyLog extends MemoryEventLog {
@@ -52,6 +57,14 @@ export class UnrulyLog extends MemoryEventLog {
       : new Promise((resolve, reject) => {
           this.#held?.push({ resolve, reject });
         });
+  }
+
+  override outline(...parameters: Parameters<MemoryEventLog["outline"]>): Outline[] {
+    const outlines = super.outline(...parameters);
+    const [, , needsIds] = parameters;
+    this.reads++;
+    this.eventsRead += outlines.length;
+    return needsIds ? outlines : outlines.map((each) => ({ ...each, projectId: null, agentId: null }));
   }
 
   /** Gives no more than what is asked for, as a log does for which every column costs. */

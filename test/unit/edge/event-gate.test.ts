@@ -167,9 +167,47 @@ describe("the ids of project and agent", () => {
       projectId: "7",
       agentId: "8",
     });
-    expect(read(tick({ project_id: "1", data: { project_id: "2" } })).events[0]).toMatchObject({
-      projectId: "1",
+  });
+
+  it.each([
+    ["project_id", "7", 7],
+    ["agent_id", 8, "8"],
+    ["project_id", "7", null],
+    ["agent_id", "a", "a,b"],
+    ["agent_id", "a", ""],
+    ["project_id", 7, { id: 8 }],
+    ["project_id", 7, 1.5],
+  ])(
+    "may stand in both places: %s %j with %j in the data, which is the same or no id",
+    (name, own, inData) => {
+      const [event] = read(tick({ [name]: own, data: { [name]: inData } })).events;
+      expect([event?.projectId, event?.agentId]).toContain(String(own));
+    },
+  );
+
+  it.each([
+    ["project_id", 7, 8],
+    ["project_id", "7", "07"],
+    ["agent_id", "a", "A"],
+    ["agent_id", "1", 2],
+  ])("are refused when %s is %j in the event and %j in its data", (name, own, inData) => {
+    const conflicting = tick({ [name]: own, data: { [name]: inData } });
+    expect(faultOf(tick(), conflicting)).toMatchObject({
+      code: "conflicting_field",
+      errors: [{ index: 1, field: name }],
     });
+  });
+
+  it("that conflict are all named, and come after what is wrong with an event and before everything else", () => {
+    const conflicting = tick({ project_id: 1, agent_id: 1, data: { project_id: 2, agent_id: 2 } });
+    expect(faultOf(conflicting).errors.map(({ field }) => field)).toEqual(["project_id", "agent_id"]);
+    expect(faultOf(conflicting, tick({ type: "" }))).toMatchObject({
+      code: "invalid_event",
+      errors: [{ index: 1, field: "type" }],
+    });
+    expect(faultOf(conflicting, tick({ channel: "other" })).code).toBe("conflicting_field");
+    expect(faultOf(tick({ data: "x".repeat(70_000) }), conflicting).code).toBe("conflicting_field");
+    expect(faultOf(...Array.from({ length: 200 }, () => conflicting)).errors).toHaveLength(100);
   });
 
   it("are absent when they are null, and then taken from the data", () => {

@@ -50,6 +50,18 @@ describe("a filter by type", () => {
     expect(passes(terms, { type: "session_discovered" })).toBe(false);
   });
 
+  it("finds the prefix that fits among many, as trying one after the other does", () => {
+    const text = fc.string({ unit: fc.constantFrom("a", "b", "_", "."), maxLength: 6 });
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 1, maxLength: 100 }), text, (prefixes, type) => {
+        const wanted = prefixes.filter((prefix) => prefix !== "");
+        expect(passes({ types: wanted.map((prefix) => `${prefix}*`) }, { type })).toBe(
+          wanted.some((prefix) => type.startsWith(prefix)),
+        );
+      }),
+    );
+  });
+
   it("with no entry lets nothing through", () => {
     expect(passes({ types: [] })).toBe(false);
   });

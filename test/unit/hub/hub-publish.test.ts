@@ -7,6 +7,20 @@ import { outcomeOf } from "../../support/hub/outcome.ts";
 import { newEvent, newEvents } from "../../support/hub/new-event.ts";
 
 describe("publish", () => {
+  it("under a key of an event beyond the grant stores nothing, and is no failure of the storage", async () => {
+    const hub = new FakeHub();
+    await hub.publish([newEvent({ key: "k", projectId: "8" })]);
+    const batch = [newEvent({ projectId: "7" }), newEvent({ key: "k", projectId: "7" })];
+    await expect(hub.hub.publish(batch, null, { projectIds: ["7"] })).rejects.toMatchObject({
+      code: "key_taken",
+      errors: [{ index: 1, field: "key" }],
+    });
+    expect(hub.hub.health()).toMatchObject({ status: "healthy", lastEventId: 1 });
+    expect(hub.hub.counters.publishRejections).toEqual({ key_taken: 1 });
+    expect(hub.logged("append_failed")).toEqual([]);
+    expect(await hub.publish(1)).toMatchObject([{ seq: 2 }]);
+  });
+
   it("answers the ids and delivers the events, as they were published, in order", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();

@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { openDataFolder } from "../../../src/local/data-folder.ts";
+import { factsOf } from "../../../src/local/process-facts.ts";
 import { LaunchError } from "../../../src/local/launch-error.ts";
 
 describe("the data folder", () => {
@@ -18,12 +19,15 @@ describe("the data folder", () => {
     path = join(parent, "new/data");
   });
 
-  afterEach(() => rmSync(parent, { recursive: true }));
+  afterEach(() => {
+    vi.restoreAllMocks();
+    rmSync(parent, { recursive: true });
+  });
 
   /** What a launcher that was killed leaves in its folder. */
-  const leaveBehind = (pid = 0) => {
-    mkdirSync(path, { recursive: true });
-    writeFileSync(join(path, "runtime.pid"), `${pid}\n`);
+  const leaveBehind = (pid = 0, startedAt = "") => {
+    mkdirSync(join(path, "build"), { recursive: true, mode: 0o700 });
+    writeFileSync(join(path, "build/runtime.pid"), `${pid}\n${startedAt}\n`);
   };
 
   it("is created for this user alone", async () => {
@@ -38,10 +42,12 @@ describe("the data folder", () => {
     await expect(openDataFolder(path)).rejects.toThrow(`${path} is in use by another npm start`);
   });
 
-  it("remembers its runtime", async () => {
+  it("remembers its runtime, and when that started", async () => {
     const folder = await openDataFolder(path);
-    folder.recordRuntime(4711);
-    expect(readFileSync(join(path, "runtime.pid"), "utf8")).toBe("4711\n");
+    folder.recordRuntime(process.pid);
+    const [pid, startedAt] = readFileSync(join(path, "build/runtime.pid"), "utf8").split("\n");
+    expect(pid).toBe(String(process.pid));
+    expect(startedAt).toBe(factsOf(process.pid)?.startedAt);
   });
 
   it("is not opened before the runtime of a killed launcher is gone", async () => {
@@ -71,6 +77,39 @@ describe("the data folder", () => {
   it("does not wait for a stranger that has the number of an old runtime by now", async () => {
     leaveBehind(process.pid);
     await expect(openDataFolder(path)).resolves.toBeDefined();
+  });
+
+  it("does not wait for another process that has the number and the command line of its old runtime", async () => {
+    const runtime = spawn("/bin/sh", ["-c", "read line", join(path, "build/workerd.capnp")]);
+    try {
+      leaveBehind(runtime.pid, "another boot:1");
+      await expect(openDataFolder(path)).resolves.toBeDefined();
+    } finally {
+      runtime.stdin.end();
+    }
+  });
+
+  it.each(["", "4711", "-1\n", "x\ny\n", "1e9\n\n", "\0".repeat(9)])(
+    "starts with a broken record: %j",
+    async (text) => {
+      leaveBehind();
+      writeFileSync(join(path, "build/runtime.pid"), text);
+      await expect(openDataFolder(path)).resolves.toBeDefined();
+    },
+  );
+
+  it("closes its folders to other users", async () => {
+    const said = vi.spyOn(console, "log").mockReturnValue();
+    const folders = ["storage", "build"].map((name) => join(path, name));
+    for (const folder of folders) {
+      mkdirSync(folder, { recursive: true });
+      chmodSync(folder, 0o755);
+    }
+    await openDataFolder(path);
+    for (const folder of folders) {
+      expect(statSync(folder).mode & 0o777).toBe(0o700);
+      expect(said.mock.calls.join("\n")).toContain(`"folder_closed","folder":"${folder}"`);
+    }
   });
 
   it.each([["a file"], ["a file/below"]])("cannot be %s", async (name) => {

@@ -1,8 +1,18 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { readDevVars } from "../../../src/local/dev-vars.ts";
 import { LaunchError } from "../../../src/local/launch-error.ts";
@@ -16,7 +26,10 @@ describe(".dev.vars", () => {
     file = join(folder, ".dev.vars");
   });
 
-  afterEach(() => rmSync(folder, { recursive: true }));
+  afterEach(() => {
+    vi.restoreAllMocks();
+    rmSync(folder, { recursive: true });
+  });
 
   const mode = () => statSync(file).mode & 0o777;
 
@@ -38,6 +51,7 @@ describe(".dev.vars", () => {
 
   it("gets the token that it lacks, after all that it had", () => {
     const text = "# mine\nADMIN_TOKEN='a #1'\nOTHER=2";
+    vi.spyOn(console, "log").mockReturnValue();
     writeFileSync(file, text, { mode: 0o644 });
     const vars = readDevVars(file, {});
     expect(vars).toMatchObject({ ADMIN_TOKEN: "a #1", OTHER: "2" });
@@ -47,7 +61,7 @@ describe(".dev.vars", () => {
   });
 
   it("yields to the environment, and is not changed by it", () => {
-    writeFileSync(file, "PUBLISH_TOKEN=p\nADMIN_TOKEN=a\n");
+    writeFileSync(file, "PUBLISH_TOKEN=p\nADMIN_TOKEN=a\n", { mode: 0o600 });
     expect(readDevVars(file, { PUBLISH_TOKEN: "from outside", UNRELATED: "1" })).toEqual({
       PUBLISH_TOKEN: "from outside",
       ADMIN_TOKEN: "a",
@@ -56,8 +70,35 @@ describe(".dev.vars", () => {
   });
 
   it("can close a route by an empty token", () => {
-    writeFileSync(file, "PUBLISH_TOKEN=\nADMIN_TOKEN=a\n");
+    writeFileSync(file, "PUBLISH_TOKEN=\nADMIN_TOKEN=a\n", { mode: 0o600 });
     expect(readDevVars(file, { ADMIN_TOKEN: "" })).toEqual({ PUBLISH_TOKEN: "", ADMIN_TOKEN: "" });
+  });
+
+  it("is closed to other users when it was open to them", () => {
+    writeFileSync(file, "PUBLISH_TOKEN=p\nADMIN_TOKEN=a\n");
+    chmodSync(file, 0o644);
+    const said = vi.spyOn(console, "log").mockReturnValue();
+    readDevVars(file, {});
+    expect(mode()).toBe(0o600);
+    expect(said.mock.calls.join("\n")).toContain('"event":"dev_vars_closed"');
+    said.mockClear();
+    readDevVars(file, {});
+    expect(said).not.toHaveBeenCalled();
+  });
+
+  it("may be a link of this user's own, whose file is closed and completed", () => {
+    const kept = join(folder, "kept");
+    writeFileSync(kept, "PUBLISH_TOKEN=p\n", { mode: 0o644 });
+    symlinkSync(kept, file);
+    vi.spyOn(console, "log").mockReturnValue();
+    readDevVars(file, {});
+    expect(readFileSync(kept, "utf8")).toMatch(/^PUBLISH_TOKEN=p\nADMIN_TOKEN=[0-9a-f]{64}\n$/);
+    expect(mode()).toBe(0o600);
+  });
+
+  it("cannot be a pipe, which would keep the start waiting", () => {
+    execFileSync("mkfifo", [file]);
+    expect(() => readDevVars(file, {})).toThrow("is neither a file nor a folder");
   });
 
   it("that cannot be kept is an error with the reason", () => {

@@ -70,7 +70,42 @@ describe("a log over a bound", () => {
     expect([hub.log.oldest, hub.log.head]).toEqual([7, 11]);
   });
 
-  it("is not trimmed on the way of a publish", async () => {
+  it("by far is trimmed by the publishes that go on, so that a flood goes over it by a margin at most", async () => {
+    const event = newEvent({ data: JSON.stringify("x".repeat(10_000)) });
+    const maxBytes = 1024 * 1024;
+    const hub = new FakeHub({ settings: { retention: { ...WIDE, maxBytes } } });
+    const kept = (): number =>
+      hub.log.stamp(hub.log.head).endOffset - hub.log.stamp(hub.log.oldest - 1).endOffset;
+    for (let published = 0; published < 300; published++) {
+      await hub.publish(Array.from({ length: 100 }, () => event));
+      expect(kept()).toBeLessThanOrEqual(maxBytes + 6 * 1024 * 1024);
+      expect(kept()).toBeGreaterThan(published === 0 ? 0 : maxBytes);
+    }
+    expect(hub.hub.counters.trimmed).toBe(hub.log.oldest - 1);
+    await hub.clock.advance(WITHIN_MS);
+    expect(kept()).toBeLessThanOrEqual(maxBytes);
+    expect(hub.hub.counters.trimmed).toBe(hub.log.oldest - 1);
+  });
+
+  it("by far in events of the smallest size is trimmed likewise", async () => {
+    const hub = new FakeHub({ settings: { retention: { ...WIDE, maxEvents: 5 } } });
+    for (let published = 0; published < 30; published++) {
+      await hub.publish(1_000);
+      expect(hub.log.head - hub.log.oldest + 1).toBeLessThanOrEqual(11_005);
+    }
+  });
+
+  it("that cannot be trimmed does not fail a publish", async () => {
+    const hub = new FakeHub({ settings: { retention: { ...WIDE, maxEvents: 5 } } });
+    await hub.publish(10_100);
+    hub.log.trim = () => {
+      throw new Error("the disk is gone");
+    };
+    expect(await hub.publish(1)).toMatchObject([{ seq: 10_101 }]);
+    expect(hub.logged("trim_failed")).toHaveLength(1);
+  });
+
+  it("is not trimmed on the way of a publish while it is a little over", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxEvents: 5 } } });
     await hub.publish(100);
     expect(hub.log.oldest).toBe(1);

@@ -1,0 +1,271 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { launchCommand, run, type Printing, type RunOptions } from "../../support/launcher.ts";
+import { until } from "../../support/until.ts";
+
+/** `nobody`, on most systems; no process of the tests runs as it. */
+const NEIGHBOUR = 65_534;
+
+/** Only root can start a process of another user. */
+const hasNeighbour =
+  process.getuid?.() === 0 &&
+  spawnSync(process.execPath, ["--version"], { uid: NEIGHBOUR, gid: NEIGHBOUR, cwd: "/" }).status === 0;
+if (!hasNeighbour) {
+  console.warn("Skipped: attacks by another user of the machine, which only root can start");
+}
+
+/** `script` of util-linux gives a program a terminal. */
+const hasTerminal = spawnSync("script", ["-qec", "true", "/dev/null"], { stdio: "ignore" }).status === 0;
+if (!hasTerminal) {
+  console.warn("Skipped: lines printed to a terminal, since there is no `script` of util-linux");
+}
+
+let folder: string;
+let dataDir: string;
+let devVars: string;
+let started: Printing[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "edge-sse-files-"));
+  await chmod(folder, 0o755);
+  dataDir = join(folder, "data");
+  devVars = join(folder, "it's $HOME", ".dev.vars");
+  await mkdir(join(folder, "it's $HOME"));
+  started = [];
+});
+
+afterEach(async () => {
+  for (const process of started) {
+    process.end();
+  }
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+
+const keep = (process: Printing): Printing => {
+  started.push(process);
+  return process;
+};
+
+const start = (env: Readonly<Record<string, string>> = {}): Printing => {
+  const command = launchCommand({ dataDir, devVars, env });
+  const [file = "", ...args] = command.args;
+  return keep(run(file, args, { env: command.env }));
+};
+
+const startInTerminal = (env: Readonly<Record<string, string>> = {}): Printing => {
+  const command = launchCommand({ dataDir, devVars, env });
+  const line = command.args.map((arg) => `'${arg}'`).join(" ");
+  return keep(run("script", ["-qec", line, "/dev/null"], { env: command.env }));
+};
+
+const neighbour = (command: string, args: readonly string[], options: RunOptions = {}): Printing =>
+  keep(run(command, args, { ...options, user: NEIGHBOUR }));
+
+const ready = (service: Printing): Promise<string> => service.printed(/^Ready on (http:\/\/\S+)\r?$/m);
+
+const tokenOf = async (name: string): Promise<string> =>
+  new RegExp(`^${name}=(.*)$`, "m").exec(await readFile(devVars, "utf8"))?.[1] ?? "";
+
+/** Pastes the two lines into a shell, and waits for the event that the second one publishes. */
+async function paste(service: Printing, env: Readonly<Record<string, string>> = {}): Promise<string> {
+  await ready(service);
+  await service.printed(/^curl .*\/api\/publish/m);
+  const [stream = "", publish = ""] = service.output
+    .split(/\r?\n/)
+    .filter((line) => line.startsWith("curl "));
+  const shell = { env: { PATH: process.env["PATH"], ...env } };
+  const streaming = keep(run("/bin/sh", ["-c", stream], shell));
+  await streaming.printed(/event: connected/);
+  const publishing = keep(run("/bin/sh", ["-c", publish], shell));
+  expect(await publishing.ended()).toBe(0);
+  expect(publishing.output).toContain('"duplicate":false');
+  await streaming.printed(/event: state_transition/);
+  return `${stream}\n${publish}`;
+}
+
+describe("the lines to paste", () => {
+  it("show no token to a file, and work", async () => {
+    const service = start();
+    await paste(service);
+    for (const name of ["PUBLISH_TOKEN", "ADMIN_TOKEN"]) {
+      expect(service.output).not.toContain(await tokenOf(name));
+    }
+    expect(service.output).toContain("sed -n 's/^PUBLISH_TOKEN=//p'");
+  });
+
+  it("name the variable of the environment that a token is from", async () => {
+    const env = { PUBLISH_TOKEN: "new-secret,old-secret", ADMIN_TOKEN: "admin-secret" };
+    const service = start(env);
+    expect(await paste(service, env)).toContain("${PUBLISH_TOKEN%%,*}");
+    expect(service.output).not.toContain("-secret");
+  });
+
+  it("find a token among quotes and in a list", async () => {
+    await writeFile(devVars, "ADMIN_TOKEN=a\nPUBLISH_TOKEN=' , it$HOME-secret , old' # rotated\n", {
+      mode: 0o600,
+    });
+    const service = start();
+    await paste(service);
+    expect(service.output).not.toContain("-secret");
+  });
+
+  it.skipIf(!hasTerminal)("show the token to the person at a terminal, and work", async () => {
+    const lines = await paste(startInTerminal());
+    expect(lines).toContain(`Authorization: Bearer ${await tokenOf("PUBLISH_TOKEN")}`);
+  });
+});
+
+describe(".dev.vars", () => {
+  it("is closed to other users when it was open to them, and the start says so", async () => {
+    await writeFile(devVars, "PUBLISH_TOKEN=p\nADMIN_TOKEN=a\n");
+    await chmod(devVars, 0o644);
+    const service = start();
+    await ready(service);
+    expect((await stat(devVars)).mode & 0o777).toBe(0o600);
+    expect(service.output).toContain('"event":"dev_vars_closed"');
+  });
+
+  it("does not go through a link that was planted at the name of a temporary file", async () => {
+    const loot = join(folder, "loot");
+    await writeFile(loot, "");
+    // The number of the next process can be guessed.
+    await Promise.all(
+      Array.from({ length: 3000 }, (_, n) => symlink(loot, `${devVars}.${process.pid + n}.new`)),
+    );
+    await ready(start());
+    expect(await readFile(loot, "utf8")).toBe("");
+    expect(await tokenOf("PUBLISH_TOKEN")).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it.skipIf(!hasNeighbour).each([
+    ["a file", async () => writeFile(devVars, "PUBLISH_TOKEN=known\nADMIN_TOKEN=known\n", { mode: 0o600 })],
+    [
+      "a link",
+      async () => {
+        const loot = join(folder, "loot");
+        await writeFile(loot, "");
+        await chown(loot, NEIGHBOUR, NEIGHBOUR);
+        await symlink(loot, devVars);
+      },
+    ],
+  ])("is refused when another user has planted it: %s", async (_, plant) => {
+    await plant();
+    spawnSync("chown", ["-h", `${NEIGHBOUR}:${NEIGHBOUR}`, devVars]);
+    const service = start();
+    expect(await service.ended()).toBe(1);
+    expect(service.output).toContain(`${devVars} belongs to another user (uid ${NEIGHBOUR})`);
+    expect(service.output).not.toContain("known");
+  });
+});
+
+describe("the data folder", () => {
+  it.skipIf(!hasNeighbour)("opens although another user holds locks on everything in it", async () => {
+    const files = [join(dataDir, "lock.db"), join(dataDir, "build/lock.db")];
+    await mkdir(join(dataDir, "build"), { recursive: true });
+    for (const path of [dataDir, join(dataDir, "build")]) {
+      await chmod(path, 0o755);
+    }
+    for (const file of files) {
+      await writeFile(file, "", { mode: 0o644 });
+    }
+    const holder = neighbour(process.execPath, [
+      "-e",
+      `const { DatabaseSync } = require("node:sqlite");
+      globalThis.held = ${JSON.stringify(files)}.map((file) => {
+        const lock = new DatabaseSync(file, { readOnly: true });
+        lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN; SELECT * FROM sqlite_master");
+        return lock;
+      });
+      console.log("held");
+      setInterval(() => {}, 1000);`,
+    ]);
+    await holder.printed(/held/);
+    await ready(start());
+    // And it is locked all the same.
+    const second = start();
+    expect(await second.ended()).toBe(1);
+    expect(second.output).toContain("is in use by another npm start");
+  });
+
+  it.skipIf(!hasNeighbour)("opens although its record names a process of another user", async () => {
+    await mkdir(join(dataDir, "build"), { recursive: true });
+    const stranger = neighbour("/bin/sh", ["-c", "read line", join(dataDir, "build/workerd.capnp")]);
+    for (const record of ["runtime.pid", "build/runtime.pid"]) {
+      await writeFile(join(dataDir, record), `${stranger.child.pid}\n`);
+    }
+    expect(await ready(start())).toMatch(/^http:/);
+  });
+
+  it("names its own runtime by number and start, and waits for no other", async () => {
+    const first = start();
+    await ready(first);
+    const record = join(dataDir, "build/runtime.pid");
+    const text = await readFile(record, "utf8");
+    first.child.kill("SIGTERM");
+    expect(await first.ended()).toBe(0);
+    // Another process has got its number, and even its command line.
+    const double = keep(run("/bin/sh", ["-c", "read line", join(dataDir, "build/workerd.capnp")]));
+    await writeFile(record, text.replace(/^\d+/, String(double.child.pid)));
+    expect(await ready(start())).toMatch(/^http:/);
+  });
+
+  it.skipIf(!hasNeighbour)(
+    "is refused, with the reason, when a folder in it belongs to another user",
+    async () => {
+      await mkdir(join(dataDir, "storage"), { recursive: true });
+      await chown(join(dataDir, "storage"), NEIGHBOUR, NEIGHBOUR);
+      const service = start();
+      expect(await service.ended()).toBe(1);
+      expect(service.output).toContain(
+        `${join(dataDir, "storage")} belongs to another user (uid ${NEIGHBOUR})`,
+      );
+    },
+  );
+
+  it("lets no other user read the events, the build or the record", async () => {
+    for (const name of ["storage", "build"]) {
+      await mkdir(join(dataDir, name), { recursive: true });
+      await chmod(join(dataDir, name), 0o777);
+    }
+    await ready(start());
+    for (const name of ["storage", "build"]) {
+      expect((await stat(join(dataDir, name))).mode & 0o777).toBe(0o700);
+    }
+  });
+
+  it("replaces links that were planted where the start writes", async () => {
+    const loot = join(folder, "loot");
+    await writeFile(loot, "precious");
+    await mkdir(join(dataDir, "build"), { recursive: true, mode: 0o700 });
+    for (const name of ["worker.js", "assets.js", "workerd.capnp", "runtime.pid"]) {
+      await symlink(loot, join(dataDir, "build", name));
+    }
+    await ready(start());
+    await until(() => existsSync(join(dataDir, "build/runtime.pid")), { what: "the record" });
+    expect(await readFile(loot, "utf8")).toBe("precious");
+    expect((await readdir(join(dataDir, "build"))).toSorted()).toEqual([
+      "assets.js",
+      "lock.db",
+      "runtime.pid",
+      "worker.js",
+      "workerd.capnp",
+    ]);
+  });
+});
