@@ -5,6 +5,7 @@ const MEASURED = [
   "attack/descriptors",
   "attack/history",
   "attack/storage",
+  "attack/requests",
   "broadcast",
   "concurrency",
   "faults/history-bounds",

@@ -13,10 +13,28 @@ const TOKEN_COOKIE = "__Host-edge_sse";
 export function cookieToken(header: string | null): string | null {
   const values = (header ?? "")
     .split(";")
-    .map((pair) => pair.replace(/^[ \t]+|[ \t]+$/g, ""))
+    .map(withoutWhiteSpace)
     .filter((pair) => pair.startsWith(`${TOKEN_COOKIE}=`))
     .map((pair) => pair.slice(TOKEN_COOKIE.length + 1));
   return (values.length === 1 && values[0]) || null;
+}
+
+/** Loops and no regular expression: one that looks for the blanks at the end begins anew at each blank on the way. */
+function withoutWhiteSpace(pair: string): string {
+  let start = 0;
+  let end = pair.length;
+  while (start < end && isWhiteSpace(pair.charCodeAt(start))) {
+    start++;
+  }
+  while (end > start && isWhiteSpace(pair.charCodeAt(end - 1))) {
+    end--;
+  }
+  return pair.slice(start, end);
+}
+
+/** OWS. Source: RFC 9110, section 5.6.3. */
+function isWhiteSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /**

@@ -38,6 +38,9 @@ const channelPattern = z
 const ORIGIN_PATTERN =
   /^https?:\/\/(?:\*\.(?=[^.]+\.))?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/;
 
+/** A name of a host, the same after `*.`, or `*`. No port: it is the listener's own. */
+const HOST_PATTERN = /^(?:\*|(?:\*\.)?[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*)$/;
+
 /** How streams are held. */
 const sse = section({
   /**
@@ -206,6 +209,26 @@ const cors = section({
     .default([]),
 });
 
+/** By which names the service of `npm start` is reached. On the edge the platform knows the names of a Worker. */
+const hosts = section({
+  /**
+   * Names beside IP addresses, `localhost`, names below it and the one of `--host`: the one that a proxy in front sends
+   * (`sse.example.com`), all direct and indirect subdomains of a name (`*.example.com`), or `"*"` for any name. A request
+   * by another name is 400, since a page of anybody can make a name of its own lead to this machine (DNS rebinding). At
+   * most 100, none twice. Default none.
+   */
+  allowed: z
+    .array(
+      z.string().regex(HOST_PATTERN, {
+        error: 'a name of a host in lower case, such a name after *., or "*"',
+      }),
+      { error: "a list of names of hosts" },
+    )
+    .max(100, { error: "100 names at most" })
+    .superRefine(reportRepeated("each name once"))
+    .default([]),
+});
+
 /** What a stream, an address or a token may use up. */
 const limits = section({
   /**
@@ -216,15 +239,43 @@ const limits = section({
 
   /**
    * How many streams of one channel an address may hold at a time; the next one is refused with 429. An IPv6 address
-   * counts with its whole /64. From 1 to 1000; 0 turns it off. Default 50.
+   * counts with its whole /64. From 1 to 1000; 0 turns it off. Default 20, a fifth of a default channel: two or three
+   * hostile addresses cannot fill it, and an office behind one address still fits.
    */
-  max_connections_per_address: integer(0, 1_000).default(50),
+  max_connections_per_address: integer(0, 1_000).default(20),
 
   /**
    * How many streams of one channel an address may ask for in a minute; then it is refused with 429 until the minute is
    * over. From 1 to 100,000; 0 turns it off. Default 600.
    */
   max_connects_per_minute_per_address: integer(0, 100_000).default(600),
+
+  /**
+   * How many requests an address may make in a minute, over all channels and routes together; then it is refused with
+   * 429 until the minute is over. Publishes and administration count only when they are refused for their credentials.
+   * From 1 to 1,000,000; 0 turns it off. Default 1200: ten browsers that each ask twice a second.
+   */
+  max_requests_per_minute_per_address: integer(0, 1_000_000).default(1_200),
+
+  /**
+   * How many channels an address may bring into being in an hour by streaming from names that nobody has used; then it
+   * is refused with 429 `too_many_channels`. Channels that exist do not count. From 1 to 100,000; 0 turns it off.
+   * Default 20.
+   */
+  max_new_channels_per_hour_per_address: integer(0, 100_000).default(20),
+
+  /**
+   * How many channels may exist only because somebody streams from them; then a stream from a new name is refused with
+   * 503 `channels_full`. One that nobody has published to is forgotten 10 minutes after its last client. Each holds an
+   * object in memory: 1000 of them need about 200 MB. From 1 to 1,000,000; cannot be turned off. Default 1000.
+   */
+  max_unpublished_channels: integer(1, 1_000_000).default(1_000),
+
+  /**
+   * How many channels a token may bring into being in an hour by publishing to them; then it is refused with 429
+   * `too_many_channels`. From 1 to 10,000,000; 0 turns it off. Default 10,000.
+   */
+  max_new_channels_per_hour_per_token: integer(0, 10_000_000).default(10_000),
 
   /**
    * How many publishes a token may make in a channel and minute; then it is refused with 429 until the minute is over.
@@ -264,6 +315,7 @@ export const configSchema = section({
   limits: limits.prefault({}),
   auth: auth.prefault({}),
   cors: cors.prefault({}),
+  hosts: hosts.prefault({}),
   logging: logging.prefault({}),
 });
 
@@ -275,6 +327,7 @@ export type LimitsConfig = Config["limits"];
 export type AuthConfig = Config["auth"];
 export type JwtConfig = AuthConfig["jwt"];
 export type CorsConfig = Config["cors"];
+export type HostsConfig = Config["hosts"];
 export type LoggingConfig = Config["logging"];
 
 function reportRepeated(message: string) {

@@ -8,7 +8,7 @@ const RATE_LIMIT_NAMESPACE = "8787";
 
 /**
  * The configuration as `[vars]` of wrangler.toml: one table each, which reaches the Worker as an object. And what cannot
- * be a variable: the platform's own limit of connects, which refuses a flood before it gets to a hub.
+ * be a variable: the platform's own limit of requests, which refuses a flood before it gets to an object.
  */
 export function renderVars(bindings: ConfigBindings): string {
   const tables = Object.entries(bindings).map(
@@ -22,12 +22,12 @@ export function renderVars(bindings: ConfigBindings): string {
 }
 
 function rateLimits({ LIMITS }: ConfigBindings): readonly string[] {
-  const limit = LIMITS.max_connects_per_minute_per_address;
+  const limit = LIMITS.max_requests_per_minute_per_address;
   const simple = `{ limit = ${limit}, period = 60 }`;
   return limit === 0
     ? []
     : [
-        `[[ratelimits]]\nname = "CONNECT_RATE"\nnamespace_id = "${RATE_LIMIT_NAMESPACE}"\nsimple = ${simple}\n`,
+        `[[ratelimits]]\nname = "REQUEST_RATE"\nnamespace_id = "${RATE_LIMIT_NAMESPACE}"\nsimple = ${simple}\n`,
       ];
 }
 

@@ -12,6 +12,13 @@ export interface View {
   readonly start: Start;
 }
 
+const CHANNEL_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+
+/** Whether a text has the form of a channel's name. */
+export function isChannelName(text: string): boolean {
+  return CHANNEL_NAME.test(text);
+}
+
 /** The entries of a comma list, without blanks. */
 export function toList(text: string): string[] {
   return text

@@ -13,6 +13,9 @@ interface Setting {
   readonly LAUNCH_ID?: string;
 }
 
+/** Characters of an IP address. */
+const ADDRESS_LENGTH = 45;
+
 type Address = ReturnType<typeof ipaddr.process>;
 
 /** Groups of an IPv6 address that say whose it is: one subscriber has the whole /64. */
@@ -42,6 +45,9 @@ function socketPeer(cf: unknown): string | null {
 }
 
 function parsed(text: string): Address | null {
+  if (text.length > ADDRESS_LENGTH) {
+    return null;
+  }
   try {
     return ipaddr.process(text);
   } catch {

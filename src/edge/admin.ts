@@ -1,20 +1,23 @@
 import type { IRequest } from "itty-router";
 import { HubError } from "../hub/errors.ts";
 import type { ClientView, Ended } from "../hub/views.ts";
-import { inTurn, onAllChannels, together, type Act } from "./all-channels.ts";
+import { inTurn, onListed, together } from "./all-channels.ts";
+import { readerOf } from "./channel-reader.ts";
 import { requireAllowed } from "./channels.ts";
-import { directoryOf } from "./directory-object.ts";
+import { directoryOf, type DirectoryObject, type Knowledge } from "./directory-object.ts";
 import type { Env } from "./env.ts";
 import { authorize, requireToken } from "./guard.ts";
 import { hubOf } from "./hub-object.ts";
+import { noteUnreachable } from "./known-channels.ts";
 import { Query } from "./query.ts";
+import { stopPublishes, stopStreams } from "./stopping.ts";
 
 const DRAIN_SECONDS = { default: 300, most: 86_400 } as const;
 
 /** `GET /api/admin/clients`: the registry of a channel. */
 export async function listClients(request: IRequest, env: Env): Promise<Response> {
   const { channel } = await readAdminRequest(request, env, ["channel"]);
-  const clients = await hubOf(env, channel ?? "default").clients();
+  const clients = await (await readerOf(env, channel ?? "default")).clients();
   const now = Date.now();
   return respond({ channel: channel ?? "default", clients: clients.map((client) => describe(client, now)) });
 }
@@ -23,7 +26,8 @@ export async function listClients(request: IRequest, env: Env): Promise<Response
 export async function kickClient(request: IRequest, env: Env): Promise<Response> {
   const { channel } = await readAdminRequest(request, env, ["channel"]);
   const id = request.params["id"] ?? "";
-  if (!(await hubOf(env, channel ?? "default").kick(id))) {
+  const reader = await readerOf(env, channel ?? "default");
+  if (!(await reader.kick(id))) {
     throw new HubError("unknown_client", "There is no such client in this channel.");
   }
   return respond({ id, kicked: true });
@@ -35,10 +39,7 @@ export async function drainChannels(request: IRequest, env: Env): Promise<Respon
   const seconds = query.integer("for_seconds", 1, DRAIN_SECONDS.most) ?? DRAIN_SECONDS.default;
   query.finish();
   const until = Date.now() + seconds * 1_000;
-  if (channel === null) {
-    await directoryOf(env).drain(until);
-  }
-  const ended = await onChannels<Ended>(env, channel, (hub) => hub.drain(until));
+  const ended = channel === null ? await drainAll(env, until) : [await drainOne(env, channel, until)];
   const { channels, closed } = summed(ended);
   return respond({ channels, closed, draining_until: new Date(until).toISOString() });
 }
@@ -46,11 +47,61 @@ export async function drainChannels(request: IRequest, env: Env): Promise<Respon
 /** `POST /api/admin/resume`: ends a drain before its time. */
 export async function resumeChannels(request: IRequest, env: Env): Promise<Response> {
   const { channel } = await readAdminRequest(request, env, ["channel"]);
-  if (channel === null) {
-    await directoryOf(env).drain(null);
+  const channels = channel === null ? await resumeAll(env) : await resumeOne(env, channel);
+  return respond({ channels });
+}
+
+/** Those without clients are not woken: they learn of it before their next client. */
+async function drainAll(env: Env, until: number): Promise<Ended[]> {
+  const epoch = await directoryOf(env).drainAll(until);
+  return onListed<Ended>(
+    env,
+    (after) => directoryOf(env).occupied(after),
+    (hub) => hub.drain(until, epoch),
+  );
+}
+
+/** A channel that nobody has used has no object to be told: it learns of it before its first client. */
+async function drainOne(env: Env, channel: string, until: number): Promise<Ended> {
+  const knowledge = await tell(env, (directory) => directory.drain(channel, until));
+  return knowledge?.isKnown === false
+    ? { closed: 0, lingering: 0 }
+    : hubOf(env, channel).drain(until, knowledge?.epoch ?? null);
+}
+
+/** Every channel that was told of a drain is told of its end; one that cannot be reached stays listed for the next time. */
+async function resumeAll(env: Env): Promise<number> {
+  const epoch = await directoryOf(env).resumeAll();
+  const resumed = await onListed(
+    env,
+    (after) => directoryOf(env).drained(after),
+    async (hub, channel) => {
+      await hub.resume(epoch);
+      await directoryOf(env).resumed(channel, epoch);
+    },
+  );
+  return resumed.length;
+}
+
+async function resumeOne(env: Env, channel: string): Promise<number> {
+  const knowledge = await tell(env, (directory) => directory.resume(channel));
+  if (knowledge?.isKnown !== false) {
+    await hubOf(env, channel).resume(knowledge?.epoch ?? null);
   }
-  const resumed = await onChannels(env, channel, async (hub) => hub.resume());
-  return respond({ channels: resumed.length });
+  return 1;
+}
+
+/** Tells the directory of a change to one channel. Null: it cannot be reached, and the hub has to do without it. */
+async function tell(
+  env: Env,
+  change: (directory: DurableObjectStub<DirectoryObject>) => Promise<Knowledge>,
+): Promise<Knowledge | null> {
+  try {
+    return await change(directoryOf(env));
+  } catch (error) {
+    noteUnreachable(env, error);
+    return null;
+  }
 }
 
 /** Lets nothing through where no local launcher has started the service: there is no such route then. */
@@ -63,10 +114,12 @@ export function requireLauncher(_request: IRequest, env: Env): void {
 /** `POST /api/admin/shutdown`: how the local launcher ends all streams. */
 export async function stopChannels(request: IRequest, env: Env): Promise<Response> {
   await requireToken(request, env.SHUTDOWN_TOKEN ?? "");
+  stopStreams();
   const channels = await directoryOf(env).stop();
   // Everybody is told before anybody is waited for: one peer that does not read must not cost the others their `close`.
   const told = await inTurn(env, channels, (hub) => hub.stop());
   const settled = await together(env, channels, (hub) => hub.settled());
+  stopPublishes();
   return respond({ ...summed(told), lingering: settled.reduce((total, one) => total + one, 0) });
 }
 
@@ -86,11 +139,6 @@ async function readAdminRequest(
     requireAllowed(channel, env.CHANNELS.allowed);
   }
   return { channel, query };
-}
-
-/** Acts on one channel, or on every one that exists. */
-async function onChannels<Outcome>(env: Env, channel: string | null, act: Act<Outcome>): Promise<Outcome[]> {
-  return channel === null ? onAllChannels(env, act) : [await act(hubOf(env, channel), channel)];
 }
 
 function summed(ended: readonly Ended[]): { channels: number; closed: number; lingering: number } {

@@ -1,5 +1,4 @@
 import { HubError } from "../hub/errors.ts";
-import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
 import { hubOf, type HubObject } from "./hub-object.ts";
 import { createLogger } from "./logger.ts";
@@ -10,19 +9,22 @@ const AT_ONCE = 50;
 /** Something to do at the hub of a channel. */
 export type Act<Outcome> = (hub: DurableObjectStub<HubObject>, channel: string) => Promise<Outcome>;
 
+/** Some of the channels that the directory knows, page by page: those after a name, in the order of their names. */
+export type Pages = (after?: string) => Promise<readonly string[]>;
+
 /**
- * Acts on every channel that exists, some at a time.
+ * Acts on every channel of a list, some at a time.
  *
  * @throws HubError `hub_unreachable` if some were missed, once all others are done: who asks again loses nothing.
  */
-export async function onAllChannels<Outcome>(env: Env, act: Act<Outcome>): Promise<Outcome[]> {
+export async function onListed<Outcome>(env: Env, pages: Pages, act: Act<Outcome>): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   let asked = 0;
-  let page = await directoryOf(env).list();
+  let page = await pages();
   while (page.length > 0) {
     asked += page.length;
     outcomes.push(...(await inTurn(env, page, act)));
-    page = await directoryOf(env).list(page.at(-1));
+    page = await pages(page.at(-1));
   }
   if (outcomes.length < asked) {
     const missed = asked - outcomes.length;

@@ -1,25 +1,45 @@
 import { DurableObject } from "cloudflare:workers";
+import { closedRefusal } from "../hub/closing.ts";
+import { HubError } from "../hub/errors.ts";
+import { answer, type Answer } from "./answer.ts";
+import { ChannelTable } from "./channel-table.ts";
+import { CreationQuota } from "./creation-quota.ts";
+import { DIRECTORY_MIGRATIONS } from "./directory-migrations.ts";
+import { DrainTable } from "./drain-table.ts";
 import type { Env } from "./env.ts";
+import { createLogger } from "./logger.ts";
 import { migrate } from "./migrations.ts";
 
-const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE channels (name TEXT PRIMARY KEY, launch_id TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
-];
+/** A channel that was never published to is forgotten this long after its last client: its place is needed by others. */
+const FORGET_AFTER_MS = 600_000;
 
-/** What the directory answers to a hub that says its channel is in use. */
-export interface Entry {
-  /** The channel was not known before. */
-  readonly isNew: boolean;
-  /** Until when all channels are drained; a hub that is new has not been told. */
+/** Channels that are forgotten at once; each wakes its object. */
+const FORGOTTEN_AT_ONCE = 50;
+
+/** Names of one answer. */
+const PAGE = 1_000;
+
+/** Who uses a channel: what a channel that is new is counted under. */
+export interface Entrant {
+  readonly role: "client" | "publisher";
+  /** The address of a client, the token of a publisher; null: not limited. */
+  readonly key: string | null;
+}
+
+/** What holds for a channel because of all of them. */
+export interface Standing {
+  /** Rises with every drain and resume: a hub ignores what is older than what it knows. */
+  readonly epoch: number;
+  /** Until when the channel is drained; null: it is not. */
   readonly drainUntil: number | null;
   /** The service is shutting down. */
   readonly isStopping: boolean;
 }
 
-/** A state of all channels, and the start of the service that it belongs to: after another one it is over. */
-interface Kept<Value> {
-  readonly value: Value;
-  readonly launchId: string;
+/** What the directory knows of a channel without its hub. */
+export interface Knowledge extends Pick<Standing, "epoch" | "drainUntil"> {
+  /** Somebody has used it: it has a hub. */
+  readonly isKnown: boolean;
 }
 
 /** The one directory of all channels. */
@@ -27,68 +47,175 @@ export function directoryOf(env: Env): DurableObjectStub<DirectoryObject> {
   return env.DIRECTORY.get(env.DIRECTORY.idFromName("directory"));
 }
 
-/** Knows which channels exist, so that all of them can be drained, stopped and counted. */
+/**
+ * Knows which channels exist and which of them have clients. So a look at a channel that nobody has used creates nothing,
+ * the number of channels is bounded, and a drain or a stop of all wakes only those that have something to end.
+ */
 export class DirectoryObject extends DurableObject<Env> {
   readonly #launchId: string;
+  readonly #channels: ChannelTable;
+  readonly #drains: DrainTable;
+  readonly #creations: CreationQuota;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#launchId = env.LAUNCH_ID ?? "";
-    migrate(ctx.storage, MIGRATIONS);
+    migrate(ctx.storage, DIRECTORY_MIGRATIONS);
+    this.#channels = new ChannelTable(ctx.storage.sql);
+    this.#drains = new DrainTable(ctx.storage);
+    this.#creations = new CreationQuota(ctx.storage.sql);
+    this.#startOver();
   }
 
-  /** A hub says that its channel is in use. */
-  enter(channel: string): Entry {
-    const { sql } = this.ctx.storage;
-    const [known] = sql.exec<{ launch_id: string }>("SELECT launch_id FROM channels WHERE name = ?", channel);
-    if (known?.launch_id !== this.#launchId) {
-      sql.exec("INSERT OR REPLACE INTO channels (name, launch_id) VALUES (?, ?)", channel, this.#launchId);
-    }
-    return {
-      isNew: known === undefined,
-      drainUntil: this.#drainUntil(),
-      isStopping: this.#kept<boolean>("stopping") ?? false,
-    };
+  /** What is known of a channel. Writes nothing. */
+  look(channel: string): Knowledge {
+    return { isKnown: this.#channels.has(channel), ...this.#drains.of(channel) };
   }
 
-  /** Every channel that exists, in the order of their names, from after one of them. */
-  list(after = "", limit = 1_000): string[] {
-    return this.#names("SELECT name FROM channels WHERE name > ? ORDER BY name LIMIT ?", after, limit);
+  /**
+   * Somebody wants to use a channel. A new one is entered within the bounds. Drains are told by `occupy` alone: what a hub
+   * is told has to be taken back.
+   *
+   * @returns a refusal `too_many_channels`, `channels_full`, `draining` or `shutting_down` of a new one; else what holds
+   */
+  enter(channel: string, entrant: Entrant): Promise<Answer<Standing>> {
+    return answer(() => ({ ...this.#admit(channel, entrant), drainUntil: null }));
   }
 
-  /** Remembers a drain of all channels for those that are new; null ends it. */
-  drain(until: number | null): void {
-    this.#keep("drain", until);
+  /** The same for the hub of a channel that is about to have a client: from now on it is told of drains and stops. */
+  occupy(channel: string, address: string | null): Promise<Answer<Standing>> {
+    return answer(() => {
+      const standing = this.#admit(channel, { role: "client", key: address });
+      this.#channels.setOccupied(channel, true);
+      if (standing.drainUntil !== null) {
+        this.#drains.told(channel, standing.drainUntil);
+      }
+      return standing;
+    });
   }
 
-  /** Remembers that the service is shutting down. Answers the channels that were in use since it was started. */
+  /** The hub of a channel has no clients any more. */
+  async vacate(channel: string): Promise<void> {
+    this.#channels.setOccupied(channel, false);
+    await this.#armForgetting();
+  }
+
+  /** The channels that have clients, in the order of their names, from after one of them. */
+  occupied(after = "", limit = PAGE): string[] {
+    return this.#channels.occupied(after, limit);
+  }
+
+  /** The most active channels, and how many there are: those with clients first, then those that were used last. */
+  active(limit: number): { readonly channels: string[]; readonly total: number } {
+    return { channels: this.#channels.active(limit), total: this.#channels.count() };
+  }
+
+  /** Drains all channels until a time. Those with clients have to be told; the others learn of it by `occupy`. */
+  drainAll(until: number): number {
+    return this.#drains.drainAll(until);
+  }
+
+  /** Ends the drains of all channels. Those that were told of one have to be told of its end. */
+  resumeAll(): number {
+    return this.#drains.resumeAll();
+  }
+
+  /** The channels that were told of a drain, in the order of their names, from after one of them. */
+  drained(after = "", limit = PAGE): string[] {
+    return this.#drains.channels(after, limit);
+  }
+
+  /** The hub of a channel was told that all drains before an epoch are over. */
+  resumed(channel: string, epoch: number): void {
+    this.#drains.forget(channel, epoch);
+  }
+
+  /** Drains one channel. Its hub has to be told, if it has one. */
+  drain(channel: string, until: number): Knowledge {
+    this.#drains.drain(channel, until);
+    return this.look(channel);
+  }
+
+  /** Ends the drain of one channel, and holds it open during a drain of all. Its hub has to be told, if it has one. */
+  resume(channel: string): Knowledge {
+    this.#drains.resume(channel);
+    return this.look(channel);
+  }
+
+  /** The service is shutting down. Answers the channels that have clients. */
   stop(): string[] {
-    this.#keep("stopping", true);
-    return this.#names("SELECT name FROM channels WHERE launch_id = ?", this.#launchId);
+    this.ctx.storage.kv.put("stopping", this.#launchId);
+    return this.#channels.occupied("", Number.MAX_SAFE_INTEGER);
   }
 
-  #drainUntil(): number | null {
-    const until = this.#kept<number>("drain");
-    return until !== null && until > Date.now() ? until : null;
+  /** Forgets channels that nobody has published to and that have no client, so that there is room for others. */
+  override async alarm(): Promise<void> {
+    const vacant = this.#channels.vacantSince(Date.now() - FORGET_AFTER_MS, FORGOTTEN_AT_ONCE);
+    await Promise.all(
+      vacant.map(async ({ name, usedAt }) => {
+        try {
+          const found = await this.env.HUBS.get(this.env.HUBS.idFromName(name)).forget();
+          this.#channels.settle(name, usedAt, found);
+        } catch (error) {
+          // It is tried again after another while, and until then holds its place.
+          this.#channels.settle(name, usedAt, "in_use");
+          const fields = { channel: name, error: String(error) };
+          createLogger(this.env.LOGGING.level)("warn", "channel_not_forgotten", fields);
+        }
+      }),
+    );
+    await this.#armForgetting();
   }
 
-  #names(query: string, ...bindings: SqlStorageValue[]): string[] {
-    return this.ctx.storage.sql
-      .exec<{ name: string }>(query, ...bindings)
-      .toArray()
-      .map((row) => row.name);
+  #admit(channel: string, { role, key }: Entrant): Standing {
+    const isStopping = this.ctx.storage.kv.get("stopping") === this.#launchId;
+    const drained = this.#drains.of(channel);
+    if (!this.#channels.has(channel)) {
+      if (isStopping) {
+        throw closedRefusal("shutting_down");
+      }
+      if (role === "client" && drained.drainUntil !== null) {
+        throw closedRefusal("draining");
+      }
+      this.#create(channel, role, key);
+    } else if (role === "publisher" && !this.#channels.isPublished(channel)) {
+      this.#create(channel, role, key);
+    }
+    return { ...drained, isStopping };
   }
 
-  #kept<Value>(key: string): Value | null {
-    const kept = this.ctx.storage.kv.get<Kept<Value>>(key);
-    return kept?.launchId === this.#launchId ? kept.value : null;
+  #create(channel: string, role: Entrant["role"], key: string | null): void {
+    const { LIMITS } = this.env;
+    const isPublished = role === "publisher";
+    if (!isPublished && this.#channels.countUnpublished() >= LIMITS.max_unpublished_channels) {
+      const detail = "Too many channels exist that nobody has published to. Those that exist go on.";
+      throw new HubError("channels_full", detail);
+    }
+    const limit = isPublished
+      ? LIMITS.max_new_channels_per_hour_per_token
+      : LIMITS.max_new_channels_per_hour_per_address;
+    this.#creations.use(key === null ? null : `${role} ${key}`, limit);
+    this.#channels.add(channel, isPublished);
+    if (!isPublished) {
+      void this.#armForgetting();
+    }
   }
 
-  #keep<Value>(key: string, value: Value | null): void {
-    if (value === null) {
-      this.ctx.storage.kv.delete(key);
-    } else {
-      this.ctx.storage.kv.put<Kept<Value>>(key, { value, launchId: this.#launchId });
+  /** After a start by the local launcher no channel has clients, and no drain is in force. On the edge nothing starts. */
+  #startOver(): void {
+    const { kv } = this.ctx.storage;
+    if (this.#launchId !== "" && kv.get("launch") !== this.#launchId) {
+      this.#channels.vacateAll();
+      this.#drains.clear();
+      kv.put("launch", this.#launchId);
+      void this.#armForgetting();
+    }
+  }
+
+  async #armForgetting(): Promise<void> {
+    const since = this.#channels.oldestVacant();
+    if (since !== null && (await this.ctx.storage.getAlarm()) === null) {
+      await this.ctx.storage.setAlarm(Math.max(Date.now(), since + FORGET_AFTER_MS));
     }
   }
 }

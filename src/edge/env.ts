@@ -3,6 +3,7 @@ import type {
   ChannelsConfig,
   CorsConfig,
   HistoryConfig,
+  HostsConfig,
   LimitsConfig,
   LoggingConfig,
   SseConfig,
@@ -19,6 +20,7 @@ export interface Env {
   readonly LIMITS: LimitsConfig;
   readonly AUTH: AuthConfig;
   readonly CORS: CorsConfig;
+  readonly HOSTS: HostsConfig;
   readonly LOGGING: LoggingConfig;
 
   /** One hub for each channel, by the channel's name. */
@@ -27,8 +29,8 @@ export interface Env {
   readonly DIRECTORY: DurableObjectNamespace<DirectoryObject>;
   /** The tickets that wait to be used: 16 objects, by the first digit of the ticket. */
   readonly TICKETS: DurableObjectNamespace<TicketsObject>;
-  /** The platform's count of connects by address: approximate, and for each location. Not on this machine. */
-  readonly CONNECT_RATE?: RateLimit;
+  /** The platform's count of requests by address: approximate, and for each location. Not on this machine. */
+  readonly REQUEST_RATE?: RateLimit;
   /** The files of `public/`. */
   readonly ASSETS: Fetcher;
 
@@ -43,4 +45,6 @@ export interface Env {
   /** Given by the local launcher alone: which start this is, and what lets the launcher stop all streams. */
   readonly LAUNCH_ID?: string;
   readonly SHUTDOWN_TOKEN?: string;
+  /** The host that it listens on, as `--host` names it. Names of other hosts are refused then. */
+  readonly LISTEN_HOST?: string;
 }

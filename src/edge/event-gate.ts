@@ -19,6 +19,8 @@ const LISTED_ERRORS = 100;
 
 const MEMBERS: ReadonlySet<string> = new Set(["type", "data", "project_id", "agent_id", "channel", "key"]);
 
+const UNKNOWN_MEMBER = `Unknown member. Known are ${[...MEMBERS].join(", ")}.`;
+
 const encoder = new TextEncoder();
 const scratch = new Uint8Array(DATA_BYTES);
 
@@ -109,11 +111,7 @@ class EventGate {
     if (this.mistakes.length > 0 && Object.keys(this.#members).length === 0) {
       return { type: "", data: "", dataBytes: 0, projectId: null, agentId: null, key: null };
     }
-    for (const name of Object.keys(this.#members)) {
-      if (!MEMBERS.has(name)) {
-        this.#mistake(name.slice(0, 64), `Unknown member. Known are ${[...MEMBERS].join(", ")}.`);
-      }
-    }
+    this.#refuseUnknownMembers();
     return {
       type: this.#type(),
       ...this.#data(),
@@ -121,6 +119,18 @@ class EventGate {
       agentId: this.#id("agent_id"),
       key: this.#key(),
     };
+  }
+
+  /** An event can have 100,000 members: no more of them are looked at than an answer lists. */
+  #refuseUnknownMembers(): void {
+    for (const name in this.#members) {
+      if (!MEMBERS.has(name)) {
+        this.#mistake(name.slice(0, 64), UNKNOWN_MEMBER);
+      }
+      if (this.mistakes.length >= LISTED_ERRORS) {
+        return;
+      }
+    }
   }
 
   #type(): string {

@@ -3,25 +3,15 @@ import { HubError } from "../hub/errors.ts";
 /** Addresses that are remembered: an attacker has many. The oldest one is forgotten for a new one. */
 const ADDRESSES = 10_000;
 
-/** The period of the platform's limit, and the longest that a hub refuses for. */
+/** The longest that a hub refuses for. */
 const PERIOD_SECONDS = 60;
-
-/** The platform's count of connects. */
-interface Rate {
-  limit(use: { readonly key: string }): Promise<{ readonly success: boolean }>;
-}
-
-/** What is looked at of the bindings. */
-interface Setting {
-  readonly CONNECT_RATE?: Rate;
-}
 
 /** Until when a hub lets an address in no more, by channel and address. Each isolate has its own. */
 const refusedUntil = new Map<string, number>();
 
 /**
  * Asks a hub for a stream, unless the address has used up its connects: a flood ends here and costs the hub nothing. The
- * platform's own count, where there is one, is approximate; the exact one is the hub's, whose refusals are remembered.
+ * count is the hub's, whose refusals are remembered.
  *
  * @param address null: not limited
  * @throws HubError `rate_limited`, and what the hub throws
@@ -29,7 +19,6 @@ const refusedUntil = new Map<string, number>();
 export async function unlessFlooding(
   channel: string,
   address: string | null,
-  { CONNECT_RATE }: Setting,
   ask: () => Promise<Response>,
 ): Promise<Response> {
   if (address === null) {
@@ -39,10 +28,8 @@ export async function unlessFlooding(
   const leftMs = (refusedUntil.get(key) ?? 0) - Date.now();
   // A clock can be set back: nobody waits for that time to come round.
   if (leftMs > 0 && leftMs <= PERIOD_SECONDS * 1_000) {
-    throw tooManyConnects(Math.ceil(leftMs / 1_000));
-  }
-  if (CONNECT_RATE !== undefined && !(await isWithin(CONNECT_RATE, address))) {
-    throw tooManyConnects(PERIOD_SECONDS);
+    const detail = "This address has asked for too many streams in a minute.";
+    throw new HubError("rate_limited", detail, { retryAfterSeconds: Math.ceil(leftMs / 1_000) });
   }
   try {
     return await ask();
@@ -54,15 +41,6 @@ export async function unlessFlooding(
   }
 }
 
-/** What cannot be asked refuses nobody: the hub has the exact count. */
-async function isWithin(rate: Rate, address: string): Promise<boolean> {
-  try {
-    return (await rate.limit({ key: address })).success;
-  } catch {
-    return true;
-  }
-}
-
 function remember(key: string, seconds: number): void {
   const [oldest] = refusedUntil.keys();
   refusedUntil.delete(key);
@@ -70,9 +48,4 @@ function remember(key: string, seconds: number): void {
     refusedUntil.delete(oldest);
   }
   refusedUntil.set(key, Date.now() + seconds * 1_000);
-}
-
-function tooManyConnects(retryAfterSeconds: number): HubError {
-  const detail = "This address has asked for too many streams in a minute.";
-  return new HubError("rate_limited", detail, { retryAfterSeconds });
 }

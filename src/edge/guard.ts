@@ -48,10 +48,20 @@ export async function authorize(request: Request, env: Env, group: Group): Promi
   }
   const token = tokenOf(request, env);
   const place = secret === undefined ? null : await matchToken(token, secret);
-  if (place !== null) {
-    return { subject: `${SECRETS[group]} ${place}`, grant: WHOLE, endsAt: null };
-  }
-  return principalOf(verifier === null ? null : await verify(verifier, token, env), group);
+  const principal =
+    place === null
+      ? principalOf(verifier === null ? null : await verify(verifier, token, env), group)
+      : { subject: `${SECRETS[group]} ${place}`, grant: WHOLE, endsAt: null };
+  proven.add(request);
+  return principal;
+}
+
+/** Requests whose credential was found valid for their route. */
+const proven = new WeakSet<Request>();
+
+/** Whether a request carried a credential that its route has accepted. */
+export function hasProvenCredential(request: Request): boolean {
+  return proven.has(request);
 }
 
 /**
@@ -64,6 +74,7 @@ export async function requireToken(request: Request, expected: string): Promise<
   if (given === null || (await matchToken(given, expected)) === null) {
     throw unauthorized();
   }
+  proven.add(request);
 }
 
 /** A refusal that tells nothing: not even whether a token was no good or is over. */

@@ -1,9 +1,9 @@
 import type { IRequest } from "itty-router";
 import { HubError } from "../hub/errors.ts";
+import { readerOf } from "./channel-reader.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
 import { authorize } from "./guard.ts";
-import { hubOf } from "./hub-object.ts";
 import { createLogger } from "./logger.ts";
 import { Query } from "./query.ts";
 import { version } from "../../package.json";
@@ -17,7 +17,7 @@ export async function readHealth(request: IRequest, env: Env): Promise<Response>
   requireAllowed(channel, env.CHANNELS.allowed);
   const hasNumbers = await mayReadNumbers(request, env);
   try {
-    const { status, reasons, drainUntil, ...sse } = await hubOf(env, channel).health();
+    const { status, reasons, drainUntil, ...sse } = await (await readerOf(env, channel)).health();
     const numbers = {
       ...(drainUntil !== null && { draining_until: new Date(drainUntil).toISOString() }),
       active_connections: sse.activeConnections,

@@ -3,11 +3,10 @@ import { narrow } from "../auth/grant.ts";
 import type { StoredEvent } from "../hub/log/event-log.ts";
 import { describeGap } from "../hub/audience/service-frames.ts";
 import { addressOf } from "./address.ts";
-import { unwrap } from "./answer.ts";
+import { readerOf } from "./channel-reader.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
 import { authorize } from "./guard.ts";
-import { hubOf } from "./hub-object.ts";
 import { Query } from "./query.ts";
 
 const PARAMETERS = ["channel", "types", "project_id", "agent_id", "after", "since", "log", "limit"];
@@ -27,7 +26,7 @@ export async function readHistory(request: IRequest, env: Env): Promise<Response
   };
   query.finish();
   requireAllowed(channel, env.CHANNELS.allowed, grant);
-  const page = unwrap(await hubOf(env, channel).history(wanted));
+  const page = await (await readerOf(env, channel)).history(wanted);
   const answer = {
     next: String(page.next),
     more: page.more,

@@ -5,13 +5,14 @@ import type { HistoryPage } from "../hub/log/history.ts";
 import type { ConnectRequest } from "../hub/audience/audience.ts";
 import { Hub } from "../hub/hub.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
-import type { HubSettings } from "../hub/hub-settings.ts";
 import type { FilterTerms } from "../hub/filter.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { answer, unwrap, type Answer } from "./answer.ts";
+import type { Forgotten } from "./channel-table.ts";
 import { TransformClientStream } from "./client-stream.ts";
-import { directoryOf } from "./directory-object.ts";
+import { DirectoryLink } from "./directory-link.ts";
 import type { Env } from "./env.ts";
+import { settingsOf } from "./hub-settings.ts";
 import { createLogger } from "./logger.ts";
 import { SqliteLog } from "./sqlite-log.ts";
 import { STREAM_HEADERS } from "./stream-headers.ts";
@@ -50,23 +51,18 @@ export class HubObject extends DurableObject<Env> {
   readonly #channel: string;
   readonly #launchId: string;
   readonly #logger: ReturnType<typeof createLogger>;
-  readonly #hub: Hub;
-  #entered: Promise<void> | null = null;
+  #log: SqliteLog;
+  #hub: Hub;
+  #directory: DirectoryLink;
+  /** Requests that may bring a client or an event in. While there are any, nothing is given up. */
+  #arriving = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#channel = ctx.id.name ?? "";
     this.#launchId = env.LAUNCH_ID ?? "";
     this.#logger = createLogger(env.LOGGING.level, { channel: this.#channel });
-    const log = new SqliteLog(ctx.storage);
-    this.#hub = new Hub(settingsOf(env, this.#channel), {
-      log,
-      clock: systemClock,
-      logger: this.#logger,
-      random: Math.random,
-      setAlarm: (at) => void ctx.storage.setAlarm(at),
-      saveDrain: (until) => this.#saveDrain(until),
-    });
+    ({ log: this.#log, hub: this.#hub, directory: this.#directory } = this.#create());
     void ctx.blockConcurrencyWhile(async () => {
       this.#hub.restore({ alarmAt: await ctx.storage.getAlarm(), drainUntil: this.#keptDrain() });
     });
@@ -76,19 +72,26 @@ export class HubObject extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     const header = request.headers.get(STREAM_REQUEST_HEADER) ?? "";
     const wanted = JSON.parse(decodeURIComponent(header)) as ConnectRequest;
-    const answered = await answer(async () => {
-      await this.#enter();
+    const answered = await this.#arrival(async () => {
       const stream = new TransformClientStream(request.signal);
       await this.#hub.connect(wanted, stream);
       return stream.readable;
     });
+    if ("refusal" in answered && this.#hub.isEmpty && this.#directory.isOccupied) {
+      await this.#armVacating();
+    }
     return "value" in answered
       ? new Response(answered.value, { headers: STREAM_HEADERS })
       : Response.json(answered, { status: 503 });
   }
 
-  override alarm(): Promise<void> {
-    return this.#hub.tick();
+  override async alarm(): Promise<void> {
+    await this.#hub.tick();
+    if (this.#hub.isEmpty && this.#arriving === 0) {
+      if (!(await this.#directory.vacate())) {
+        await this.#armVacating();
+      }
+    }
   }
 
   publish(
@@ -96,8 +99,8 @@ export class HubObject extends DurableObject<Env> {
     publisher: string | null,
     grant: FilterTerms,
   ): Promise<Answer<Receipt[]>> {
-    return answer(async () => {
-      await this.#enter();
+    return this.#arrival(async () => {
+      await this.#directory.enter(publisher);
       return this.#hub.publish(events, publisher, grant);
     });
   }
@@ -106,8 +109,11 @@ export class HubObject extends DurableObject<Env> {
     return answer(() => this.#hub.history(request));
   }
 
-  health(): HubHealth {
-    return this.#hub.health();
+  async health(): Promise<HubHealth> {
+    const health = this.#hub.health();
+    // A hub without clients is not told of a drain of all; but that is what its next client will meet.
+    const drainUntil = health.status === "draining" ? null : await this.#directory.drainUntil();
+    return drainUntil === null ? health : { ...health, status: "draining", drainUntil };
   }
 
   counters(): { counters: Counters; health: HubHealth } {
@@ -122,12 +128,16 @@ export class HubObject extends DurableObject<Env> {
     return this.#hub.kick(clientId);
   }
 
-  drain(until: number): Ended {
-    return this.#hub.drain(until);
+  /** @param epoch of the directory, with which this drain begins; null: it cannot be asked. */
+  drain(until: number, epoch: number | null): Ended {
+    return this.#directory.isNews(epoch) ? this.#hub.drain(until) : { closed: 0, lingering: 0 };
   }
 
-  resume(): void {
-    this.#hub.resume();
+  /** @param epoch of the directory, with which all drains before it end; null: it cannot be asked. */
+  resume(epoch: number | null): void {
+    if (this.#directory.isNews(epoch)) {
+      this.#hub.resume();
+    }
   }
 
   stop(): Ended {
@@ -138,25 +148,63 @@ export class HubObject extends DurableObject<Env> {
     return this.#hub.settled();
   }
 
-  /** Tells the directory, once in the life of this instance, that the channel is in use. */
-  #enter(): Promise<void> {
-    this.#entered ??= this.#announce();
-    return this.#entered;
+  /** Deletes everything of a channel that nobody has published to and that has no client. */
+  forget(): Promise<Forgotten> {
+    return this.ctx.blockConcurrencyWhile(async () => {
+      if (!this.#hub.isEmpty || this.#arriving > 0) {
+        return "in_use";
+      }
+      if (this.#log.head > 0) {
+        return "published";
+      }
+      await this.ctx.storage.deleteAlarm();
+      await this.ctx.storage.deleteAll();
+      ({ log: this.#log, hub: this.#hub, directory: this.#directory } = this.#create());
+      return "forgotten";
+    });
   }
 
-  async #announce(): Promise<void> {
+  #create(): { log: SqliteLog; hub: Hub; directory: DirectoryLink } {
+    const { storage } = this.ctx;
+    const log = new SqliteLog(storage);
+    const hub = new Hub(settingsOf(this.env, this.#channel), {
+      log,
+      clock: systemClock,
+      logger: this.#logger,
+      random: Math.random,
+      setAlarm: (at) => void storage.setAlarm(at),
+      saveDrain: (until) => this.#saveDrain(until),
+      beforeFirstClient: (address) => directory.occupy(address),
+    });
+    const directory = new DirectoryLink(this.#channel, {
+      env: this.env,
+      logger: this.#logger,
+      exists: () => log.name !== null,
+      heed: async ({ isStopping, drainUntil }) => {
+        if (isStopping) {
+          hub.stop();
+          await hub.settled();
+        } else if (drainUntil !== null && drainUntil !== this.#keptDrain()) {
+          hub.drain(drainUntil);
+        }
+      },
+    });
+    return { log, hub, directory };
+  }
+
+  async #arrival<Value>(work: () => Promise<Value>): Promise<Answer<Value>> {
+    this.#arriving++;
     try {
-      const entry = await directoryOf(this.env).enter(this.#channel);
-      if (entry.isStopping) {
-        this.#hub.stop();
-        await this.#hub.settled();
-      } else if (entry.isNew && entry.drainUntil !== null) {
-        this.#hub.drain(entry.drainUntil);
-      }
-    } catch (error) {
-      // The channel works without the directory; the next request tells it again.
-      this.#entered = null;
-      this.#logger("warn", "directory_unreachable", { error: String(error) });
+      return await answer(work);
+    } finally {
+      this.#arriving--;
+    }
+  }
+
+  /** Without a client there need not be an alarm: the first one was refused, or the directory could not be reached. */
+  async #armVacating(): Promise<void> {
+    if ((await this.ctx.storage.getAlarm()) === null) {
+      await this.ctx.storage.setAlarm(Date.now() + this.env.SSE.heartbeat_interval_seconds * 1_000);
     }
   }
 
@@ -172,24 +220,4 @@ export class HubObject extends DurableObject<Env> {
       this.ctx.storage.kv.put<KeptDrain>("drain", { until, launchId: this.#launchId });
     }
   }
-}
-
-function settingsOf(env: Env, channel: string): HubSettings {
-  const { SSE, HISTORY, LIMITS } = env;
-  return {
-    channel,
-    heartbeatIntervalMs: SSE.heartbeat_interval_seconds * 1_000,
-    maxConnections: SSE.max_connections,
-    maxConnectionsPerAddress: LIMITS.max_connections_per_address,
-    maxConnectsPerMinutePerAddress: LIMITS.max_connects_per_minute_per_address,
-    maxPublishesPerMinutePerToken: LIMITS.max_publishes_per_minute_per_token,
-    connectionTimeoutMs: SSE.connection_timeout_seconds * 1_000,
-    retryAfterMs: SSE.retry_after_seconds * 1_000,
-    maxStreamAgeMs: LIMITS.max_stream_age_seconds * 1_000,
-    retention: {
-      maxEvents: HISTORY.max_events,
-      maxAgeMs: HISTORY.max_age_seconds * 1_000,
-      maxBytes: HISTORY.max_bytes,
-    },
-  };
 }

@@ -2,14 +2,14 @@ import type { IRequest } from "itty-router";
 import { LATENCY_BOUNDS_SECONDS, type Counters } from "../hub/counters.ts";
 import type { HubHealth } from "../hub/views.ts";
 import { together } from "./all-channels.ts";
+import { readerOf, type ChannelReader } from "./channel-reader.ts";
 import { requireAllowed } from "./channels.ts";
 import { directoryOf } from "./directory-object.ts";
 import type { Env } from "./env.ts";
 import { authorize } from "./guard.ts";
-import { hubOf, type HubObject } from "./hub-object.ts";
 import { Query } from "./query.ts";
 
-/** Channels that one scrape covers: each one of them wakes its object. More are asked for by `?channel=`. */
+/** Channels that one scrape covers, the most active ones: each wakes its object. Others are asked for by `?channel=`. */
 const SCRAPED_CHANNELS = 100;
 
 interface ChannelState {
@@ -38,15 +38,30 @@ export async function readMetrics(request: IRequest, env: Env): Promise<Response
   if (asked !== null) {
     requireAllowed(asked, env.CHANNELS.allowed);
   }
-  const states =
-    asked === null
-      ? await together(env, await directoryOf(env).list("", SCRAPED_CHANNELS), stateOf)
-      : [await stateOf(hubOf(env, asked), asked)];
+  const text = asked === null ? await scrapeAll(env) : await scrapeOne(env, asked);
   const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store" };
-  return new Response(METRICS.map((metric) => expose(metric, states)).join(""), { headers });
+  return new Response(text, { headers });
 }
 
-async function stateOf(hub: DurableObjectStub<HubObject>, channel: string): Promise<ChannelState> {
+async function scrapeOne(env: Env, channel: string): Promise<string> {
+  return exposeAll([await stateOf(await readerOf(env, channel), channel)]);
+}
+
+async function scrapeAll(env: Env): Promise<string> {
+  const { channels, total } = await directoryOf(env).active(SCRAPED_CHANNELS);
+  const states = await together(env, channels, stateOf);
+  return (
+    exposeAll(states) +
+    exposeNumber("edge_sse_channels", "Channels that exist.", total) +
+    exposeNumber(
+      "edge_sse_channels_not_shown",
+      "Channels beyond the most active ones, which alone are shown here, and those whose hub cannot be reached.",
+      total - states.length,
+    )
+  );
+}
+
+async function stateOf(hub: Pick<ChannelReader, "counters">, channel: string): Promise<ChannelState> {
   return { channel, ...(await hub.counters()) };
 }
 
@@ -141,6 +156,15 @@ const METRICS: readonly Metric[] = [
     },
   },
 ];
+
+function exposeAll(states: readonly ChannelState[]): string {
+  return METRICS.map((metric) => expose(metric, states)).join("");
+}
+
+/** A gauge of the service as a whole. */
+function exposeNumber(name: string, help: string, value: number): string {
+  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`;
+}
 
 function expose(metric: Metric, states: readonly ChannelState[]): string {
   const lines = states.flatMap((state) =>

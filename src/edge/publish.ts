@@ -7,9 +7,11 @@ import type { Env } from "./env.ts";
 import { readEvents } from "./event-gate.ts";
 import { authorize } from "./guard.ts";
 import { hubOf } from "./hub-object.ts";
+import { enterChannel } from "./known-channels.ts";
 import { readItems, type Item } from "./publish-body.ts";
 import { requireGranted } from "./publish-grant.ts";
 import { Query } from "./query.ts";
+import { requirePublishes } from "./stopping.ts";
 
 /** `POST /api/publish`: stores events and answers their ids once they are durable. */
 export async function publishEvents(request: IRequest, env: Env): Promise<Response> {
@@ -25,6 +27,8 @@ export async function publishEvents(request: IRequest, env: Env): Promise<Respon
   const { channel, events } = readEvents(items, asked);
   requireAllowed(channel, env.CHANNELS.allowed);
   requireGranted(channel, events, items, grant);
+  requirePublishes(env);
+  await enterChannel(env, channel, { role: "publisher", key: subject });
   const published = await hubOf(env, channel).publish(events, subject, narrow({}, grant));
   const receipts = atTheirPlaces(items, () => unwrap(published));
   return Response.json({

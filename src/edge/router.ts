@@ -10,6 +10,7 @@ import {
 } from "./admin.ts";
 import { serveAsset } from "./assets.ts";
 import { addCors, preflightResponse } from "./cors.ts";
+import { refusalAtDoor } from "./door.ts";
 import type { Env } from "./env.ts";
 import { readHealth } from "./health.ts";
 import { readHistory } from "./history.ts";
@@ -20,6 +21,7 @@ import { publishEvents } from "./publish.ts";
 import { isStorageFull, storageFull } from "./storage-full.ts";
 import { describeStream, streamEvents } from "./stream.ts";
 import { issueTicket } from "./tickets.ts";
+import { withinBudget } from "./within-budget.ts";
 
 /** Answers one method of one route. */
 export type Handler = (request: IRequest, env: Env) => Response | Promise<Response>;
@@ -41,15 +43,12 @@ const router = Router<IRequest, [Env]>({ catch: refuse })
 
 /** Answers a request, whatever it is. */
 export async function answerRequest(request: Request, env: Env): Promise<Response> {
-  // A Host header can be anything, and then the address of the request is none.
-  if (!isAddress(request.url)) {
-    const invalid = new HubError(
-      "invalid_request",
-      "The address of this request is not valid: see its Host header.",
-    );
-    return withHeaders(problemResponse(invalid, env.SSE.retry_after_seconds), request, env);
-  }
-  return withHeaders(await router.fetch(request, env), request, env);
+  const refusal = refusalAtDoor(request, env);
+  const response =
+    refusal === null
+      ? await withinBudget(request, env, () => router.fetch(request, env))
+      : problemResponse(refusal, env.SSE.retry_after_seconds);
+  return withHeaders(response, request, env);
 }
 
 /** What every response has. One of an object cannot be changed, but taken over: its body is not touched. */
@@ -58,11 +57,6 @@ function withHeaders(response: Response, request: Request, env: Env): Response {
   own.headers.set("X-Content-Type-Options", "nosniff");
   addCors(own.headers, request, env);
   return own;
-}
-
-/** Some hosts are right for the standard, and a fetch of them is not: `GET *` makes one. */
-function isAddress(url: string): boolean {
-  return URL.canParse(url) && /^[\w.:[\]-]+$/.test(new URL(url).hostname);
 }
 
 function methods(handlers: Readonly<Record<string, Handler>>): Handler {

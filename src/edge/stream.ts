@@ -9,9 +9,11 @@ import type { Env } from "./env.ts";
 import { authorize, type Principal } from "./guard.ts";
 import { unlessFlooding } from "./flood.ts";
 import { hubOf, openStream } from "./hub-object.ts";
+import { enterChannel } from "./known-channels.ts";
 import { Query } from "./query.ts";
 import { refusalResponse } from "./refusal.ts";
 import { STREAM_HEADERS } from "./stream-headers.ts";
+import { requireStreams } from "./stopping.ts";
 import { redeemTicket } from "./tickets.ts";
 
 const PARAMETERS = [
@@ -42,7 +44,11 @@ export async function streamEvents(request: IRequest, env: Env): Promise<Respons
       : await redeemTicket(ticket, env);
   const { channel, wanted, streamsWhenBusy } = readStreamRequest(request, parameters, env, principal);
   try {
-    return await unlessFlooding(channel, wanted.address, env, () => openStream(hubOf(env, channel), wanted));
+    requireStreams(env);
+    return await unlessFlooding(channel, wanted.address, async () => {
+      await enterChannel(env, channel, { role: "client", key: wanted.address });
+      return openStream(hubOf(env, channel), wanted);
+    });
   } catch (error) {
     if (error instanceof HubError) {
       const { lastEventId } = wanted.start;

@@ -12,11 +12,16 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX tickets_by_expiry ON tickets (expires_at);
    CREATE INDEX tickets_by_subject ON tickets (subject);`,
+  `ALTER TABLE tickets ADD COLUMN address TEXT;
+   CREATE INDEX tickets_by_address ON tickets (address);`,
 ];
 
 /** Tickets that wait in one object, of one subject and of all. */
 const TICKETS_OF_SUBJECT = 200;
 const TICKETS = 20_000;
+
+/** Tickets that wait in one object for one address: it must not use up what its subject may have. */
+const TICKETS_OF_ADDRESS = 20;
 
 /** Keeps a share of the tickets that were issued and not yet used. */
 export class TicketsObject extends DurableObject<Env> {
@@ -29,21 +34,32 @@ export class TicketsObject extends DurableObject<Env> {
    * Keeps a ticket until it is used or expires.
    *
    * @param digest of the ticket: who reads the storage cannot use it
+   * @param address that buys it, as the limits per address count; null: they do not apply
    * @returns false when too many wait already
    */
-  async keep(digest: string, principal: Principal, expiresAt: number): Promise<boolean> {
+  async keep(
+    digest: string,
+    principal: Principal,
+    expiresAt: number,
+    address: string | null,
+  ): Promise<boolean> {
     const { sql } = this.ctx.storage;
     this.#forgetExpired();
     const subject = principal.subject ?? "";
-    if (this.#count("WHERE subject = ?", subject) >= TICKETS_OF_SUBJECT || this.#count("") >= TICKETS) {
+    const isFull =
+      this.#count("WHERE subject = ?", subject) >= TICKETS_OF_SUBJECT ||
+      this.#count("WHERE address = ?", address) >= TICKETS_OF_ADDRESS ||
+      this.#count("") >= TICKETS;
+    if (isFull) {
       return false;
     }
     sql.exec(
-      "INSERT INTO tickets (digest, subject, principal, expires_at) VALUES (?, ?, ?, ?)",
+      "INSERT INTO tickets (digest, subject, principal, expires_at, address) VALUES (?, ?, ?, ?, ?)",
       digest,
       subject,
       JSON.stringify(principal),
       expiresAt,
+      address,
     );
     if ((await this.ctx.storage.getAlarm()) === null) {
       await this.ctx.storage.setAlarm(expiresAt);

@@ -1,6 +1,7 @@
 import type { IRequest } from "itty-router";
 import { hexDigest } from "../auth/digest.ts";
 import { HubError } from "../hub/errors.ts";
+import { addressOf } from "./address.ts";
 import type { Env } from "./env.ts";
 import { authorize, unauthorized, type Principal } from "./guard.ts";
 import { Query } from "./query.ts";
@@ -25,7 +26,12 @@ export async function issueTicket(request: IRequest, env: Env): Promise<Response
   const expiresAt = Math.min(now + TICKET_SECONDS * 1_000, principal.endsAt ?? Number.POSITIVE_INFINITY);
   const isKept =
     principal.subject === null ||
-    (await keeperOf(ticket, env).keep(await hexDigest(ticket), principal, expiresAt));
+    (await keeperOf(ticket, env).keep(
+      await hexDigest(ticket),
+      principal,
+      expiresAt,
+      addressOf(request, env),
+    ));
   if (!isKept) {
     const detail = "Too many tickets wait to be used.";
     throw new HubError("rate_limited", detail, { retryAfterSeconds: TICKET_SECONDS });

@@ -7,6 +7,11 @@ const DETAILS = {
   shutting_down: "The service is shutting down.",
 } as const;
 
+/** The refusal of a channel, or of the whole service, that lets no stream in. */
+export function closedRefusal(reason: "draining" | "shutting_down"): HubError {
+  return new HubError(reason, DETAILS[reason]);
+}
+
 /** What a closing needs from where it runs. */
 export interface ClosingHost {
   readonly clock: Clock;
@@ -47,14 +52,14 @@ export class Closing {
   requireOpenToStreams(): void {
     const reason = this.because;
     if (reason !== null) {
-      throw new HubError(reason, DETAILS[reason]);
+      throw closedRefusal(reason);
     }
   }
 
   /** @throws HubError `shutting_down` */
   requireOpenToEvents(): void {
     if (this.#stopping === "all") {
-      throw new HubError("shutting_down", DETAILS.shutting_down);
+      throw closedRefusal("shutting_down");
     }
   }
 

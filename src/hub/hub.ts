@@ -22,6 +22,13 @@ export interface HubHost {
   setAlarm(at: number): void;
   /** Keeps until when the channel is drained, across restarts of the object; null ends the drain. */
   saveDrain(until: number | null): void;
+  /**
+   * Makes known that the channel is about to have a client, so that a drain or a stop of all channels reaches it, and
+   * applies one that is in force. Called only while the channel has none.
+   *
+   * @throws HubError if the channel does not exist yet and must not be created
+   */
+  beforeFirstClient(address: string | null): Promise<void>;
 }
 
 /** Orders, logs and delivers the events of one channel: a ledger and its audience. Knows neither HTTP nor Cloudflare. */
@@ -52,7 +59,13 @@ export class Hub {
       alarm,
       closing,
       random,
+      beforeFirstClient: (address) => host.beforeFirstClient(address),
     });
+  }
+
+  /** Whether no client is registered. */
+  get isEmpty(): boolean {
+    return this.#audience.size === 0;
   }
 
   /** Takes over what an earlier life of this hub left behind: the alarm that is set, and a drain. */
@@ -81,7 +94,8 @@ export class Hub {
   /**
    * Registers a client and starts its stream, as soon as there is a slot for it.
    *
-   * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`
+   * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`, and what
+   * `beforeFirstClient` throws
    */
   connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
     return this.#audience.connect(request, stream);

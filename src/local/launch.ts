@@ -46,7 +46,12 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
   const vars = readDevVars(options.devVarsFile, process.env);
   await buildPublic(project);
   await buildWorkers(project, folder.build);
-  const secrets = { ...vars, LAUNCH_ID: crypto.randomUUID(), SHUTDOWN_TOKEN: crypto.randomUUID() };
+  const secrets = {
+    ...vars,
+    LAUNCH_ID: crypto.randomUUID(),
+    SHUTDOWN_TOKEN: crypto.randomUUID(),
+    LISTEN_HOST: options.host,
+  };
   const runtime = startRuntime({
     configFile: writeWorkerdConfig({
       project,

@@ -43,7 +43,7 @@ describe("config.yaml on its way to the edge", () => {
     expect(output).toMatch(/env\.LIMITS \(\{"max_stream_age_seconds":\d+,/);
     expect(output).toMatch(/env\.AUTH \(\{"publish":\["token"\]/);
     expect(output).toMatch(/env\.CORS \(\{"allowed_origins":\[\]\}\)/);
-    expect(output).toMatch(/env\.CONNECT_RATE \(\d+ requests\/60s\)/);
+    expect(output).toMatch(/env\.REQUEST_RATE \(\d+ requests\/60s\)/);
     expect(output).toMatch(/env\.LOGGING \(\{"level":"\w+"\}\)/);
     expect(code).toBe(0);
     const bundle = await readFile(join(project.path, "dist/index.js"), "utf8");

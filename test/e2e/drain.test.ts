@@ -63,6 +63,7 @@ describe("Draining one channel", () => {
   });
 
   it("refuses new streams with 503, Retry-After and code draining, until resume", async () => {
+    await service.publish({ type: "a", data: 1 }, "refusing");
     await drain("?channel=refusing");
     const answer = await service.fetch("/api/events?channel=refusing");
     expect(answer.headers.get("retry-after")).toBe(String(retryAfterSeconds));
@@ -114,6 +115,7 @@ describe("Draining one channel", () => {
   });
 
   it("ends by itself after for_seconds", async () => {
+    await service.publish({ type: "a", data: 1 }, "briefly");
     await drain("?channel=briefly&for_seconds=1");
     const started = performance.now();
     expect(await streamStatus("briefly")).toBe(503);
@@ -132,6 +134,15 @@ describe("Draining one channel", () => {
     });
     expect(await problemOf(answer)).toMatchObject({ status: 400, code: "invalid_parameter" });
     expect(await streamStatus("bad")).toBe(200);
+  });
+
+  it("holds for a channel that nobody has used yet, and creates none", async () => {
+    await drain("?channel=unused");
+    expect(await service.health("unused")).toMatchObject({ status: "draining" });
+    expect(await streamStatus("unused")).toBe(503);
+    expect(await (await service.fetch("/metrics")).text()).not.toContain("unused");
+    await resume("?channel=unused");
+    expect(await streamStatus("unused")).toBe(200);
   });
 
   it("may be asked for twice, and resume without a drain changes nothing", async () => {

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 
-import { onAllChannels } from "../../src/edge/all-channels.ts";
+import { onListed } from "../../src/edge/all-channels.ts";
 import { newChannel, publish, tick } from "./service.ts";
 
 describe("What is done to all channels", () => {
@@ -9,9 +9,14 @@ describe("What is done to all channels", () => {
     const [good, broken] = [newChannel(), newChannel()];
     await publish(good, tick(1));
     await publish(broken, tick(1));
+    const pages = async (after = ""): Promise<string[]> =>
+      [good, broken]
+        .filter((name) => name > after)
+        .toSorted()
+        .slice(0, 1);
     const done = new Set<string>();
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
-    const acting = onAllChannels(env, async (_hub, channel) => {
+    const acting = onListed(env, pages, async (_hub, channel) => {
       if (channel === broken) {
         throw new Error("the object is gone");
       }
@@ -19,7 +24,7 @@ describe("What is done to all channels", () => {
     });
     await expect(acting).rejects.toMatchObject({
       code: "hub_unreachable",
-      message: expect.stringMatching(/^1 of \d+ channels/),
+      message: expect.stringMatching(/^1 of 2 channels/),
     });
     expect(String(log.mock.lastCall?.[0])).toContain(broken);
     log.mockRestore();

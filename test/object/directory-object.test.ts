@@ -1,148 +1,268 @@
 import { env } from "cloudflare:workers";
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import type { DirectoryObject } from "../../src/edge/directory-object.ts";
-import { hubOf, newChannel, openStream, publish, publishRequest, send, tick } from "./service.ts";
+import { unwrap } from "../../src/edge/answer.ts";
+import { DIRECTORY_MIGRATIONS } from "../../src/edge/directory-migrations.ts";
+import { DirectoryObject, type Entrant, type Standing } from "../../src/edge/directory-object.ts";
+import { migrate } from "../../src/edge/migrations.ts";
+
+const MINUTE = 60_000;
+const HOUR = 3_600_000;
+
+const ANYBODY: Entrant = { role: "client", key: null };
+const PUBLISHER: Entrant = { role: "publisher", key: null };
+
+type Directory = DurableObjectStub<DirectoryObject>;
 
 /** A directory of its own, beside the one of the service. */
-function newDirectory(): DurableObjectStub<DirectoryObject> {
+function newDirectory(): Directory {
   return env.DIRECTORY.get(env.DIRECTORY.newUniqueId());
 }
 
-function theDirectory(): DurableObjectStub<DirectoryObject> {
-  return env.DIRECTORY.get(env.DIRECTORY.idFromName("directory"));
+async function enter(directory: Directory, channel: string, entrant = ANYBODY): Promise<Standing> {
+  return unwrap(await directory.enter(channel, entrant));
 }
 
-/** Everything on one page after another. */
-async function listed(directory: DurableObjectStub<DirectoryObject>, limit: number): Promise<string[]> {
-  const all: string[] = [];
-  for (
-    let page = await directory.list("", limit);
-    page.length > 0;
-    page = await directory.list(all.at(-1), limit)
-  ) {
-    expect(page.length).toBeLessThanOrEqual(limit);
-    all.push(...page);
-  }
-  return all;
+async function occupy(
+  directory: Directory,
+  channel: string,
+  address: string | null = null,
+): Promise<Standing> {
+  return unwrap(await directory.occupy(channel, address));
 }
 
-/** A time that has not come. */
-const UNTIL = Date.now() + 3_600_000;
+/** Channels that only clients use. */
+async function fill(directory: Directory, count: number): Promise<void> {
+  const insert = `
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+    INSERT INTO channels (name, is_published, is_occupied, used_at) SELECT 'filled-' || n, 0, 1, 0 FROM numbers`;
+  await runInDurableObject(directory, (_, { storage }) => {
+    storage.sql.exec(insert, count);
+  });
+}
+
+function setTime(now: number): void {
+  vi.useFakeTimers({ now, toFake: ["Date"] });
+}
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 describe("the directory", () => {
-  it("lists the channels that have entered, each once, in the order of their names", async () => {
+  it("knows a channel that somebody has used, and writes nothing when it is asked for one", async () => {
     const directory = newDirectory();
-    expect(await directory.list()).toEqual([]);
-    for (const channel of ["b", "a", "c", "a"]) {
-      await directory.enter(channel);
+    await enter(directory, "a");
+    expect(await directory.look("a")).toMatchObject({ isKnown: true });
+    expect(await directory.look("b")).toMatchObject({ isKnown: false });
+    expect(await directory.active(10)).toEqual({ channels: ["a"], total: 1 });
+  });
+
+  it("lists the channels that have clients, page by page, in the order of their names", async () => {
+    const directory = newDirectory();
+    for (const channel of ["b", "a", "d", "c", "a"]) {
+      await occupy(directory, channel);
     }
-    expect(await directory.list()).toEqual(["a", "b", "c"]);
-    expect(await directory.list("a")).toEqual(["b", "c"]);
-    expect(await directory.list("", 2)).toEqual(["a", "b"]);
+    await enter(directory, "published", PUBLISHER);
+    await directory.vacate("d");
+    expect(await directory.occupied()).toEqual(["a", "b", "c"]);
+    expect(await directory.occupied("a")).toEqual(["b", "c"]);
+    expect(await directory.occupied("", 2)).toEqual(["a", "b"]);
   });
 
-  it("comes to the end of many channels page by page", async () => {
+  it("names the channels with clients first, then those that were used last, and says how many there are", async () => {
     const directory = newDirectory();
-    const names = Array.from({ length: 25 }, (_, index) => `channel-${String(index).padStart(2, "0")}`);
-    await Promise.all(names.map((name) => directory.enter(name)));
-    expect(await listed(directory, 10)).toEqual(names);
+    const now = Date.now();
+    for (const [index, channel] of ["old", "occupied", "new"].entries()) {
+      setTime(now + index * MINUTE);
+      await enter(directory, channel, PUBLISHER);
+    }
+    await occupy(directory, "occupied");
+    expect(await directory.active(2)).toEqual({ channels: ["occupied", "new"], total: 3 });
   });
 
-  it("says who is new, and tells the new ones of a drain of all", async () => {
+  it("tells everybody that the service is stopping, lets no channel in that is new, and says who has clients", async () => {
     const directory = newDirectory();
-    expect(await directory.enter("a")).toEqual({ isNew: true, drainUntil: null, isStopping: false });
-    await directory.drain(UNTIL);
-    expect(await directory.enter("a")).toMatchObject({ isNew: false });
-    expect(await directory.enter("b")).toEqual({ isNew: true, drainUntil: UNTIL, isStopping: false });
-    await directory.drain(null);
-    expect(await directory.enter("c")).toMatchObject({ isNew: true, drainUntil: null });
-  });
-
-  it("knows all of it after an eviction", async () => {
-    const directory = newDirectory();
-    await directory.enter("a");
-    await directory.drain(UNTIL);
-    await evictDurableObject(directory);
-    expect(await directory.list()).toEqual(["a"]);
-    expect(await directory.enter("b")).toMatchObject({ drainUntil: UNTIL });
-  });
-
-  it("tells everybody that the service is stopping, and who has to be stopped", async () => {
-    const directory = newDirectory();
-    await directory.enter("a");
+    await occupy(directory, "a");
+    await enter(directory, "b", PUBLISHER);
     expect(await directory.stop()).toEqual(["a"]);
-    expect(await directory.enter("a")).toMatchObject({ isStopping: true });
-    expect(await directory.enter("b")).toMatchObject({ isStopping: true });
+    expect(await enter(directory, "b", PUBLISHER)).toMatchObject({ isStopping: true });
+    expect(await occupy(directory, "a")).toMatchObject({ isStopping: true });
+    await expect(enter(directory, "c", PUBLISHER)).rejects.toMatchObject({ code: "shutting_down" });
+  });
+
+  it("takes over the channels of before, and a drain of all that they were told of", async () => {
+    const directory = newDirectory();
+    const until = Date.now() + HOUR;
+    await runInDurableObject(directory, async (_, state) => {
+      const { sql, kv } = state.storage;
+      for (const table of ["channels", "drains", "creations", "migrations"]) {
+        sql.exec(`DROP TABLE ${table}`);
+      }
+      migrate(state.storage, DIRECTORY_MIGRATIONS.slice(0, 1));
+      sql.exec("INSERT INTO channels (name, launch_id) VALUES ('old', ''), ('older', '')");
+      kv.put("drain", { value: until, launchId: "" });
+      const woken = new DirectoryObject(state, env);
+      expect(woken.look("old")).toMatchObject({ isKnown: true, drainUntil: until });
+      expect(woken.occupied()).toEqual(["old", "older"]);
+      expect(woken.drained()).toEqual(["old", "older"]);
+      woken.resumeAll();
+      expect(woken.look("old")).toMatchObject({ drainUntil: null });
+    });
   });
 });
 
-describe("a channel", () => {
-  afterEach(async () => {
-    vi.useRealTimers();
-    await send("/api/admin/resume", { method: "POST", headers: { Authorization: "Bearer admin" } });
+describe("a drain of all", () => {
+  const until = Date.now() + HOUR;
+
+  it("is told to the next client of a channel, and lets no channel in that is new, except a publisher's", async () => {
+    const directory = newDirectory();
+    await enter(directory, "a", PUBLISHER);
+    await directory.drainAll(until);
+    expect(await occupy(directory, "a")).toMatchObject({ drainUntil: until });
+    await expect(enter(directory, "b")).rejects.toMatchObject({ code: "draining" });
+    await enter(directory, "c", PUBLISHER);
+    expect(await directory.look("d")).toMatchObject({ isKnown: false, drainUntil: until });
   });
 
-  it("is in the directory once it is used by a publisher or a client, and not by a look at it", async () => {
-    const [published, streamed, looked] = [newChannel(), newChannel(), newChannel()];
-    await publish(published, tick());
-    await (await openStream(streamed)).leave();
-    await send(`/health?channel=${looked}`);
-    await send(`/api/history?channel=${looked}`);
-    const channels = await listed(theDirectory(), 1_000);
-    expect(channels).toContain(published);
-    expect(channels).toContain(streamed);
-    expect(channels).not.toContain(looked);
-  });
-
-  it("that is new while all are drained is drained too; publishing goes on", async () => {
-    const [known, other] = [newChannel(), newChannel()];
-    await publish(known, tick());
-    const drained = await send("/api/admin/drain?for_seconds=60", {
-      method: "POST",
-      headers: { Authorization: "Bearer admin" },
-    });
-    expect(drained.status).toBe(200);
-    for (const channel of [known, other]) {
-      expect((await send(`/api/events?channel=${channel}`)).status).toBe(503);
-      await publish(channel, tick());
+  it("lists for a resume the channels that have learned of it, and no other", async () => {
+    const directory = newDirectory();
+    await occupy(directory, "told");
+    for (const channel of ["asleep", "woken"]) {
+      await enter(directory, channel, PUBLISHER);
     }
-    await send("/api/admin/resume", { method: "POST", headers: { Authorization: "Bearer admin" } });
-    for (const channel of [known, other]) {
-      await (await openStream(channel)).leave();
-    }
+    await directory.drainAll(until);
+    await occupy(directory, "woken");
+    const epoch = await directory.resumeAll();
+    expect(await directory.drained()).toEqual(["told", "woken"]);
+    await directory.resumed("told", epoch);
+    await evictDurableObject(directory);
+    expect(await directory.drained()).toEqual(["woken"]);
+    expect(await occupy(directory, "woken")).toMatchObject({ drainUntil: null });
   });
 
-  it("that is new after a drain of all has ended by its time is not drained, and has nothing of it in its storage", async () => {
-    await send("/api/admin/drain?for_seconds=1", {
-      method: "POST",
-      headers: { Authorization: "Bearer admin" },
+  it("does not hold for a channel that was resumed alone, but the next one does", async () => {
+    const directory = newDirectory();
+    await occupy(directory, "a");
+    await directory.drainAll(until);
+    await directory.resume("a");
+    await evictDurableObject(directory);
+    expect(await occupy(directory, "a")).toMatchObject({ drainUntil: null });
+    expect(await directory.look("b")).toMatchObject({ drainUntil: until });
+    await directory.drainAll(until + 1);
+    expect(await occupy(directory, "a")).toMatchObject({ drainUntil: until + 1 });
+  });
+
+  it("leaves a drain of one channel alone until a resume of all", async () => {
+    const directory = newDirectory();
+    await directory.drain("a", until);
+    expect([await directory.look("a"), await directory.look("b")]).toMatchObject([
+      { drainUntil: until, isKnown: false },
+      { drainUntil: null, isKnown: false },
+    ]);
+    await directory.resumeAll();
+    expect(await directory.look("a")).toMatchObject({ drainUntil: null });
+    expect(await directory.drained()).toEqual([]);
+  });
+
+  it("ends by its time", async () => {
+    const directory = newDirectory();
+    await directory.drainAll(Date.now() + MINUTE);
+    setTime(Date.now() + 2 * MINUTE);
+    expect(await enter(directory, "a")).toMatchObject({ drainUntil: null });
+  });
+});
+
+describe("new channels", () => {
+  it("are 20 in an hour for an address, which uses all that exist as before; others have their own", async () => {
+    const directory = newDirectory();
+    const now = Date.now();
+    setTime(now);
+    const client: Entrant = { role: "client", key: "198.51.100.1" };
+    for (let count = 0; count < 20; count++) {
+      await enter(directory, `mine-${count}`, client);
+    }
+    await evictDurableObject(directory);
+    setTime(now + 15 * MINUTE);
+    await expect(enter(directory, "one-more", client)).rejects.toMatchObject({
+      code: "too_many_channels",
+      retryAfterSeconds: 45 * 60,
     });
-    vi.useFakeTimers({ now: Date.now() + 2_000, toFake: ["Date"] });
-    const channel = newChannel();
-    await (await openStream(channel)).leave();
-    expect((await hubOf(channel).health()).status).toBe("healthy");
-    const keys = await runInDurableObject(
-      hubOf(channel),
-      (_hub, { storage }) => [...storage.kv.list()].length,
+    await enter(directory, "mine-7", client);
+    await enter(directory, "of-another", { ...client, key: "198.51.100.2" });
+    expect(await directory.look("one-more")).toMatchObject({ isKnown: false });
+    setTime(now + HOUR);
+    await enter(directory, "one-more", client);
+  });
+
+  it("that nobody has published to are 1,000 in all; a publisher is not bounded by them", async () => {
+    const directory = newDirectory();
+    await fill(directory, 999);
+    await occupy(directory, "the-last");
+    await expect(occupy(directory, "one-more")).rejects.toMatchObject({ code: "channels_full" });
+    await enter(directory, "published", PUBLISHER);
+    await enter(directory, "filled-1", PUBLISHER);
+    await occupy(directory, "one-more");
+  });
+
+  it("are counted for a token when it publishes to them first", async () => {
+    const directory = newDirectory();
+    const publisher: Entrant = { role: "publisher", key: "PUBLISH_TOKEN 0" };
+    await enter(directory, "a", publisher);
+    await enter(directory, "a", publisher);
+    await runInDurableObject(directory, (_, { storage }) => {
+      const [row] = storage.sql.exec("SELECT key, uses FROM creations").toArray();
+      expect(row).toEqual({ key: "publisher PUBLISH_TOKEN 0", uses: 1 });
+      storage.sql.exec("UPDATE creations SET uses = 10000");
+    });
+    await enter(directory, "a", publisher);
+    await expect(enter(directory, "b", publisher)).rejects.toMatchObject({ code: "too_many_channels" });
+  });
+
+  it("are counted for 10,000 keys, of which the oldest is forgotten for a new one", async () => {
+    const directory = newDirectory();
+    const insert = `
+      WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000)
+      INSERT INTO creations (key, started_at, uses) SELECT 'client ' || n, ? + n, 1 FROM numbers`;
+    await runInDurableObject(
+      directory,
+      (_, { storage }) => void storage.sql.exec(insert, Date.now() - MINUTE),
     );
-    expect(keys).toBe(0);
+    await enter(directory, "a", { role: "client", key: "new" });
+    const keys = await runInDurableObject(directory, (_, { storage }) =>
+      storage.sql
+        .exec(
+          "SELECT count(*) AS count, min(started_at) AS oldest, sum(key = 'client 1') AS first FROM creations",
+        )
+        .one(),
+    );
+    expect(keys).toMatchObject({ count: 10_000, first: 0 });
   });
+});
 
-  it("that is new while the service is stopping, or is woken again, takes neither streams nor publishes", async () => {
-    const [known, other] = [newChannel(), newChannel()];
-    await publish(known, tick());
-    await evictDurableObject(hubOf(known));
-    await theDirectory().stop();
-    try {
-      for (const channel of [known, other]) {
-        expect((await send(`/api/events?channel=${channel}`)).status).toBe(503);
-        const refused = await send(`/api/publish?channel=${channel}`, publishRequest(tick()));
-        expect(await refused.json()).toMatchObject({ status: 503, code: "shutting_down" });
-      }
-    } finally {
-      await runInDurableObject(theDirectory(), (_directory, { storage }) => storage.kv.delete("stopping"));
+describe("a channel that nobody has published to", () => {
+  it("is forgotten 10 minutes after its last client, and not before; one that was published to never is", async () => {
+    const directory = newDirectory();
+    const now = Date.now();
+    setTime(now);
+    const [left, stays, published] = ["left", "stays", "published"].map(
+      (name) => `${name}-${crypto.randomUUID()}`,
+    );
+    for (const channel of [left, stays, published] as string[]) {
+      await occupy(directory, channel);
     }
+    await enter(directory, published ?? "", PUBLISHER);
+    for (const channel of [left, published] as string[]) {
+      await directory.vacate(channel);
+    }
+    setTime(now + 9 * MINUTE);
+    await runDurableObjectAlarm(directory);
+    expect(await directory.look(left ?? "")).toMatchObject({ isKnown: true });
+    setTime(now + 10 * MINUTE);
+    await runDurableObjectAlarm(directory);
+    const known = await Promise.all([left, stays, published].map((channel) => directory.look(channel ?? "")));
+    expect(known.map(({ isKnown }) => isKnown)).toEqual([false, true, true]);
+    expect(await runDurableObjectAlarm(directory)).toBe(false);
   });
 });

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { openStream as askHub } from "../../src/edge/hub-object.ts";
 import { SqliteLog } from "../../src/edge/sqlite-log.ts";
 import type { HubError } from "../../src/hub/errors.ts";
-import type { ConnectRequest } from "../../src/hub/hub.ts";
+import type { ConnectRequest } from "../../src/hub/audience/audience.ts";
 import { hubOf, newChannel, openStream, OpenStream, publish, send, tick } from "./service.ts";
 
 const SECOND = 1_000;
@@ -253,6 +253,7 @@ describe("a drain", () => {
 
   it("ends by a resume, for good", async () => {
     const channel = newChannel();
+    await publish(channel, tick());
     await startDrain(channel, 60);
     const resumed = await send(`/api/admin/resume?channel=${channel}`, {
       method: "POST",

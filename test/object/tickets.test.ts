@@ -53,7 +53,7 @@ afterEach(() => {
 describe("an object that keeps tickets", () => {
   it("gives each of them away once, and knows whose it was", async () => {
     const keeper = newKeeper();
-    expect(await keeper.keep("digest", ALICE, Date.now() + 30 * SECOND)).toBe(true);
+    expect(await keeper.keep("digest", ALICE, Date.now() + 30 * SECOND, null)).toBe(true);
     expect(await keeper.take("digest")).toEqual(ALICE);
     expect(await keeper.take("digest")).toBeNull();
     expect(await keeper.take("another")).toBeNull();
@@ -61,7 +61,7 @@ describe("an object that keeps tickets", () => {
 
   it("gives one to one of a hundred who come for it at the same time", async () => {
     const keeper = newKeeper();
-    await keeper.keep("digest", ALICE, Date.now() + 30 * SECOND);
+    await keeper.keep("digest", ALICE, Date.now() + 30 * SECOND, null);
     const taken = await Promise.all(Array.from({ length: 100 }, () => keeper.take("digest")));
     expect(taken.filter((each) => each !== null)).toEqual([ALICE]);
   });
@@ -71,7 +71,7 @@ describe("an object that keeps tickets", () => {
     const now = Date.now();
     setTime(now);
     for (const digest of ["early", "late"]) {
-      await keeper.keep(digest, ALICE, now + 30 * SECOND);
+      await keeper.keep(digest, ALICE, now + 30 * SECOND, null);
     }
     setTime(now + 30 * SECOND - 1);
     expect(await keeper.take("early")).toEqual(ALICE);
@@ -85,10 +85,10 @@ describe("an object that keeps tickets", () => {
     const now = Date.now();
     setTime(now);
     expect(await alarmOf(keeper)).toBeNull();
-    await keeper.keep("first", ALICE, now + 30 * SECOND);
+    await keeper.keep("first", ALICE, now + 30 * SECOND, null);
     expect(await alarmOf(keeper)).toBe(now + 30 * SECOND);
     setTime(now + 10 * SECOND);
-    await keeper.keep("second", ALICE, now + 40 * SECOND);
+    await keeper.keep("second", ALICE, now + 40 * SECOND, null);
     expect(await alarmOf(keeper)).toBe(now + 30 * SECOND);
 
     setTime(now + 30 * SECOND);
@@ -106,21 +106,33 @@ describe("an object that keeps tickets", () => {
     const keeper = newKeeper();
     const later = Date.now() + 30 * SECOND;
     await fill(keeper, 199, "alice", later);
-    expect(await keeper.keep("the 200th", ALICE, later)).toBe(true);
-    expect(await keeper.keep("the 201st", ALICE, later)).toBe(false);
-    expect(await keeper.keep("of bob", { ...ALICE, subject: "bob" }, later)).toBe(true);
+    expect(await keeper.keep("the 200th", ALICE, later, null)).toBe(true);
+    expect(await keeper.keep("the 201st", ALICE, later, null)).toBe(false);
+    expect(await keeper.keep("of bob", { ...ALICE, subject: "bob" }, later, null)).toBe(true);
     expect(await keeper.take("the 200th")).toEqual(ALICE);
-    expect(await keeper.keep("in its place", ALICE, later)).toBe(true);
+    expect(await keeper.keep("in its place", ALICE, later, null)).toBe(true);
     expect(await keeper.take("the 201st")).toBeNull();
+  });
+
+  it("keeps 20 of one address, and leaves the rest of its subject's share to others", async () => {
+    const keeper = newKeeper();
+    const later = Date.now() + 30 * SECOND;
+    for (let count = 0; count < 20; count++) {
+      expect(await keeper.keep(`ticket ${count}`, ALICE, later, "198.51.100.1")).toBe(true);
+    }
+    expect(await keeper.keep("the 21st", ALICE, later, "198.51.100.1")).toBe(false);
+    expect(await keeper.keep("of another address", ALICE, later, "198.51.100.2")).toBe(true);
+    expect(await keeper.take("ticket 7")).toEqual(ALICE);
+    expect(await keeper.keep("in its place", ALICE, later, "198.51.100.1")).toBe(true);
   });
 
   it("keeps 20,000 in all, until some of them expire", async () => {
     const keeper = newKeeper();
     const now = Date.now();
     await fill(keeper, 20_000, null, now + 30 * SECOND);
-    expect(await keeper.keep("one more", ALICE, now + 30 * SECOND)).toBe(false);
+    expect(await keeper.keep("one more", ALICE, now + 30 * SECOND, null)).toBe(false);
     setTime(now + 30 * SECOND);
-    expect(await keeper.keep("one more", ALICE, now + 60 * SECOND)).toBe(true);
+    expect(await keeper.keep("one more", ALICE, now + 60 * SECOND, null)).toBe(true);
     expect(await rowsOf(keeper)).toHaveLength(1);
   });
 });

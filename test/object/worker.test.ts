@@ -258,13 +258,15 @@ describe("the health through the Worker, where its numbers are guarded", () => {
 
   it("shows the state alone while a channel is drained", async () => {
     const channel = newChannel();
-    await hubOf(channel).drain(Date.now() + 60_000);
+    await publish(channel, tick());
+    await hubOf(channel).drain(Date.now() + 60_000, null);
     expect(await healthOf(channel, guarded)).toEqual({ channel, status: "draining", reasons: [] });
     expect(await healthOf(channel, guarded, "metrics")).toHaveProperty("draining_until");
   });
 
   it("shows the state alone when the hub cannot be reached", async () => {
     const channel = newChannel();
+    await publish(channel, tick());
     const HUBS = new Proxy(env.HUBS, {
       get() {
         throw new Error("unreachable");
@@ -371,6 +373,7 @@ describe("a client", () => {
 
 describe("a bug", () => {
   it("is answered by a bare 500: what broke goes to the log only", async () => {
+    await publish("default", tick());
     const broken = {
       ...env,
       get HUBS(): typeof env.HUBS {

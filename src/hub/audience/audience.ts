@@ -54,6 +54,8 @@ export interface AudiencePort {
   readonly alarm: Alarm;
   readonly closing: Closing;
   random(): number;
+  /** Makes known that there is about to be a client. Called only while there is none. */
+  beforeFirstClient(address: string | null): Promise<void>;
 }
 
 /** Who listens: registers clients, delivers events to them, keeps their streams alive and ends them. */
@@ -100,7 +102,8 @@ export class Audience implements Slots, BroadcastObserver, AgedStreams {
   /**
    * Registers a client and starts its stream, as soon as there is a slot for it.
    *
-   * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`
+   * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`, and what
+   * `beforeFirstClient` throws
    */
   async connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
     const { closing, view } = this.#port;
@@ -108,6 +111,10 @@ export class Audience implements Slots, BroadcastObserver, AgedStreams {
       this.#connects.use(request.address);
       this.#requireValidToken(request);
       closing.requireOpenToStreams();
+      if (this.size === 0) {
+        await this.#port.beforeFirstClient(request.address);
+        closing.requireOpenToStreams();
+      }
       const start = await view.start(request.start);
       await this.#admission.enter(request.address, () =>
         this.#open(this.#register(request, start, stream), start.gap),

@@ -103,6 +103,8 @@ const REFUSAL_REASONS: Partial<Record<ProblemCode, CloseReason>> = {
   limit: "limit",
   address_limit: "limit",
   rate_limited: "limit",
+  too_many_channels: "limit",
+  channels_full: "limit",
   draining: "drain",
   shutting_down: "shutdown",
 };

@@ -88,7 +88,7 @@ describe("Names of channels", () => {
     expect(stored()).toEqual(before);
   }, 30_000);
 
-  it("that are allowed and not used become no channels by being looked at, and nothing is written for them", async () => {
+  it("that are allowed and not used become no channels by being looked at, and no file is made for them", async () => {
     const before = stored();
     const ways = ["/api/history?channel=", "/health?channel="];
     expect(await statusesOf(200, (n) => `${ways[n % ways.length]}open-unused-${n >> 1}`)).toEqual(
@@ -96,11 +96,7 @@ describe("Names of channels", () => {
     );
     const answer = await service.fetch("/metrics");
     expect(await answer.text()).not.toContain("open-unused");
-    // The runtime opens a database for each object that it wakes; what is written to one goes into its log first.
-    const opened = Object.entries(stored()).filter(([name]) => before[name] === undefined);
-    const logs = opened.filter(([name]) => name.endsWith(".sqlite-wal"));
-    expect(logs.length).toBeGreaterThan(0);
-    expect(logs.filter(([, size]) => size > 0)).toEqual([]);
+    expect(Object.keys(stored())).toEqual(Object.keys(before));
   });
 });
 

@@ -358,7 +358,11 @@ describe("A genuine token that is not for now, or not for us, lets nobody in", (
     expect(await refusalOf(bySecret, await tokenOf({ ...mine, filler: "x".repeat(10_000) }))).toEqual(
       refusal,
     );
-    expect(await refusalOf(bySecret, `${"A".repeat(20_000)}.${"A".repeat(20_000)}.A`)).toEqual(refusal);
+    expect(await refusalOf(bySecret, `${"A".repeat(5_000)}.${"A".repeat(5_000)}.A`)).toEqual(refusal);
+    // Far beyond that it is not even taken for a token.
+    expect(await refusalOf(bySecret, `${"A".repeat(20_000)}.${"A".repeat(20_000)}.A`)).toMatchObject({
+      code: "headers_too_large",
+    });
   });
 
   it.each<[what: string, header: Claims]>([

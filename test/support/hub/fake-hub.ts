@@ -59,6 +59,8 @@ export class FakeHub {
   /** How often it has rung. */
   rings = 0;
   savedDrain: number | null = null;
+  /** What the hub waits for before it lets its first client in. */
+  beforeFirstClient: (address: string | null) => Promise<void> = () => Promise.resolve();
   hub: Hub;
   readonly #random: () => number;
   #cancelAlarm: () => void = () => {};
@@ -125,6 +127,7 @@ export class FakeHub {
       saveDrain: (until) => {
         this.savedDrain = until;
       },
+      beforeFirstClient: (address) => this.beforeFirstClient(address),
     });
     hub.restore({ alarmAt: this.alarmAt, drainUntil: this.savedDrain });
     return hub;

@@ -20,8 +20,12 @@ const defaults = {
   history: { max_events: 100_000, max_age_seconds: 86_400, max_bytes: 1_073_741_824 },
   limits: {
     max_stream_age_seconds: 1800,
-    max_connections_per_address: 50,
+    max_connections_per_address: 20,
     max_connects_per_minute_per_address: 600,
+    max_requests_per_minute_per_address: 1_200,
+    max_new_channels_per_hour_per_address: 20,
+    max_unpublished_channels: 1_000,
+    max_new_channels_per_hour_per_token: 10_000,
     max_publishes_per_minute_per_token: 0,
     exempt_addresses: ["127.0.0.0/8", "::1"],
   },
@@ -33,6 +37,7 @@ const defaults = {
     jwt: { algorithm: "HS256", clock_skew_seconds: 5, claim: "edge_sse" },
   },
   cors: { allowed_origins: [] },
+  hosts: { allowed: [] },
   logging: { level: "info" },
 };
 

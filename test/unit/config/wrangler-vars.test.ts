@@ -20,14 +20,14 @@ describe("the generated block of wrangler.toml", () => {
     const block = blockFor('channels: { allowed: [default, "board-*"] }');
     expect(block).toContain('[vars.CHANNELS]\nallowed = ["default", "board-*"]\n');
     expect(block).toContain("[vars.SSE]\nheartbeat_interval_seconds = 30\nmax_connections = 100\n");
-    expect(block.match(/^\[vars\.[A-Z]+\]$/gm)).toHaveLength(7);
+    expect(block.match(/^\[vars\.[A-Z]+\]$/gm)).toHaveLength(8);
   });
 
-  it("has the platform's limit of connects, unless that is off", () => {
-    const block = blockFor("limits: { max_connects_per_minute_per_address: 30 }");
-    expect(block).toContain('[[ratelimits]]\nname = "CONNECT_RATE"\n');
+  it("has the platform's limit of requests, unless that is off", () => {
+    const block = blockFor("limits: { max_requests_per_minute_per_address: 30 }");
+    expect(block).toContain('[[ratelimits]]\nname = "REQUEST_RATE"\n');
     expect(block).toContain("\nsimple = { limit = 30, period = 60 }\n");
-    expect(blockFor("limits: { max_connects_per_minute_per_address: 0 }")).not.toContain("ratelimits");
+    expect(blockFor("limits: { max_requests_per_minute_per_address: 0 }")).not.toContain("ratelimits");
   });
 
   it("is added at the end the first time", () => {

@@ -83,6 +83,12 @@ describe("an event", () => {
     }
   });
 
+  it("has 100 mistakes named at most, however many members nobody knows", () => {
+    const members = Object.fromEntries(Array.from({ length: 150_000 }, (_, n) => [`x${n}`, n]));
+    expect(faultOf(tick(members)).errors).toHaveLength(100);
+    expect(fieldsOf(tick(members))).toContain("x0");
+  });
+
   it("has every mistake named", () => {
     const wrong = { type: "a b", project_id: "a,b", agent_id: 1.5, key: "", channel: "A" };
     expect(fieldsOf(wrong).toSorted()).toEqual(["agent_id", "channel", "data", "key", "project_id", "type"]);

@@ -3,9 +3,6 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { unlessFlooding } from "../../../src/edge/flood.ts";
 import { HubError } from "../../../src/hub/errors.ts";
 
-type Setting = Parameters<typeof unlessFlooding>[2];
-type Limit = NonNullable<Setting["CONNECT_RATE"]>["limit"];
-
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 
@@ -22,15 +19,11 @@ const newAddress = (): string => `address-${addresses++}`;
 /** Asks for a stream: answers after how many seconds to ask again; 0: it was let in. */
 async function ask(
   address: string | null,
-  {
-    channel = "default",
-    hub,
-    ...setting
-  }: Setting & { channel?: string; hub?: () => Promise<Response> } = {},
+  { channel = "default", hub }: { channel?: string; hub?: () => Promise<Response> } = {},
 ): Promise<number> {
   const answer = hub ?? (() => Promise.resolve(new Response()));
   try {
-    await unlessFlooding(channel, address, setting, () => {
+    await unlessFlooding(channel, address, () => {
       asked++;
       return answer();
     });
@@ -84,22 +77,5 @@ describe("an address that the hub has refused", () => {
       await ask(newAddress(), { hub: used(40) });
     }
     expect(await ask(first)).toBe(0);
-  });
-});
-
-describe("the platform's own count", () => {
-  it("refuses before the hub is asked", async () => {
-    const limit = vi.fn<Limit>().mockResolvedValue({ success: false });
-    const address = newAddress();
-    expect(await ask(address, { CONNECT_RATE: { limit } })).toBe(60);
-    expect(limit).toHaveBeenCalledExactlyOnceWith({ key: address });
-    expect(asked).toBe(0);
-    expect(await ask(null, { CONNECT_RATE: { limit } })).toBe(0);
-  });
-
-  it("lets in when it cannot be asked: the hub has an exact one", async () => {
-    const limit = vi.fn<Limit>().mockRejectedValue(new Error("unavailable"));
-    expect(await ask(newAddress(), { CONNECT_RATE: { limit } })).toBe(0);
-    expect(asked).toBe(1);
   });
 });

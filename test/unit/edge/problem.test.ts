@@ -31,6 +31,8 @@ describe("a refusal as a response", () => {
     ["unknown_channel", 404],
     ["unknown_client", 404],
     ["method_not_allowed", 405],
+    ["uri_too_long", 414],
+    ["headers_too_large", 431],
     ["not_acceptable", 406],
     ["unsupported_media_type", 415],
     ["not_configured", 503],

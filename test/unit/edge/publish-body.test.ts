@@ -84,6 +84,12 @@ describe("an NDJSON body", () => {
     ]);
   });
 
+  it("may have its one event after a million blank lines", async () => {
+    expect(await read(`${"\n".repeat(1_000_000)}{"a":1}`, NDJSON_TYPE)).toEqual([
+      { position: { line: 1_000_001 }, value: { a: 1 } },
+    ]);
+  });
+
   it("hands on a line that is no JSON, to be reported with the other mistakes", async () => {
     expect(await read('{"a":1}\n{"b":', NDJSON_TYPE)).toEqual([
       { position: { line: 1 }, value: { a: 1 } },

@@ -1,3 +1,6 @@
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
 import { describe, expect, it } from "vitest";
 
 import { parseHeadersFile } from "../../../src/local/workerd/headers-file.ts";
@@ -41,4 +44,19 @@ describe("_headers", () => {
   it("of another host say nothing here", () => {
     expect(headersOf("https://example.com/*\n  X-A: 1\n", "/")).not.toHaveProperty("x-a");
   });
+});
+
+describe("the _headers of the project", () => {
+  const folder = join(import.meta.dirname, "../../../public");
+  const file = readFileSync(join(folder, "_headers"), "utf8");
+  const pages = globSync("**/*.html", { cwd: folder });
+
+  it.each([...pages, ...pages.map((page) => page.replace(".html", "")), "", "a/b/c", "sse-client.js"])(
+    "give every path one policy that lets in nothing from elsewhere and no frame: /%s",
+    (path) => {
+      const { "content-security-policy": policy = "" } = headersOf(file, `/${path}`);
+      expect(policy).toMatch(/^default-src 'none';[^,]*; frame-ancestors 'none'/);
+      expect(policy).not.toMatch(/https?:|\*|unsafe-eval|script-src [^;]*unsafe/);
+    },
+  );
 });

@@ -1,0 +1,100 @@
+/** What a hub that was to be forgotten has found out. */
+export type Forgotten = "forgotten" | "in_use" | "published";
+
+/** The channels that exist. */
+export class ChannelTable {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  has(name: string): boolean {
+    return this.#count("WHERE name = ?", name) > 0;
+  }
+
+  isPublished(name: string): boolean {
+    return this.#count("WHERE name = ? AND is_published = 1", name) > 0;
+  }
+
+  count(): number {
+    return this.#count("");
+  }
+
+  /** How many exist only because of their clients. */
+  countUnpublished(): number {
+    return this.#count("WHERE is_published = 0");
+  }
+
+  /** Enters a channel, or notes that one was published to. */
+  add(name: string, isPublished: boolean): void {
+    this.#sql.exec(
+      `INSERT INTO channels (name, is_published, is_occupied, used_at) VALUES (?, ?, 0, ?)
+       ON CONFLICT (name) DO UPDATE SET is_published = max(is_published, excluded.is_published), used_at = excluded.used_at`,
+      name,
+      Number(isPublished),
+      Date.now(),
+    );
+  }
+
+  setOccupied(name: string, isOccupied: boolean): void {
+    this.#sql.exec(
+      "UPDATE channels SET is_occupied = ?, used_at = ? WHERE name = ? AND is_occupied <> ?",
+      Number(isOccupied),
+      Date.now(),
+      name,
+      Number(isOccupied),
+    );
+  }
+
+  vacateAll(): void {
+    this.#sql.exec("UPDATE channels SET is_occupied = 0 WHERE is_occupied = 1");
+  }
+
+  occupied(after: string, limit: number): string[] {
+    return this.#names("WHERE is_occupied = 1 AND name > ? ORDER BY name LIMIT ?", after, limit);
+  }
+
+  active(limit: number): string[] {
+    return this.#names("ORDER BY is_occupied DESC, used_at DESC LIMIT ?", limit);
+  }
+
+  /** Channels that exist only because of clients, and have had none since a time. */
+  vacantSince(time: number, limit: number): { name: string; usedAt: number }[] {
+    const query = `SELECT name, used_at FROM channels
+       WHERE is_published = 0 AND is_occupied = 0 AND used_at <= ? ORDER BY used_at LIMIT ?`;
+    return this.#sql
+      .exec<{ name: string; used_at: number }>(query, time, limit)
+      .toArray()
+      .map(({ name, used_at: usedAt }) => ({ name, usedAt }));
+  }
+
+  /** Since when the first of these has had no client; null: there is none. */
+  oldestVacant(): number | null {
+    const query = "SELECT min(used_at) AS at FROM channels WHERE is_published = 0 AND is_occupied = 0";
+    return this.#sql.exec<{ at: number | null }>(query).one().at;
+  }
+
+  /** Takes note of what became of a vacant channel, unless somebody has used it since. */
+  settle(name: string, usedAt: number, found: Forgotten): void {
+    if (found === "published") {
+      this.add(name, true);
+      return;
+    }
+    const change = found === "forgotten" ? "DELETE FROM channels" : "UPDATE channels SET used_at = ?";
+    const unused = "WHERE name = ? AND is_published = 0 AND is_occupied = 0 AND used_at = ?";
+    this.#sql.exec(`${change} ${unused}`, ...(found === "forgotten" ? [] : [Date.now()]), name, usedAt);
+  }
+
+  #count(where: string, ...bindings: SqlStorageValue[]): number {
+    const query = `SELECT count(*) AS count FROM channels ${where}`;
+    return this.#sql.exec<{ count: number }>(query, ...bindings).one().count;
+  }
+
+  #names(rest: string, ...bindings: SqlStorageValue[]): string[] {
+    return this.#sql
+      .exec<{ name: string }>(`SELECT name FROM channels ${rest}`, ...bindings)
+      .toArray()
+      .map((row) => row.name);
+  }
+}

@@ -1,0 +1,70 @@
+import { HubError } from "../hub/errors.ts";
+
+/** A window lasts this long from the first channel in it. */
+const WINDOW_MS = 3_600_000;
+
+/** Keys that are kept. An attacker with more addresses than this makes the directory forget the oldest ones. */
+const KEYS = 10_000;
+
+type Window = { started_at: number; uses: number };
+
+/** Needs this table. */
+export const CREATIONS_TABLE = `CREATE TABLE creations (
+  key TEXT PRIMARY KEY,
+  started_at INTEGER NOT NULL,
+  uses INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX creations_by_start ON creations (started_at);`;
+
+/** How many channels each address or token may bring into being in an hour. Stored: an eviction must not reset it. */
+export class CreationQuota {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  /**
+   * Counts one new channel. The key null and the limit 0 are no limit.
+   *
+   * @throws HubError `too_many_channels`
+   */
+  use(key: string | null, limit: number): void {
+    if (key === null || limit === 0) {
+      return;
+    }
+    const now = Date.now();
+    const window = this.#windowOf(key, now);
+    if (window.uses >= limit) {
+      // A clock can be set back: nobody waits for longer than a window.
+      const leftMs = Math.min(window.started_at + WINDOW_MS - now, WINDOW_MS);
+      throw new HubError("too_many_channels", "Too many new channels in an hour. Those that exist go on.", {
+        retryAfterSeconds: Math.ceil(leftMs / 1_000),
+      });
+    }
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO creations (key, started_at, uses) VALUES (?, ?, ?)",
+      key,
+      window.started_at,
+      window.uses + 1,
+    );
+  }
+
+  #windowOf(key: string, now: number): Window {
+    const [window] = this.#sql.exec<Window>("SELECT started_at, uses FROM creations WHERE key = ?", key);
+    if (window !== undefined && now - window.started_at < WINDOW_MS) {
+      return window;
+    }
+    this.#makeRoom(now);
+    return { started_at: now, uses: 0 };
+  }
+
+  #makeRoom(now: number): void {
+    this.#sql.exec("DELETE FROM creations WHERE started_at <= ?", now - WINDOW_MS);
+    this.#sql.exec(
+      `DELETE FROM creations WHERE key IN
+         (SELECT key FROM creations ORDER BY started_at DESC LIMIT -1 OFFSET ?)`,
+      KEYS - 1,
+    );
+  }
+}

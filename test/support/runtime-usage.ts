@@ -1,0 +1,24 @@
+import { readdirSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+
+import { findDescendant, residentKilobytes } from "../../bench/process-usage.ts";
+import type { Service } from "./service.ts";
+
+/** What the runtime of a service holds: an attack must not make it grow. */
+export interface RuntimeUsage {
+  residentMegabytes(): number;
+  descriptors(): number;
+  files(): Promise<number>;
+}
+
+export function usageOf(service: Service): RuntimeUsage {
+  const pid = findDescendant(service.pid, "workerd");
+  if (pid === undefined) {
+    throw new Error("The service has no runtime");
+  }
+  return {
+    residentMegabytes: () => residentKilobytes(pid) / 1024,
+    descriptors: () => readdirSync(`/proc/${pid}/fd`).length,
+    files: async () => (await readdir(service.dataDir, { recursive: true })).length,
+  };
+}
