@@ -158,7 +158,7 @@ function consumeEvery(receiver: Receiver, onStamp: (stamp: number) => void): Con
 
 function takeFrame(receiver: Receiver, frame: string, onStamp: (stamp: number) => void): void {
   const id = /^id: (\d+)$/m.exec(frame)?.[1];
-  if (frame.startsWith("event: connected\n")) {
+  if (/^event: connected$/m.test(frame)) {
     receiver.lastId = Number(id);
     return;
   }

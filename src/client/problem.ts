@@ -1,10 +1,4 @@
-/** One of several things that the service found wrong. */
-export interface ProblemItem {
-  /** Position in the array of a publish, from 0. */
-  readonly index?: number;
-  readonly field?: string;
-  readonly detail: string;
-}
+import type { ProblemItem } from "../wire/problem.ts";
 
 /** What goes with a problem. */
 export interface ProblemOptions {

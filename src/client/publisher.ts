@@ -1,3 +1,4 @@
+import type { Receipt } from "../wire/events.ts";
 import { Backoff } from "./backoff.ts";
 import { memberOf, parseData } from "./decode.ts";
 import { platform, type Environment } from "./environment.ts";
@@ -6,6 +7,7 @@ import { readRefusal } from "./refusal.ts";
 import { absoluteUrl, bearer } from "./stream-request.ts";
 import type { FetchLike, Id, Token } from "./request-types.ts";
 
+export type { Receipt } from "../wire/events.ts";
 export { SSEProblem } from "./problem.ts";
 
 /** An attempt that has no answer by then counts as lost: its events may be stored, and the keys find that out. */
@@ -35,16 +37,6 @@ export interface NewEvent {
    * one is kept. Give your own if your process may be restarted in the middle and publish again. Default: a random one.
    */
   readonly key?: string | undefined;
-}
-
-/** What became of an event. */
-export interface Receipt {
-  readonly id: string;
-  readonly type: string;
-  /** Its key was known: this is the id of the event that was stored under it, and nothing was sent. */
-  readonly duplicate: boolean;
-  /** That event differs from this one. */
-  readonly conflict?: boolean;
 }
 
 export interface PublisherOptions {

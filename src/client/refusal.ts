@@ -1,5 +1,6 @@
 import { memberOf, parseData } from "./decode.ts";
-import { SSEProblem, type ProblemItem } from "./problem.ts";
+import type { ProblemItem } from "../wire/problem.ts";
+import { SSEProblem } from "./problem.ts";
 
 /** Characters of the body of a refusal. The service's are shorter, and a longer one is not read. */
 const LONGEST_BODY = 64 * 1024;

@@ -1,3 +1,4 @@
+import type { CloseNotice, Connected, ErrorNotice, GapNotice } from "../wire/frames.ts";
 import type { SSEProblem } from "./problem.ts";
 import type { FetchLike, Id, Token } from "./request-types.ts";
 
@@ -25,36 +26,13 @@ export interface SSEEvent<Data = unknown, Type extends string = string> {
  */
 export interface ServiceEvents {
   /** A stream has opened: the first one, and again after every reconnect. */
-  connected: {
-    readonly client_id: string;
-    readonly channel: string;
-    /** The id after which this stream delivers. */
-    readonly last_event_id: string;
-    /** The name of the log to which the ids belong. */
-    readonly log: string;
-    readonly heartbeat_interval_seconds: number;
-  };
-  /** Events that this client was owed are not there. What is kept follows; load the rest from elsewhere. */
-  gap: {
-    /** The id that was asked for, cut at 64 characters. */
-    readonly requested_id: string;
-    /** Null if nothing is kept. */
-    readonly oldest_id: string | null;
-    readonly latest_id: string;
-    /** `expired`: they have left the history. `unknown`: the id is not one of this log, e.g. the storage was wiped. */
-    readonly reason: "expired" | "unknown";
-  };
+  connected: Connected;
+  /** Events that this client was owed are missing. What is kept follows; load the rest from elsewhere. */
+  gap: GapNotice;
   /** The service ends this stream. The client comes back by itself, except after `kicked`. */
-  close: {
-    readonly reason: string;
-    readonly retry_after_ms: number;
-  };
+  close: CloseNotice;
   /** Something recoverable happened to this stream. Nothing to do with `onError`. */
-  error: {
-    readonly error_type: string;
-    readonly message: string;
-    readonly retryable: boolean;
-  };
+  error: ErrorNotice;
 }
 
 /** The types that `on` takes: `"*"` (every published event), those of the service, and your own. */

@@ -1,6 +1,7 @@
 import { button, byId, create, setText } from "./dom.ts";
 import { formatAge, formatCount, formatMs } from "./format.ts";
-import { explain, isUnauthorized, kick, readClients, type ClientRow } from "./service.ts";
+import type { ClientRow } from "../wire/admin.ts";
+import { explain, isUnauthorized, kick, readClients } from "./service.ts";
 
 const REFRESH_MS = 3_000;
 

@@ -2,7 +2,8 @@ import { button, byId, copy, create } from "./dom.ts";
 import type { ShownEvent } from "./feed.ts";
 import { formatClock } from "./format.ts";
 import { jsonView } from "./json-view.ts";
-import { readEvent, type HistoryEvent } from "./service.ts";
+import type { HistoryEvent } from "../wire/events.ts";
+import { readEvent } from "./service.ts";
 import { typeChip } from "./type-chip.ts";
 
 /** What of an event can become a filter. */

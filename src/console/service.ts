@@ -1,3 +1,7 @@
+import type { ClientRow, ClientsAnswer, DrainAnswer } from "../wire/admin.ts";
+import type { HistoryAnswer, HistoryEvent, PublishAnswer, Receipt } from "../wire/events.ts";
+import type { HealthAnswer } from "../wire/health.ts";
+import type { ProblemBody } from "../wire/problem.ts";
 import { channelQuery, filterQuery, type View } from "./view.ts";
 
 /** What this page asks the service for, apart from the stream. */
@@ -15,53 +19,6 @@ export interface Health {
   /** Null if nothing is kept; undefined if the service does not tell. */
   readonly oldestEventId: number | null | undefined;
   readonly roundTripMs: number;
-}
-
-interface HealthAnswer {
-  readonly status: string;
-  readonly version: string;
-  readonly sse: {
-    readonly status: string;
-    readonly reasons: readonly string[];
-    readonly active_connections?: number | null;
-    readonly max_connections?: number;
-    readonly last_event_id?: string | null;
-    readonly oldest_event_id?: string | null;
-  };
-}
-
-/** An event as `GET /api/history` tells it. */
-export interface HistoryEvent {
-  readonly id: string;
-  readonly type: string;
-  readonly data: unknown;
-  readonly project_id?: string;
-  readonly agent_id?: string;
-  readonly published_at: string;
-}
-
-export interface HistoryPage {
-  readonly events: readonly HistoryEvent[];
-  readonly next: string;
-  readonly oldest_id: string | null;
-  readonly latest_id: string;
-}
-
-/** One row of `GET /api/admin/clients`. */
-export interface ClientRow {
-  readonly id: string;
-  readonly connected_at: string;
-  readonly pending_ms: number;
-  readonly filter: Readonly<Record<"types" | "project_id" | "agent_id", readonly string[] | null>>;
-  readonly cursor: string;
-  readonly lag: number;
-  readonly events_sent: number;
-}
-
-export interface Published {
-  readonly id: string;
-  readonly duplicate: boolean;
-  readonly conflict?: boolean;
 }
 
 /** An answer that is not 200, in the service's own words. */
@@ -118,7 +75,7 @@ export function readHistory(
   token: string | undefined,
   after: number,
   limit: number,
-): Promise<HistoryPage> {
+): Promise<HistoryAnswer> {
   const query = filterQuery(view);
   query.set("after", String(after));
   query.set("limit", String(limit));
@@ -142,20 +99,24 @@ export async function publish(
   channel: string,
   token: string,
   event: Readonly<Record<string, unknown>>,
-): Promise<Published> {
+): Promise<Receipt> {
   const answer = (await call(`/api/publish?${channelQuery(channel)}`, {
     method: "POST",
     headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
     body: JSON.stringify(event),
-  })) as { events: readonly [Published] };
-  return answer.events[0];
+  })) as PublishAnswer;
+  const [receipt] = answer.events;
+  if (receipt === undefined) {
+    throw new Refusal(200, "The service answered without a receipt.");
+  }
+  return receipt;
 }
 
 export async function readClients(channel: string, token: string): Promise<readonly ClientRow[]> {
   const answer = await call(`/api/admin/clients?${channelQuery(channel)}`, {
     headers: { Authorization: `Bearer ${token}` },
   });
-  return (answer as { clients: readonly ClientRow[] }).clients;
+  return (answer as ClientsAnswer).clients;
 }
 
 export async function kick(channel: string, token: string, client: string): Promise<void> {
@@ -173,7 +134,7 @@ export async function drain(channel: string, token: string, seconds: number): Pr
     method: "POST",
     headers: { Authorization: `Bearer ${token}` },
   });
-  return new Date((answer as { draining_until: string }).draining_until);
+  return new Date((answer as DrainAnswer).draining_until);
 }
 
 /** Ends a drain. */
@@ -209,8 +170,8 @@ export function explain(error: unknown): string {
     : "The service cannot be reached.";
 }
 
-function readPage(query: URLSearchParams, token: string | undefined): Promise<HistoryPage> {
-  return call(`/api/history?${query}`, { headers: bearer(token) }) as Promise<HistoryPage>;
+function readPage(query: URLSearchParams, token: string | undefined): Promise<HistoryAnswer> {
+  return call(`/api/history?${query}`, { headers: bearer(token) }) as Promise<HistoryAnswer>;
 }
 
 function bearer(token: string | undefined): Record<string, string> {
@@ -231,7 +192,7 @@ async function call(path: string, init: RequestInit = {}): Promise<unknown> {
 }
 
 async function toRefusal(response: Response): Promise<Refusal> {
-  const problem = (await response.json().catch(() => ({}))) as { title?: unknown; detail?: unknown };
+  const problem = (await response.json().catch(() => ({}))) as Partial<ProblemBody>;
   const { title = `HTTP ${response.status}`, detail = "" } = problem;
-  return new Refusal(response.status, `${String(title)}. ${String(detail)}`.trim());
+  return new Refusal(response.status, `${title}. ${detail}`.trim());
 }

@@ -1,7 +1,8 @@
-import { Hub, type HistoryRequest } from "../hub/hub.ts";
+import { Hub } from "../hub/hub.ts";
+import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { Counters } from "../hub/counters.ts";
-import { MemoryEventLog } from "../hub/event-log.ts";
-import type { HistoryPage } from "../hub/history.ts";
+import { MemoryEventLog } from "../hub/log/event-log.ts";
+import type { HistoryPage } from "../hub/log/history.ts";
 import type { ClientView, HubHealth } from "../hub/views.ts";
 import { unwrap } from "./answer.ts";
 import type { Env } from "./env.ts";

@@ -1,4 +1,4 @@
-import type { ClientStream } from "../hub/client.ts";
+import type { ClientStream } from "../hub/audience/client.ts";
 
 /**
  * A client's response over a TransformStream. Bytes put into it are not held back by the object's output gate: the hub

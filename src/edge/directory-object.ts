@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { closedRefusal } from "../hub/admission.ts";
+import { closedRefusal } from "../hub/closing.ts";
 import { HubError } from "../hub/errors.ts";
 import { answer, type Answer } from "./answer.ts";
 import { ChannelTable } from "./channel-table.ts";

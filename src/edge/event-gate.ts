@@ -1,5 +1,5 @@
 import { HubError, type ProblemItem } from "../hub/errors.ts";
-import type { NewEvent } from "../hub/event-log.ts";
+import type { NewEvent } from "../hub/log/event-log.ts";
 import { isEventType, isReservedType } from "../sse/event-type.ts";
 import { isChannelName } from "./channels.ts";
 import { isPlainText } from "./plain-text.ts";

@@ -1,7 +1,7 @@
 import type { IRequest } from "itty-router";
 import { narrow } from "../auth/grant.ts";
-import type { StoredEvent } from "../hub/event-log.ts";
-import { describeGap } from "../hub/service-frames.ts";
+import type { StoredEvent } from "../hub/log/event-log.ts";
+import { describeGap } from "../hub/audience/service-frames.ts";
 import { addressOf } from "./address.ts";
 import { readerOf } from "./channel-reader.ts";
 import { requireAllowed } from "./channels.ts";

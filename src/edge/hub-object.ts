@@ -1,8 +1,10 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Counters } from "../hub/counters.ts";
-import type { NewEvent, Receipt } from "../hub/event-log.ts";
-import type { HistoryPage } from "../hub/history.ts";
-import { Hub, type ConnectRequest, type HistoryRequest } from "../hub/hub.ts";
+import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
+import type { HistoryPage } from "../hub/log/history.ts";
+import type { ConnectRequest } from "../hub/audience/audience.ts";
+import { Hub } from "../hub/hub.ts";
+import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { FilterTerms } from "../hub/filter.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { answer, unwrap, type Answer } from "./answer.ts";

@@ -1,6 +1,6 @@
 import { forbiddenMembers, grantsChannel, type Grant } from "../auth/grant.ts";
 import { HubError, type ProblemItem } from "../hub/errors.ts";
-import type { NewEvent } from "../hub/event-log.ts";
+import type { NewEvent } from "../hub/log/event-log.ts";
 import type { Item } from "./publish-body.ts";
 
 /** Mistakes that one answer lists. */

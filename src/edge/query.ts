@@ -1,6 +1,6 @@
 import { HubError, type ProblemItem } from "../hub/errors.ts";
 import type { FilterTerms } from "../hub/filter.ts";
-import type { StartRequest } from "../hub/starting-point.ts";
+import type { StartRequest } from "../hub/log/log-view.ts";
 import { isEventType } from "../sse/event-type.ts";
 import { isChannelName } from "./channels.ts";
 import { parseInstant } from "./instant.ts";
@@ -114,7 +114,7 @@ export class Query {
 
   /** `after` of the history, which is read from the oldest event without it, and `log` and `since` as of a stream. */
   historyStart(now: number): StartRequest {
-    const since = this.#since(now) ?? "earliest";
+    const since = this.#since(now) ?? "oldest";
     return { lastEventId: cut(this.single("after")), logName: cut(this.#parameters.get("log")), since };
   }
 

@@ -1,7 +1,13 @@
 import type { HubError } from "../hub/errors.ts";
-import { refusalFrame } from "../hub/service-frames.ts";
+import { refusalFrame } from "../hub/audience/service-frames.ts";
 import { problemResponse } from "./problem.ts";
 import { STREAM_HEADERS } from "./stream-headers.ts";
+
+/** What a refused client had asked for. */
+interface Refused {
+  readonly streamsWhenBusy: boolean;
+  readonly lastEventId: string | null;
+}
 
 /**
  * The answer to a client that is not let in: a problem, or, since a native EventSource dies of any status but 200, a
@@ -9,10 +15,12 @@ import { STREAM_HEADERS } from "./stream-headers.ts";
  */
 export function refusalResponse(
   error: HubError,
-  streamsWhenBusy: boolean,
+  { streamsWhenBusy, lastEventId }: Refused,
   retryAfterSeconds: number,
 ): Response {
-  const frame = streamsWhenBusy ? refusalFrame(error, retryAfterSeconds * 1_000, Math.random) : null;
+  const frame = streamsWhenBusy
+    ? refusalFrame(error, lastEventId, retryAfterSeconds * 1_000, Math.random)
+    : null;
   return frame === null
     ? problemResponse(error, retryAfterSeconds)
     : new Response(frame, { headers: STREAM_HEADERS });

@@ -10,9 +10,9 @@ import {
   type Receipt,
   type Stamp,
   type StoredEvent,
-} from "../hub/event-log.ts";
+} from "../hub/log/event-log.ts";
 import type { Filter } from "../hub/filter.ts";
-import { TakenKeys } from "../hub/taken-keys.ts";
+import { TakenKeys } from "../hub/log/taken-keys.ts";
 
 /** Changes of the tables, in order, each applied once. Only ever append to this list. */
 const MIGRATIONS: readonly string[] = [

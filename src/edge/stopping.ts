@@ -1,4 +1,4 @@
-import { closedRefusal } from "../hub/admission.ts";
+import { closedRefusal } from "../hub/closing.ts";
 import type { Env } from "./env.ts";
 import { noteRefusal } from "./refusal-log.ts";
 

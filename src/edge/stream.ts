@@ -2,7 +2,7 @@ import type { IRequest } from "itty-router";
 import Negotiator from "negotiator";
 import { narrow } from "../auth/grant.ts";
 import { HubError } from "../hub/errors.ts";
-import type { ConnectRequest } from "../hub/hub.ts";
+import type { ConnectRequest } from "../hub/audience/audience.ts";
 import { addressOf } from "./address.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
@@ -51,7 +51,8 @@ export async function streamEvents(request: IRequest, env: Env): Promise<Respons
     });
   } catch (error) {
     if (error instanceof HubError) {
-      return refusalResponse(error, streamsWhenBusy, env.SSE.retry_after_seconds);
+      const { lastEventId } = wanted.start;
+      return refusalResponse(error, { streamsWhenBusy, lastEventId }, env.SSE.retry_after_seconds);
     }
     throw error;
   }

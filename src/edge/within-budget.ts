@@ -46,11 +46,22 @@ export async function withinBudget(
       noteRefusal(error, env);
       const isStream = request.method === "GET" && STREAM_ROUTE.test(pathname);
       const streamsWhenBusy = isStream && ON_BUSY_STREAM.test(request.url);
-      return refusalResponse(error, streamsWhenBusy, env.SSE.retry_after_seconds);
+      return refusalResponse(
+        error,
+        { streamsWhenBusy, lastEventId: lastEventIdOf(request) },
+        env.SSE.retry_after_seconds,
+      );
     }
     throw error;
   }
   return answer();
+}
+
+/** The id that a refused client wants to keep. The door has bounded the query by now. */
+function lastEventIdOf({ headers, url }: Request): string | null {
+  const { searchParams } = new URL(url);
+  const inQuery = searchParams.get("last_event_id") ?? searchParams.get("lastEventId");
+  return headers.get("Last-Event-ID") || inQuery;
 }
 
 /** One for each isolate. */

@@ -1,5 +1,16 @@
 import type { Clock } from "./clock.ts";
+import { HubError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
+
+const DETAILS = {
+  draining: "This channel is being drained and takes no streams at the moment.",
+  shutting_down: "The service is shutting down.",
+} as const;
+
+/** The refusal of a channel, or of the whole service, that lets no stream in. */
+export function closedRefusal(reason: "draining" | "shutting_down"): HubError {
+  return new HubError(reason, DETAILS[reason]);
+}
 
 /** What a closing needs from where it runs. */
 export interface ClosingHost {
@@ -37,9 +48,19 @@ export class Closing {
     return this.because === "draining" ? this.#drainUntil : null;
   }
 
-  /** Whether nothing is published any more. */
-  get isComplete(): boolean {
-    return this.#stopping === "all";
+  /** @throws HubError `draining` or `shutting_down` */
+  requireOpenToStreams(): void {
+    const reason = this.because;
+    if (reason !== null) {
+      throw closedRefusal(reason);
+    }
+  }
+
+  /** @throws HubError `shutting_down` */
+  requireOpenToEvents(): void {
+    if (this.#stopping === "all") {
+      throw closedRefusal("shutting_down");
+    }
   }
 
   drain(until: number): void {

@@ -1,4 +1,4 @@
-import type { LeaveReason } from "./client.ts";
+import type { LeaveReason } from "./audience/client.ts";
 import type { ProblemCode } from "./errors.ts";
 
 /** Upper bounds of the delivery latency histogram, in seconds. */

@@ -1,4 +1,4 @@
-import type { RetentionBounds } from "./retention.ts";
+import type { RetentionBounds } from "./log/retention.ts";
 
 /** The numbers that rule a hub. */
 export interface HubSettings {

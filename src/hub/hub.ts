@@ -1,42 +1,16 @@
-import { Admission } from "./admission.ts";
 import { Alarm } from "./alarm.ts";
-import { Broadcaster } from "./broadcaster.ts";
-import type { Client, ClientStream } from "./client.ts";
+import { Audience, type ConnectRequest } from "./audience/audience.ts";
+import type { ClientStream } from "./audience/client.ts";
 import type { Clock } from "./clock.ts";
 import { Closing } from "./closing.ts";
-import { createCounters, observeLatency, type Counters } from "./counters.ts";
-import { DurableLog } from "./durable-log.ts";
-import { HubError } from "./errors.ts";
-import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
-import { createFilter, type FilterTerms } from "./filter.ts";
-import { FrameFeed, type Page } from "./frame-feed.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import { HistoryReading, type HistoryPage } from "./history.ts";
-import { HistoryQueue } from "./history-queue.ts";
+import { createCounters, type Counters } from "./counters.ts";
+import type { FilterTerms } from "./filter.ts";
 import type { HubSettings } from "./hub-settings.ts";
+import type { EventLog, NewEvent, Receipt } from "./log/event-log.ts";
+import type { HistoryPage } from "./log/history.ts";
+import { Ledger, type HistoryRequest } from "./log/ledger.ts";
 import type { Logger } from "./logger.ts";
-import { Publishing } from "./publishing.ts";
-import { Quota } from "./quota.ts";
-import { Refusals } from "./refusals.ts";
-import { Registry } from "./registry.ts";
-import { Retention } from "./retention.ts";
-import { openingFrames } from "./service-frames.ts";
-import { startingPoint, type StartRequest } from "./starting-point.ts";
-import { StreamAges } from "./stream-ages.ts";
-import { Trimmer } from "./trimmer.ts";
 import type { ClientView, Ended, HubHealth } from "./views.ts";
-
-/** Who was not written to for so long is asked for a sign of life before anybody is refused. */
-const QUIET_MS = 1_000;
-
-/** How long a stop waits for peers to take the end of their streams. */
-const STOP_WAIT_MS = 2_000;
-
-/** What is told to whoever has used up its minute. */
-const TOO_MANY_CONNECTS = "This address has asked for too many streams of this channel in the last minute.";
-
-/** Characters of a client's own id that are kept: it may send any. */
-const RESUMED_FROM_LENGTH = 64;
 
 /** What a hub needs from where it runs. */
 export interface HubHost {
@@ -44,9 +18,9 @@ export interface HubHost {
   readonly clock: Clock;
   readonly logger: Logger;
   random(): number;
-  /** Calls `tick` at this time. One alarm at a time; the hub asks only for an earlier one than it has. */
+  /** Calls `tick` at this time. There is one alarm at a time, and the hub asks only for an earlier one than it has. */
   setAlarm(at: number): void;
-  /** Keeps until when the channel is drained, across restarts of the object; null: not at all. */
+  /** Keeps until when the channel is drained, across restarts of the object; null ends the drain. */
   saveDrain(until: number | null): void;
   /**
    * Makes known that the channel is about to have a client, so that a drain or a stop of all channels reaches it, and
@@ -57,186 +31,105 @@ export interface HubHost {
   beforeFirstClient(address: string | null): Promise<void>;
 }
 
-/** Which events somebody wants. */
-interface ReadRequest {
-  readonly terms: FilterTerms;
-  readonly start: StartRequest;
-}
-
-/** A client that wants in. */
-export interface ConnectRequest extends ReadRequest {
-  /** Where it comes from, as a key that the limits per address count by; null: they do not apply. */
-  readonly address: string | null;
-  /** When the token that opened the stream ends, in ms since the epoch; null: never. */
-  readonly endsAt: number | null;
-}
-
-/** A piece of the past that somebody wants to read. */
-export interface HistoryRequest extends ReadRequest {
-  /** Events at most. */
-  readonly limit: number;
-  /** Where the request comes from, as in a ConnectRequest: addresses take turns. */
-  readonly address: string | null;
-}
-
-/** Orders, logs and delivers the events of one channel. Knows neither HTTP nor Cloudflare. */
+/** Orders, logs and delivers the events of one channel: a ledger and its audience. Knows neither HTTP nor Cloudflare. */
 export class Hub {
   readonly counters: Counters = createCounters();
   readonly #settings: HubSettings;
   readonly #host: HubHost;
-  readonly #retention: Retention;
-  readonly #log: DurableLog;
-  readonly #registry: Registry;
-  readonly #broadcaster: Broadcaster;
-  readonly #heartbeat: Heartbeat;
-  readonly #ages: StreamAges;
-  readonly #admission: Admission;
-  readonly #connects: Quota;
-  readonly #refusedConnects: Refusals;
-  readonly #history: HistoryQueue;
-  readonly #refusedReadings: Refusals;
-  readonly #publishing: Publishing;
-  readonly #closing: Closing;
   readonly #alarm: Alarm;
-  readonly #trimmer: Trimmer;
+  readonly #closing: Closing;
+  readonly #ledger: Ledger;
+  readonly #audience: Audience;
 
   constructor(settings: HubSettings, host: HubHost) {
-    const { log, clock, logger } = host;
-    const feed = new FrameFeed(log);
+    const { log, clock, logger, random } = host;
+    const { counters } = this;
+    const alarm = new Alarm(settings.heartbeatIntervalMs, (at) => host.setAlarm(at));
+    const closing = new Closing(host);
     this.#settings = settings;
     this.#host = host;
-    this.#retention = new Retention(log, settings.retention);
-    this.#log = new DurableLog(log, feed, this.#retention, clock);
-    this.#registry = new Registry(settings, host, this.counters, (client) => {
-      this.#broadcaster.forget(client);
-      this.#ages.left();
-      this.#admission.placeFreed();
-    });
-    this.#broadcaster = new Broadcaster(this.#registry.clients, feed, this.#log, clock, {
-      wrote: (now) => this.#alarm.arm(now + settings.connectionTimeoutMs),
-      taken: (client, page, now) => {
-        this.#alarm.arm(client.writtenAt + settings.heartbeatIntervalMs);
-        this.#countDelivered(page, now);
-      },
-      lost: (client) => this.#registry.leave(client, "client_left"),
-      swept: (clients, head) => {
-        this.counters.sweeps++;
-        logger("debug", "broadcast", { clients, head });
-      },
-      gap: (client) => this.#countGap(client, "expired"),
-      readFailed: (client, error) => {
-        this.counters.readFailures++;
-        logger("error", "log_read_failed", { client_id: client.id, error: String(error) });
-      },
-    });
-    this.#heartbeat = new Heartbeat(settings, this.#registry, this.#broadcaster, this.counters, logger);
-    this.#ages = new StreamAges(clock, this.#registry, this.#broadcaster, () => log.check());
-    this.#admission = new Admission(
-      {
-        closedBecause: () => this.#closing.because,
-        fullBecause: (address) => this.#registry.fullBecause(address),
-        probe: (address) => this.#heartbeat.beatQuietSince(clock.now() - QUIET_MS, address) > 0,
-      },
-      clock,
-    );
-    this.#connects = new Quota(settings.maxConnectsPerMinutePerAddress, TOO_MANY_CONNECTS, clock);
-    this.#refusedConnects = new Refusals("connect_refused", this.counters.rejections, clock, logger);
-    this.#history = new HistoryQueue(clock);
-    this.#refusedReadings = new Refusals("history_refused", this.counters.historyRejections, clock, logger);
-    this.#closing = new Closing(host);
-    this.#publishing = new Publishing(settings.maxPublishesPerMinutePerToken, {
-      log: this.#log,
-      closing: this.#closing,
-      counters: this.counters,
+    this.#alarm = alarm;
+    this.#closing = closing;
+    this.#ledger = new Ledger(settings, { log, clock, logger, counters, alarm, closing });
+    this.#audience = new Audience(settings, {
+      view: this.#ledger.view,
       clock,
       logger,
+      counters,
+      alarm,
+      closing,
+      random,
+      beforeFirstClient: (address) => host.beforeFirstClient(address),
     });
-    this.#alarm = new Alarm(settings.heartbeatIntervalMs, (at) => host.setAlarm(at));
-    this.#trimmer = new Trimmer(log, this.#retention, clock, this.#alarm);
+  }
+
+  /** Whether no client is registered. */
+  get isEmpty(): boolean {
+    return this.#audience.size === 0;
   }
 
   /** Takes over what an earlier life of this hub left behind: the alarm that is set, and a drain. */
   restore(kept: { readonly alarmAt: number | null; readonly drainUntil: number | null }): void {
     this.#alarm.restore(kept.alarmAt);
     this.#closing.restore(kept.drainUntil);
-    // The configuration may have changed since: what was within the bounds need not be any more.
-    this.#armTrimmer();
+    // The configuration may have changed, so that the log is over its bounds without a publish.
+    this.#ledger.armTrimming();
   }
 
   /**
-   * Stores events and, once they are durable, delivers them. Answers only then.
+   * Stores events and, once they are durable, delivers them. Resolves then.
    *
-   * @param publisher the token that they come with, as a key to count by; null: it is not limited.
-   * @param grant what that token grants, which bounds what it is told of events under its keys; absent: everything.
+   * @param publisher the token that they came with, as a key to count by; null if it is not limited.
+   * @param grant what that token grants, which bounds what it learns of events that were stored under its keys
    * @throws HubError `shutting_down`, `rate_limited`, `key_taken` or `storage_full`
    */
-  async publish(
+  publish(
     events: readonly NewEvent[],
     publisher: string | null,
     grant: FilterTerms = {},
   ): Promise<Receipt[]> {
-    this.#relieveLog();
-    const receipts = await this.#publishing.take(events, publisher, grant);
-    this.#broadcaster.wake();
-    this.#armTrimmer();
-    return receipts;
+    return this.#ledger.publish(events, publisher, grant);
   }
 
   /**
-   * Registers a client and starts its stream, once there is a place for it.
+   * Registers a client and starts its stream, as soon as there is a slot for it.
    *
    * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`, and what
    * `beforeFirstClient` throws
    */
-  async connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
-    const { address, endsAt } = request;
-    try {
-      this.#connects.use(address);
-      if (endsAt !== null && endsAt <= this.#host.clock.now()) {
-        throw new HubError("unauthorized", "A valid token is needed: Authorization: Bearer <token>.");
-      }
-      // Whoever is refused for this writes nothing.
-      this.#admission.refuseIfClosed();
-      if (this.isEmpty) {
-        await this.#host.beforeFirstClient(address);
-        this.#admission.refuseIfClosed();
-      }
-      await this.#log.create();
-      await this.#admission.enter(address, () => this.#register(request, stream));
-    } catch (error) {
-      this.#refusedConnects.note(error);
-      throw error;
-    }
+  connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
+    return this.#audience.connect(request, stream);
   }
 
-  /** What the alarm is for: heartbeats, stalled clients, trimming. Never throws; asks for the next alarm itself. */
+  /**
+   * Reads the past as a stream would replay it, when the turn of the request's address has come.
+   *
+   * @throws HubError `busy`
+   */
+  history(request: HistoryRequest): Promise<HistoryPage> {
+    return this.#ledger.history(request);
+  }
+
+  /** What the alarm is for: heartbeats, stalled clients, trimming. Never throws, and sets the next alarm itself. */
   async tick(): Promise<void> {
-    const { logger } = this.#host;
     this.#alarm.rung();
-    this.#connects.tidy();
-    this.#publishing.tidy();
     try {
       this.#serveClients();
-      const trimmed = await this.#trimmer.trim(() => this.#serveClients());
-      if (trimmed > 0) {
-        this.counters.trimmed += trimmed;
-        logger("info", "log_trimmed", { events: trimmed });
-      }
+      await this.#ledger.trim(() => this.#serveClients());
     } catch (error) {
-      logger("error", "tick_failed", { error: String(error) });
+      this.#host.logger("error", "tick_failed", { error: String(error) });
     }
-    this.#armNext();
-    this.#armTrimmer();
+    this.#alarm.arm(Math.min(this.#audience.nextDue(), this.#closing.drainUntil ?? Number.POSITIVE_INFINITY));
+    this.#ledger.armTrimming();
   }
 
-  /** Ends all streams and lets nobody in until a time. Publishing goes on. */
+  /** Ends all streams and refuses connects until a time. Publishing goes on. */
   drain(until: number): Ended {
     this.#closing.drain(until);
     this.#alarm.arm(until);
-    this.#admission.closed();
-    const closed = this.#registry.endAll("drain");
+    const closed = this.#audience.endAll("drain");
     this.#host.logger("info", "drain_started", { closed, until: new Date(until).toISOString() });
-    return { closed, lingering: this.#registry.lingering };
+    return { closed, lingering: this.#audience.lingering };
   }
 
   /** Ends a drain. */
@@ -244,148 +137,52 @@ export class Hub {
     this.#closing.resume();
   }
 
-  /** Ends all streams for good, and lets nobody in. Answers at once; `settled` waits for the peers. */
+  /** Ends all streams for good and refuses connects. Returns at once; `settled` waits for the peers. */
   stop(): Ended {
     this.#closing.stop();
-    this.#admission.closed();
-    const closed = this.#registry.endAll("shutdown");
+    const closed = this.#audience.endAll("shutdown");
     this.#host.logger("info", "channel_closed", { closed });
-    return { closed, lingering: this.#registry.lingering };
+    return { closed, lingering: this.#audience.lingering };
   }
 
-  /** Waits for the peers of a stop, but not long; from then on nothing is published. Answers how many linger. */
+  /** Waits for the peers of a stop, but not for long. From then on publishes are refused too. Resolves to how many linger. */
   async settled(): Promise<number> {
-    await this.#registry.settled(STOP_WAIT_MS);
+    const lingering = await this.#audience.settled();
     this.#closing.complete();
-    return this.#registry.lingering;
+    return lingering;
   }
 
-  /** Ends one stream. False: no such client. */
+  /** Ends one stream. Returns false if there is no such client. */
   kick(clientId: string): boolean {
-    const client = this.#registry.clients.get(clientId);
-    if (client !== undefined) {
-      this.#registry.end(client, "kicked");
-    }
-    return client !== undefined;
+    return this.#audience.kick(clientId);
   }
 
-  /**
-   * Reads the past as a stream would replay it, when the turn of this address has come.
-   *
-   * @throws HubError `busy`
-   */
-  async history({ start, terms, limit, address }: HistoryRequest): Promise<HistoryPage> {
-    const { clock, log } = this.#host;
-    try {
-      return await this.#history.read(address, () => {
-        const from = startingPoint(start, log, this.#retention, this.#log.head(), clock.now());
-        return new HistoryReading(log, this.#log, from, createFilter(terms), limit);
-      });
-    } catch (error) {
-      this.#refusedReadings.note(error);
-      throw error;
-    }
-  }
-
-  /** Whether no client is registered. */
-  get isEmpty(): boolean {
-    return this.#registry.clients.size === 0;
-  }
-
+  /** The registered clients. */
   clients(): ClientView[] {
-    return this.#registry.views(this.#log.head());
+    return this.#audience.views();
   }
 
   health(): HubHealth {
+    const { view } = this.#ledger;
     const reasons = [
-      ...(this.#publishing.hasFailed ? ["storage_failed"] : []),
-      ...(this.#registry.fullBecause(null) === null ? [] : ["limit_reached"]),
+      ...(this.#ledger.hasFailed ? ["storage_failed"] : []),
+      ...(this.#audience.fullBecause(null) === null ? [] : ["limit_reached"]),
     ];
-    const oldest = this.#log.oldest();
     const working = reasons.length > 0 ? "degraded" : "healthy";
     return {
       status: this.#closing.because === null ? working : "draining",
       reasons,
       drainUntil: this.#closing.drainUntil,
-      activeConnections: this.#registry.clients.size,
-      lingeringConnections: this.#registry.lingering,
+      activeConnections: this.#audience.size,
+      lingeringConnections: this.#audience.lingering,
       maxConnections: this.#settings.maxConnections,
-      lastEventId: this.#log.head(),
-      oldestEventId: oldest > this.#log.head() ? null : oldest,
+      lastEventId: view.head(),
+      oldestEventId: view.oldest() > view.head() ? null : view.oldest(),
     };
   }
 
-  #register(request: ConnectRequest, stream: ClientStream): void {
-    const { heartbeatIntervalMs, retryAfterMs, channel } = this.#settings;
-    const { clock, log } = this.#host;
-    const { start, terms, address } = request;
-    const { cursor, gap } = startingPoint(start, log, this.#retention, this.#log.head(), clock.now());
-    const resumedFrom = start.lastEventId?.slice(0, RESUMED_FROM_LENGTH) ?? null;
-    const tokenEndsAt = request.endsAt ?? Number.POSITIVE_INFINITY;
-    const client = this.#registry.add(stream, terms, { cursor, resumedFrom, address, tokenEndsAt });
-    const opening = openingFrames({
-      clientId: client.id,
-      channel,
-      cursor,
-      logName: log.name ?? "",
-      heartbeatIntervalSeconds: heartbeatIntervalMs / 1_000,
-      retryMs: retryAfterMs,
-      gap,
-    });
-    this.#broadcaster.write(client, opening + this.#ages.came(client));
-    this.#alarm.arm(clock.now() + heartbeatIntervalMs);
-    if (gap !== null) {
-      this.#countGap(client, gap.reason);
-    }
-  }
-
   #serveClients(): void {
-    const now = this.#host.clock.now();
-    this.#closing.resumeIfOver(now);
-    this.#heartbeat.dropStalled(now);
-    this.#heartbeat.beat(now);
-  }
-
-  /** Asks for the next alarm: for a heartbeat, a stalled client or the end of a drain. */
-  #armNext(): void {
-    const due = Math.min(
-      this.#heartbeat.nextDue(this.#host.clock.now()),
-      this.#closing.drainUntil ?? Number.POSITIVE_INFINITY,
-    );
-    if (due !== Number.POSITIVE_INFINITY) {
-      this.#alarm.arm(due);
-    }
-  }
-
-  /** What is durable is durable, and an alarm has to go on, though the log cannot be read just now. */
-  #armTrimmer(): void {
-    try {
-      this.#trimmer.arm();
-    } catch (error) {
-      this.#host.logger("error", "trim_not_armed", { error: String(error) });
-    }
-  }
-
-  /** A publish must not fail because what is old cannot be deleted just now. */
-  #relieveLog(): void {
-    try {
-      this.counters.trimmed += this.#trimmer.relieve();
-    } catch (error) {
-      this.#host.logger("error", "trim_failed", { error: String(error) });
-    }
-  }
-
-  #countDelivered(page: Page | null, now: number): void {
-    this.counters.pages += page === null ? 0 : 1;
-    this.counters.deliveries += page?.events ?? 0;
-    if (page !== null && page.publishedAt !== null) {
-      const ms = Math.max(0, now - page.publishedAt);
-      observeLatency(this.counters.latency, ms / 1_000);
-    }
-  }
-
-  #countGap(client: Client, reason: string): void {
-    this.counters.gaps++;
-    this.#host.logger("info", "gap", { client_id: client.id, reason });
+    this.#closing.resumeIfOver(this.#host.clock.now());
+    this.#audience.tick();
   }
 }

@@ -27,7 +27,7 @@ describe.concurrent("The stream: heartbeat", () => {
       times.push((await stream.nextComment()).at);
     }
     expect(wrongIntervals(times)).toEqual([]);
-    expect(stream.text.replace(/^retry: .*\n\n(?:\w+: .*\n)+\n/, "")).toBe(": heartbeat\n\n".repeat(4));
+    expect(stream.text.replace(/^retry: .*\n(?:\w+: .*\n)+\n/, "")).toBe(": heartbeat\n\n".repeat(4));
   });
 
   it("is put off by every frame", async () => {

@@ -88,6 +88,11 @@ describe("At the limit", () => {
         return close.retry_after_ms;
       }),
     );
+    const back = await service.raw("/api/events?channel=on-busy&on_busy=stream", {
+      headers: { "Last-Event-ID": "0" },
+    });
+    await back.untilClosed();
+    expect(back.events.map(({ type, id }) => [type, id])).toEqual([["close", "0"]]);
     for (const delay of delays) {
       expect(delay).toBeGreaterThanOrEqual(retryAfterSeconds * 1_000);
       expect(delay).toBeLessThanOrEqual(retryAfterSeconds * 2_000);

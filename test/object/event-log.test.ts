@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 
 import { SqliteLog } from "../../src/edge/sqlite-log.ts";
-import type { EventLog } from "../../src/hub/event-log.ts";
+import type { EventLog } from "../../src/hub/log/event-log.ts";
 import { registerEventLogTests } from "../support/hub/event-log-suite.ts";
 import { newEvent, newEvents } from "../support/hub/new-event.ts";
 import { eventsOf } from "../support/hub/read-log.ts";

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { openStream as askHub } from "../../src/edge/hub-object.ts";
 import { SqliteLog } from "../../src/edge/sqlite-log.ts";
 import type { HubError } from "../../src/hub/errors.ts";
-import type { ConnectRequest } from "../../src/hub/hub.ts";
+import type { ConnectRequest } from "../../src/hub/audience/audience.ts";
 import { hubOf, newChannel, openStream, OpenStream, publish, send, tick } from "./service.ts";
 
 const SECOND = 1_000;

@@ -182,7 +182,6 @@ export class Exchange {
   /** The stream opens, as the service would open it. */
   open({ at = "41", log = "log-a", heartbeatSeconds = 30, gap = false } = {}): this {
     this.accept();
-    this.bytes("retry: 5000\n\n");
     const data = {
       client_id: "c",
       channel: "default",
@@ -190,7 +189,12 @@ export class Exchange {
       log,
       heartbeat_interval_seconds: heartbeatSeconds,
     };
-    return this.frame({ event: "connected", data: JSON.stringify(data), ...(!gap && { id: at }) });
+    return this.frame({
+      retry: 5_000,
+      event: "connected",
+      data: JSON.stringify(data),
+      ...(!gap && { id: at }),
+    });
   }
 
   frame(frame: Frame): this {

@@ -79,8 +79,9 @@ export class TinyService {
       heartbeat_interval_seconds: this.heartbeatSeconds,
     };
     response.writeHead(200, { "Content-Type": "text/event-stream; charset=utf-8" });
-    response.write(encodeFrame({ retry: 5_000 }));
-    response.write(encodeFrame({ event: "connected", id: cursor, data: JSON.stringify(connected) }));
+    response.write(
+      encodeFrame({ retry: 5_000, event: "connected", id: cursor, data: JSON.stringify(connected) }),
+    );
     for (let id = cursor + 1; id <= this.#events.length; id++) {
       response.write(this.#frame(id));
     }

@@ -19,17 +19,23 @@ interface Room {
   readonly modules?: RegExp;
 }
 
-/** Who may see whom. Imports flow one way: `sse <- hub <- edge <- index`. */
+/**
+ * Which room may import which. Imports flow one way: `sse <- hub <- edge <- index`. Inside of `hub`, the log and the
+ * audience know the words of the hub but not the hub itself, and the audience knows of the log only its view.
+ */
 const ROOMS: Readonly<Record<string, Room>> = {
   sse: { rooms: [] },
-  auth: { rooms: [], types: ["config", "hub"], modules: /^jose$/ },
-  hub: { rooms: ["sse"] },
-  client: { rooms: ["sse"], modules: /^eventsource-parser$/ },
-  console: { rooms: [], modules: /^(?:\/sse-client\.js|uplot)$/ },
+  wire: { rooms: [] },
+  auth: { rooms: [], types: ["config", "hub", "hub/log"], modules: /^jose$/ },
+  hub: { rooms: ["sse", "hub/log", "hub/audience"] },
+  "hub/log": { rooms: ["sse", "hub"] },
+  "hub/audience": { rooms: ["sse", "hub"], types: ["hub/log"] },
+  client: { rooms: ["sse"], types: ["wire"], modules: /^eventsource-parser$/ },
+  console: { rooms: [], types: ["wire"], modules: /^(?:\/sse-client\.js|uplot)$/ },
   htmx: { rooms: [], modules: /^\/sse-client\.js$/ },
   config: { rooms: [], modules: /^(?:zod|yaml)$/ },
   edge: {
-    rooms: ["sse", "hub", "auth"],
+    rooms: ["sse", "hub", "hub/log", "hub/audience", "auth"],
     types: ["config"],
     modules: /^(?:cloudflare:workers|ipaddr\.js|itty-router|negotiator)$/,
   },
@@ -115,6 +121,18 @@ describe("the architecture", () => {
     expect(IMPORTS.filter((each) => !isAllowed(each)).map(told)).toEqual([]);
   });
 
+  it("shows the audience nothing of the log but its view", () => {
+    const seen = IMPORTS.filter(
+      ({ from, to }) => roomOf(from) === "hub/audience" && roomOf(to) === "hub/log",
+    );
+    expect(new Set(seen.map(({ to }) => to))).toEqual(new Set(["src/hub/log/log-view.ts"]));
+  });
+
+  it("keeps the hub out of its own rooms", () => {
+    const inside = IMPORTS.filter(({ from, to }) => to === "src/hub/hub.ts" && from.startsWith("src/hub/"));
+    expect(inside.map(told)).toEqual([]);
+  });
+
   it("keeps Cloudflare in edge and Node in local", () => {
     const strangers = IMPORTS.filter(
       ({ from, to }) =>
@@ -141,7 +159,7 @@ describe("the architecture", () => {
   });
 
   it("has a unit lane that needs no runtime", () => {
-    const tests = globSync("test/unit/{sse,hub,auth,edge}/*.test.ts");
+    const tests = globSync("test/unit/{sse,hub,auth,edge}/**/*.test.ts");
     const needy = tests.filter((test) =>
       [...reachedFrom(test)].some((each) => each.startsWith("cloudflare:")),
     );

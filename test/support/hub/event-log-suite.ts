@@ -7,7 +7,7 @@ import {
   type NewEvent,
   type Receipt,
   type StoredEvent,
-} from "../../../src/hub/event-log.ts";
+} from "../../../src/hub/log/event-log.ts";
 import { HubError } from "../../../src/hub/errors.ts";
 import { createFilter } from "../../../src/hub/filter.ts";
 import { encodeEvent } from "../../../src/sse/encode.ts";

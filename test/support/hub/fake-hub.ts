@@ -1,14 +1,15 @@
 import type { Ended } from "../../../src/hub/views.ts";
-import { Hub, type ConnectRequest } from "../../../src/hub/hub.ts";
+import type { ConnectRequest } from "../../../src/hub/audience/audience.ts";
+import { Hub } from "../../../src/hub/hub.ts";
 import type { HubSettings } from "../../../src/hub/hub-settings.ts";
-import type { Receipt, NewEvent } from "../../../src/hub/event-log.ts";
+import type { Receipt, NewEvent } from "../../../src/hub/log/event-log.ts";
 import type { LogFields, LogLevel } from "../../../src/hub/logger.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeStream } from "./fake-stream.ts";
 import { newEvents } from "./new-event.ts";
 import { UnrulyLog } from "./unruly-log.ts";
 
-const SETTINGS: HubSettings = {
+export const SETTINGS: HubSettings = {
   channel: "default",
   heartbeatIntervalMs: 30_000,
   maxConnections: 100,

@@ -1,4 +1,4 @@
-import type { ClientStream } from "../../../src/hub/client.ts";
+import type { ClientStream } from "../../../src/hub/audience/client.ts";
 import type { Clock } from "../../../src/hub/clock.ts";
 import { decodeStream, type Seen } from "./frames.ts";
 

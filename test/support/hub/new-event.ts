@@ -1,4 +1,4 @@
-import type { NewEvent } from "../../../src/hub/event-log.ts";
+import type { NewEvent } from "../../../src/hub/log/event-log.ts";
 
 const encoder = new TextEncoder();
 

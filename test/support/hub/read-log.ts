@@ -1,4 +1,4 @@
-import type { EventLog, StoredEvent } from "../../../src/hub/event-log.ts";
+import type { EventLog, StoredEvent } from "../../../src/hub/log/event-log.ts";
 
 /** All events after a seq, however many reads that takes. */
 export function eventsOf(log: EventLog, after = 0): StoredEvent[] {

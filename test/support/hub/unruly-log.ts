@@ -1,4 +1,9 @@
-import { MemoryEventLog, type Detail, type Outline, type StoredEvent } from "../../../src/hub/event-log.ts";
+import {
+  MemoryEventLog,
+  type Detail,
+  type Outline,
+  type StoredEvent,
+} from "../../../src/hub/log/event-log.ts";
 
 /** A log in memory that can be slow to become durable, and can fail to be read or written. */
 export class UnrulyLog extends MemoryEventLog {

@@ -61,7 +61,7 @@ async function receive(
 }
 
 const frame = (id: number): string => `event: t\nid: ${id}\ndata: {"at":${id}.5}\n\n`;
-const connected = 'retry: 5000\n\nevent: connected\nid: 7\ndata: {"last_event_id":"7"}\n\n';
+const connected = 'retry: 5000\nevent: connected\nid: 7\ndata: {"last_event_id":"7"}\n\n';
 const ids = Array.from({ length: 20 }, (_, index) => index + 8);
 const stream = connected + ids.map(frame).join("");
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 
 import { readEvents } from "../../../src/edge/event-gate.ts";
 import type { HubError } from "../../../src/hub/errors.ts";
-import type { NewEvent } from "../../../src/hub/event-log.ts";
+import type { NewEvent } from "../../../src/hub/log/event-log.ts";
 
 type Fault = Pick<HubError, "code" | "message" | "errors">;
 

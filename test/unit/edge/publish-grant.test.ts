@@ -4,7 +4,7 @@ import type { Grant } from "../../../src/auth/grant.ts";
 import type { Item } from "../../../src/edge/publish-body.ts";
 import { requireGranted } from "../../../src/edge/publish-grant.ts";
 import { HubError } from "../../../src/hub/errors.ts";
-import type { NewEvent } from "../../../src/hub/event-log.ts";
+import type { NewEvent } from "../../../src/hub/log/event-log.ts";
 
 function event(type: string, projectId: string | null = null, agentId: string | null = null): NewEvent {
   return { type, projectId, agentId, data: "1", dataBytes: 1, key: null };

@@ -235,8 +235,8 @@ describe("where a query starts", () => {
   });
 
   it("of the history is the oldest event, unless it says otherwise", () => {
-    expect(historyOf("")).toEqual({ lastEventId: null, logName: null, since: "earliest" });
-    expect(historyOf("after=5&log=x")).toEqual({ lastEventId: "5", logName: "x", since: "earliest" });
+    expect(historyOf("")).toEqual({ lastEventId: null, logName: null, since: "oldest" });
+    expect(historyOf("after=5&log=x")).toEqual({ lastEventId: "5", logName: "x", since: "oldest" });
     expect(historyOf("since=1h")).toMatchObject({ lastEventId: null, since: NOW - 3_600_000 });
   });
 });

@@ -19,9 +19,7 @@ describe("the first bytes of a stream", () => {
       log: hub.log.name,
       heartbeat_interval_seconds: 15,
     });
-    expect(stream.seen.text).toBe(
-      `retry: 7000\n\nevent: connected\nid: 41\ndata: ${JSON.stringify(data)}\n\n`,
-    );
+    expect(stream.seen.text).toBe(`retry: 7000\nevent: connected\nid: 41\ndata: ${JSON.stringify(data)}\n\n`);
     expect(stream.writes).toHaveLength(1);
   });
 
@@ -94,7 +92,7 @@ describe("a client with an id", () => {
     expect([gap?.type, gap?.id]).toEqual(["gap", "6"]);
     expect(dataOf(gap)).toEqual({ requested_id: "3", oldest_id: "7", latest_id: "10", reason: "expired" });
     expect(rest.map(({ id }) => id)).toEqual(["7", "8", "9", "10"]);
-    expect(stream.seen.text.startsWith("retry: 5000\n\nevent: connected\ndata: ")).toBe(true);
+    expect(stream.seen.text.startsWith("retry: 5000\nevent: connected\ndata: ")).toBe(true);
   });
 
   it("of another log is told so, and gets what is kept", async () => {

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import type { NewEvent } from "../../../src/hub/event-log.ts";
+import type { NewEvent } from "../../../src/hub/log/event-log.ts";
 import { createFilter, type FilterTerms } from "../../../src/hub/filter.ts";
 import { FakeHub } from "../../support/hub/fake-hub.ts";
 import type { FakeStream } from "../../support/hub/fake-stream.ts";

@@ -1,0 +1,73 @@
+import type { Client } from "./client.ts";
+import type { HubSettings } from "../hub-settings.ts";
+import type { ClientView } from "../views.ts";
+import { Addresses } from "./addresses.ts";
+import type { Full } from "./admission.ts";
+
+/** The registered clients, and the limits on their number. */
+export class Registry {
+  readonly #settings: HubSettings;
+  readonly #clients = new Map<string, Client>();
+  readonly #addresses = new Addresses();
+
+  constructor(settings: HubSettings) {
+    this.#settings = settings;
+  }
+
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  /** The clients in the order of their connecting. A client may be removed while they are walked. */
+  [Symbol.iterator](): IterableIterator<Client> {
+    return this.#clients.values();
+  }
+
+  get(clientId: string): Client | undefined {
+    return this.#clients.get(clientId);
+  }
+
+  has(client: Client): boolean {
+    return this.#clients.has(client.id);
+  }
+
+  /** Which limit leaves no slot for a client of this address; null if there is one. */
+  fullBecause(address: string | null): Full | null {
+    const { maxConnections, maxConnectionsPerAddress } = this.#settings;
+    if (maxConnectionsPerAddress > 0 && this.#addresses.streamsOf(address) >= maxConnectionsPerAddress) {
+      return "address_limit";
+    }
+    return this.#clients.size < maxConnections ? null : "limit";
+  }
+
+  add(client: Client): void {
+    this.#clients.set(client.id, client);
+    this.#addresses.came(client.address);
+  }
+
+  /** Returns false if the client was not registered. */
+  remove(client: Client): boolean {
+    if (!this.#clients.delete(client.id)) {
+      return false;
+    }
+    this.#addresses.left(client.address);
+    return true;
+  }
+
+  /** The clients as an operator sees them. */
+  views(head: number): ClientView[] {
+    return Array.from(this, (client) => ({
+      id: client.id,
+      connectedAt: client.connectedAt,
+      lastEventAt: client.lastEventAt,
+      writtenAt: client.writtenAt,
+      pendingSince: client.pendingSince,
+      resumedFrom: client.resumedFrom,
+      tokenEndsAt: Number.isFinite(client.tokenEndsAt) ? client.tokenEndsAt : null,
+      terms: client.filter.terms,
+      cursor: client.cursor,
+      lag: head - client.cursor,
+      eventsSent: client.eventsSent,
+    }));
+  }
+}

@@ -1,0 +1,101 @@
+import type { Clock } from "../clock.ts";
+import type { Filter } from "../filter.ts";
+import { sizeOf, type EventLog, type NewEvent, type Receipt } from "./event-log.ts";
+import type { FrameFeed } from "./frame-feed.ts";
+import type { LogView, Page, Start, StartRequest } from "./log-view.ts";
+import type { Retention } from "./retention.ts";
+import { startingPoint } from "./starting-point.ts";
+
+/**
+ * The log up to its durable head. Rows can be read from storage before they are durable, so everything that leaves the
+ * hub comes from here.
+ */
+export class DurableLog implements LogView {
+  readonly #log: EventLog;
+  readonly #feed: FrameFeed;
+  readonly #retention: Retention;
+  readonly #clock: Clock;
+  readonly #listeners: (() => void)[] = [];
+  #head: number;
+  #created: Promise<void> | null;
+
+  constructor(log: EventLog, feed: FrameFeed, retention: Retention, clock: Clock) {
+    this.#log = log;
+    this.#feed = feed;
+    this.#retention = retention;
+    this.#clock = clock;
+    this.#head = log.head;
+    this.#created = log.name === null ? null : Promise.resolve();
+    feed.forget(log.head + 1);
+  }
+
+  get name(): string {
+    return this.#log.name ?? "";
+  }
+
+  head(): number {
+    return this.#head;
+  }
+
+  oldest(): number {
+    return Math.min(this.#retention.oldest(this.#clock.now()), this.#head + 1);
+  }
+
+  /** Where a reader begins, in a log that may not exist yet. */
+  startingPoint(request: StartRequest): Start {
+    return startingPoint(request, this.#log, this.#retention, this.#head, this.#clock.now());
+  }
+
+  /** Resolves when the name of the log survives a crash: the client will send it back. */
+  async start(request: StartRequest): Promise<Start> {
+    this.#log.create();
+    this.#created ??= this.#log.sync();
+    await this.#created;
+    return this.startingPoint(request);
+  }
+
+  page(after: number, filter: Filter): Page {
+    return this.#feed.page(after, this.#head, filter);
+  }
+
+  isInMemory(after: number): boolean {
+    return this.#feed.isRecent(after);
+  }
+
+  onAdvance(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  check(): void {
+    this.#log.check();
+  }
+
+  /**
+   * Stores events in one transaction. Resolves when they are durable, and so are those that they duplicate.
+   *
+   * @param grant what the publisher may know of
+   */
+  async append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
+    const now = this.#clock.now();
+    const receipts = this.#log.append(events, now, this.#retention.oldest(now), grant);
+    const head = this.#log.head;
+    this.#keepFrames(events, receipts);
+    await this.#log.sync();
+    if (head > this.#head) {
+      this.#head = head;
+      this.#listeners.forEach((advanced) => advanced());
+    }
+    return receipts;
+  }
+
+  #keepFrames(events: readonly NewEvent[], receipts: readonly Receipt[]): void {
+    const { publishedAt } = this.#log.stamp(this.#log.head);
+    for (const [index, event] of events.entries()) {
+      const receipt = receipts[index];
+      if (receipt !== undefined && !receipt.duplicate) {
+        const { type, projectId, agentId, data } = event;
+        this.#feed.push({ seq: receipt.seq, type, projectId, agentId, data, publishedAt }, sizeOf(event));
+      }
+    }
+  }
+}

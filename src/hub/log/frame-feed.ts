@@ -1,0 +1,129 @@
+import { encodeEvent } from "../../sse/encode.ts";
+import type { EventLog, StoredEvent } from "./event-log.ts";
+import type { Filter } from "../filter.ts";
+import type { Page } from "./log-view.ts";
+
+/**
+ * Bytes of one write at most. Two of them can wait for a slow client, 256 KiB: one in the writer, and one that the
+ * runtime has taken from it but not got rid of. The largest event fits.
+ */
+export const PAGE_BYTES = 128 * 1024;
+
+/** Bytes and count of the newest events that stay in memory, for all clients together. */
+const RECENT_BYTES = 8 * 1024 * 1024;
+const RECENT_EVENTS = 16_384;
+
+/** An event in memory, and its size as the log counts it: never less than its frame has bytes. */
+interface RecentEvent {
+  readonly event: StoredEvent;
+  readonly size: number;
+}
+
+/** Reads the log as pages of encoded frames. The newest events stay in memory, older ones come from the log. */
+export class FrameFeed {
+  readonly #log: EventLog;
+  readonly #encoder = new TextEncoder();
+  /** Events of consecutive seqs; before `#start` they are given up, and their places are cut off now and then. */
+  #recent: (RecentEvent | null)[] = [];
+  #start = 0;
+  #firstSeq = 1;
+  #bytes = 0;
+
+  constructor(log: EventLog) {
+    this.#log = log;
+  }
+
+  /** Whether the page after a cursor needs no read of the log. */
+  isRecent(cursor: number): boolean {
+    return cursor + 1 >= this.#firstSeq;
+  }
+
+  /** Keeps an event that was just appended. Seqs come without holes. */
+  push(event: StoredEvent, size: number): void {
+    if (event.seq !== this.#firstSeq + this.#recent.length - this.#start) {
+      this.forget(event.seq);
+    }
+    this.#recent.push({ event, size });
+    this.#bytes += size;
+    while (this.#bytes > RECENT_BYTES || this.#recent.length - this.#start > RECENT_EVENTS) {
+      this.#bytes -= this.#recent[this.#start]?.size ?? 0;
+      this.#recent[this.#start] = null;
+      this.#start++;
+      this.#firstSeq++;
+    }
+    if (this.#start > RECENT_EVENTS) {
+      this.#recent = this.#recent.slice(this.#start);
+      this.#start = 0;
+    }
+  }
+
+  /** Gives up what is in memory: the next event to come has this seq. */
+  forget(nextSeq: number): void {
+    this.#recent = [];
+    this.#start = 0;
+    this.#bytes = 0;
+    this.#firstSeq = nextSeq;
+  }
+
+  /** The next page after a cursor, up to the durable head. */
+  page(cursor: number, head: number, filter: Filter): Page {
+    return this.isRecent(cursor)
+      ? this.#encode(cursor, this.#recentEvents(cursor, head, filter), true)
+      : this.#encode(cursor, this.#loggedEvents(cursor, head, filter), false);
+  }
+
+  #recentEvents(cursor: number, head: number, filter: Filter): Scanned {
+    const matching: StoredEvent[] = [];
+    let size = 0;
+    let seq = cursor;
+    for (; seq < head; seq++) {
+      const recent = this.#recent[seq + 1 - this.#firstSeq + this.#start];
+      if (!recent) {
+        throw new RangeError(`event ${seq + 1} is not in memory`);
+      }
+      if (filter.matches(recent.event)) {
+        size += recent.size;
+        if (size > PAGE_BYTES) {
+          break;
+        }
+        matching.push(recent.event);
+      }
+    }
+    return { matching, through: seq };
+  }
+
+  #loggedEvents(cursor: number, head: number, filter: Filter): Scanned {
+    const events = this.#log.read(cursor, PAGE_BYTES, filter.needsIds ? "filterable" : "frame");
+    const durable = events.filter((event) => event.seq <= head);
+    if (durable.length === 0) {
+      throw new RangeError(`the log has nothing between ${cursor} and its head ${head}`);
+    }
+    return {
+      matching: durable.filter((event) => filter.matches(event)),
+      through: durable.at(-1)?.seq ?? head,
+    };
+  }
+
+  #encode(cursor: number, { matching, through }: Scanned, isLive: boolean): Page {
+    let text = "";
+    for (const { type, seq, data } of matching) {
+      text += encodeEvent(type, seq, data);
+    }
+    const bytes = matching.length === 0 ? null : this.#encoder.encode(text);
+    const publishedAt = isLive ? (matching[0]?.publishedAt ?? null) : null;
+    return {
+      bytes,
+      cursor: through,
+      lastId: matching.at(-1)?.seq ?? cursor,
+      events: matching.length,
+      publishedAt,
+    };
+  }
+}
+
+interface Scanned {
+  /** What the filter lets through. */
+  readonly matching: readonly StoredEvent[];
+  /** The last seq that was looked at. */
+  readonly through: number;
+}

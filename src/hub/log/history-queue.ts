@@ -1,0 +1,111 @@
+import type { Clock } from "../clock.ts";
+import { HubError } from "../errors.ts";
+import type { HistoryPage, HistoryReading } from "./history.ts";
+
+/** Requests for history that wait at a time: more of them would only hold memory, and time out. */
+const PLACES = 64;
+
+/** One that waits for its turn. */
+interface Waiting {
+  /** Begins the reading when its turn has come: what was trimmed meanwhile is told as a gap. */
+  readonly begin: () => HistoryReading;
+  readonly resolve: (page: HistoryPage) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Serves requests for history one after the other and step by step, so that publishing and live delivery come between
+ * any two steps. The addresses take turns, however much each of them asks for. Those that the limits do not count
+ * (null) share one turn: how many they are is not known.
+ */
+export class HistoryQueue {
+  readonly #clock: Clock;
+  /** The requests of each address, in the order in which the addresses have their turns. */
+  readonly #lines = new Map<string | null, Waiting[]>();
+  #waiting = 0;
+  #isServing = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Reads when the turn of this address has come.
+   *
+   * @throws HubError `busy` when too many wait, and this address has as many of the places as any other.
+   */
+  read(address: string | null, begin: () => HistoryReading): Promise<HistoryPage> {
+    return new Promise((resolve, reject) => {
+      this.#enter(address, { begin, resolve, reject });
+      if (!this.#isServing) {
+        void this.#serveAll();
+      }
+    });
+  }
+
+  #enter(address: string | null, waiting: Waiting): void {
+    const line = this.#lines.get(address) ?? [];
+    if (this.#waiting === PLACES && !this.#freePlaceFor(line)) {
+      waiting.reject(busy());
+      return;
+    }
+    line.push(waiting);
+    this.#lines.set(address, line);
+    this.#waiting++;
+  }
+
+  /** Sends the last one of the longest line away if that makes the places fairer: a flood must not shut others out. */
+  #freePlaceFor(line: readonly Waiting[]): boolean {
+    let longest: Waiting[] = [];
+    for (const other of this.#lines.values()) {
+      longest = other.length > longest.length ? other : longest;
+    }
+    if (longest.length <= line.length + 1) {
+      return false;
+    }
+    longest.pop()?.reject(busy());
+    this.#waiting--;
+    return true;
+  }
+
+  async #serveAll(): Promise<void> {
+    this.#isServing = true;
+    for (let waiting = this.#next(); waiting !== null; waiting = this.#next()) {
+      await this.#serve(waiting);
+      await this.#clock.turn();
+    }
+    this.#isServing = false;
+  }
+
+  /** The first one of the line whose turn it is; its line goes to the end. */
+  #next(): Waiting | null {
+    const [first] = this.#lines;
+    if (first === undefined) {
+      return null;
+    }
+    const [address, line] = first;
+    const waiting = line.shift() ?? null;
+    this.#waiting--;
+    this.#lines.delete(address);
+    if (line.length > 0) {
+      this.#lines.set(address, line);
+    }
+    return waiting;
+  }
+
+  async #serve({ begin, resolve, reject }: Waiting): Promise<void> {
+    try {
+      const reading = begin();
+      while (reading.step()) {
+        await this.#clock.turn();
+      }
+      resolve(reading.page());
+    } catch (error) {
+      reject(error);
+    }
+  }
+}
+
+function busy(): HubError {
+  return new HubError("busy", "Too many requests for the history of this channel are waiting.");
+}

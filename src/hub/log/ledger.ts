@@ -1,0 +1,168 @@
+import type { Alarm } from "../alarm.ts";
+import type { Clock } from "../clock.ts";
+import type { Closing } from "../closing.ts";
+import type { Counters } from "../counters.ts";
+import { HubError } from "../errors.ts";
+import { createFilter, type Filter, type FilterTerms } from "../filter.ts";
+import type { HubSettings } from "../hub-settings.ts";
+import type { Logger } from "../logger.ts";
+import { Quota } from "../quota.ts";
+import { Refusals } from "../refusals.ts";
+import { DurableLog } from "./durable-log.ts";
+import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
+import { FrameFeed } from "./frame-feed.ts";
+import { HistoryQueue } from "./history-queue.ts";
+import { HistoryReading, type HistoryPage } from "./history.ts";
+import type { LogView, StartRequest } from "./log-view.ts";
+import { Retention } from "./retention.ts";
+import { Trimmer } from "./trimmer.ts";
+
+const TOO_MANY_PUBLISHES = "This token has made as many publishes as it may in a minute.";
+
+/** A part of the past that a client wants to read. */
+export interface HistoryRequest {
+  readonly terms: FilterTerms;
+  readonly start: StartRequest;
+  /** Events at most. */
+  readonly limit: number;
+  /** Where the request comes from, as in a `ConnectRequest`: addresses take turns. */
+  readonly address: string | null;
+}
+
+/** What the ledger needs from its hub. */
+export interface LedgerPort {
+  readonly log: EventLog;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly counters: Counters;
+  readonly alarm: Alarm;
+  readonly closing: Closing;
+}
+
+/** What is stored: the order, durability, keys, retention and history of one channel. */
+export class Ledger {
+  readonly #port: LedgerPort;
+  readonly #durable: DurableLog;
+  readonly #trimmer: Trimmer;
+  readonly #publishes: Quota;
+  readonly #refusedPublishes: Refusals;
+  readonly #readings: HistoryQueue;
+  readonly #refusedReadings: Refusals;
+  #hasFailed = false;
+
+  constructor(settings: HubSettings, port: LedgerPort) {
+    const { log, clock, logger, counters, alarm } = port;
+    const retention = new Retention(log, settings.retention);
+    this.#port = port;
+    this.#durable = new DurableLog(log, new FrameFeed(log), retention, clock);
+    this.#trimmer = new Trimmer(log, retention, clock, alarm);
+    this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
+    this.#refusedPublishes = new Refusals("publish_refused", counters.publishRejections, clock, logger);
+    this.#readings = new HistoryQueue(clock);
+    this.#refusedReadings = new Refusals("history_refused", counters.historyRejections, clock, logger);
+  }
+
+  /** What the audience may see. */
+  get view(): LogView {
+    return this.#durable;
+  }
+
+  /** Whether the last events could not be stored. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /**
+   * Stores events in one transaction. Resolves once they are durable.
+   *
+   * @param publisher the token that they came with, as a key to count by; null if it is not limited.
+   * @param grant what that token grants, which bounds what it learns of events that were stored under its keys
+   * @throws HubError `shutting_down`, `rate_limited`, `key_taken` or `storage_full`
+   */
+  async publish(
+    events: readonly NewEvent[],
+    publisher: string | null,
+    grant: FilterTerms,
+  ): Promise<Receipt[]> {
+    try {
+      this.#port.closing.requireOpenToEvents();
+      this.#publishes.use(publisher);
+      this.#relieveLog();
+      const receipts = await this.#append(events, createFilter(grant));
+      this.armTrimming();
+      return receipts;
+    } catch (error) {
+      this.#refusedPublishes.note(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Reads the past as a stream would replay it, when the turn of this address has come.
+   *
+   * @throws HubError `busy`
+   */
+  async history({ start, terms, limit, address }: HistoryRequest): Promise<HistoryPage> {
+    try {
+      return await this.#readings.read(address, () => {
+        const from = this.#durable.startingPoint(start);
+        return new HistoryReading(this.#port.log, this.#durable, from, createFilter(terms), limit);
+      });
+    } catch (error) {
+      this.#refusedReadings.note(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Deletes what is beyond the bounds of the history, in steps.
+   *
+   * @param between is called between two steps, so that heartbeats do not wait for a long trimming.
+   */
+  async trim(between: () => void): Promise<void> {
+    const { counters, logger } = this.#port;
+    this.#publishes.tidy();
+    const trimmed = await this.#trimmer.trim(between);
+    if (trimmed > 0) {
+      counters.trimmed += trimmed;
+      logger("info", "log_trimmed", { events: trimmed });
+    }
+  }
+
+  /** Sets the alarm for the next trimming. Never throws: what is durable stays acknowledged if the log cannot be read. */
+  armTrimming(): void {
+    try {
+      this.#trimmer.arm();
+    } catch (error) {
+      this.#port.logger("error", "trim_not_armed", { error: String(error) });
+    }
+  }
+
+  /** Deletes a little if the log is far over a bound. A publish must not fail because old events cannot be deleted. */
+  #relieveLog(): void {
+    try {
+      this.#port.counters.trimmed += this.#trimmer.relieve();
+    } catch (error) {
+      this.#port.logger("error", "trim_failed", { error: String(error) });
+    }
+  }
+
+  async #append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
+    const { counters, logger } = this.#port;
+    try {
+      const receipts = await this.#durable.append(events, grant);
+      const duplicates = receipts.filter((receipt) => receipt.duplicate).length;
+      counters.published += receipts.length - duplicates;
+      counters.duplicates += duplicates;
+      this.#hasFailed = false;
+      return receipts;
+    } catch (error) {
+      if (error instanceof HubError && error.code === "key_taken") {
+        throw error;
+      }
+      this.#hasFailed = true;
+      logger("error", "append_failed", { events: events.length, error: String(error) });
+      throw error;
+    }
+  }
+}

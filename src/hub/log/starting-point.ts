@@ -1,0 +1,44 @@
+import type { EventLog } from "./event-log.ts";
+import type { Gap, Start, StartRequest } from "./log-view.ts";
+import type { Retention } from "./retention.ts";
+
+/** A decimal number of our own making: no sign, no exponent, no leading zero, below 10^16. */
+const EVENT_ID = /^(?:0|[1-9][0-9]{0,15})$/;
+
+/** Turns what a client asks for into a cursor, and a gap if the client was owed events that are missing. */
+export function startingPoint(
+  request: StartRequest,
+  log: EventLog,
+  retention: Retention,
+  head: number,
+  now: number,
+): Start {
+  const oldest = Math.min(retention.oldest(now), head + 1);
+  const { lastEventId, since } = request;
+  if (lastEventId !== null) {
+    const isKnown = EVENT_ID.test(lastEventId) && Number(lastEventId) <= head;
+    const isSameLog = request.logName === null || request.logName === log.name;
+    if (!isKnown || !isSameLog) {
+      return fromOldest("unknown", lastEventId);
+    }
+    const cursor = Number(lastEventId);
+    return cursor < oldest - 1 ? fromOldest("expired", lastEventId) : { cursor, gap: null };
+  }
+  if (since === null) {
+    return { cursor: head, gap: null };
+  }
+  if (since !== "oldest" && oldest > 1 && (since === "earliest" || trimmedAt() >= since)) {
+    return fromOldest("expired", null);
+  }
+  const first = typeof since === "string" ? oldest : Math.max(oldest, retention.firstSince(since));
+  return { cursor: Math.min(first - 1, head), gap: null };
+
+  /** When the newest event that is no longer served was stored. */
+  function trimmedAt(): number {
+    return log.stamp(oldest - 1).publishedAt;
+  }
+
+  function fromOldest(reason: Gap["reason"], requestedId: string | null): Start {
+    return { cursor: oldest - 1, gap: { reason, requestedId, oldest, latest: head } };
+  }
+}

@@ -1,0 +1,37 @@
+/** The data of the frames that the service itself sends on a stream. */
+
+/** The first frame of every stream. */
+export interface Connected {
+  readonly client_id: string;
+  readonly channel: string;
+  /** The id after which this stream delivers. */
+  readonly last_event_id: string;
+  /** The name of the log to which the ids belong. */
+  readonly log: string;
+  readonly heartbeat_interval_seconds: number;
+}
+
+/** Events that a client was owed are missing. What is kept follows. */
+export interface GapNotice {
+  /** The id that was asked for, cut at 64 characters; null if the client asked for a time. */
+  readonly requested_id: string | null;
+  /** Null if nothing is kept. */
+  readonly oldest_id: string | null;
+  readonly latest_id: string;
+  /** `expired`: the events have left the history. `unknown`: the id is not one of this log, e.g. the storage was wiped. */
+  readonly reason: "expired" | "unknown";
+}
+
+/** The service ends this stream. */
+export interface CloseNotice {
+  readonly reason: string;
+  /** When to reconnect. */
+  readonly retry_after_ms: number;
+}
+
+/** Something recoverable happened to this stream. */
+export interface ErrorNotice {
+  readonly error_type: string;
+  readonly message: string;
+  readonly retryable: boolean;
+}

@@ -1,0 +1,643 @@
+import { describe, expect, it } from "vitest";
+
+import { Broadcaster } from "../../../../src/hub/audience/broadcaster.ts";
+import { Client } from "../../../../src/hub/audience/client.ts";
+import { sizeOf } from "../../../../src/hub/log/event-log.ts";
+import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
+import { Registry } from "../../../../src/hub/audience/registry.ts";
+import { FrameFeed } from "../../../../src/hub/log/frame-feed.ts";
+import type { LogView, Page, Start } from "../../../../src/hub/log/log-view.ts";
+import { FakeClock } from "../../../support/hub/fake-clock.ts";
+import { SETTINGS } from "../../../support/hub/fake-hub.ts";
+import { FakeStream } from "../../../support/hub/fake-stream.ts";
+import { dataOf } from "../../../support/hub/frames.ts";
+import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
+import { UnrulyLog } from "../../../support/hub/unruly-log.ts";
+
+const ALL = createFilter({});
+
+/** How long a sweep waits for its writes at most. */
+const PATIENCE_MAX_MS = 150;
+
+/** A broadcaster and all that it sees, without the hub around it. */
+class Rig implements LogView {
+  readonly name = "rig";
+  readonly clock = new FakeClock();
+  readonly log = new UnrulyLog();
+  readonly feed = new FrameFeed(this.log);
+  readonly clients = new Registry(SETTINGS);
+  /** Pages that the view has to fetch take this long; 0 gives them at once. */
+  fetchMs = 0;
+  readonly pages: Page[] = [];
+  readonly sweeps: { clients: number; head: number }[] = [];
+  readonly failures: unknown[] = [];
+  readonly gaps: Client[] = [];
+  readonly broadcaster: Broadcaster;
+  durable = 0;
+  kept = 1;
+
+  constructor() {
+    this.broadcaster = new Broadcaster(this.clients, this, this.clock, {
+      wrote: () => undefined,
+      taken: (_client, page) => page !== null && this.pages.push(page),
+      lost: (client) => this.remove(client),
+      swept: (clients, head) => this.sweeps.push({ clients, head }),
+      gap: (client) => this.gaps.push(client),
+      readFailed: (_client, error) => this.failures.push(error),
+    });
+  }
+
+  head(): number {
+    return this.durable;
+  }
+
+  oldest(): number {
+    return this.kept;
+  }
+
+  start(): Start {
+    return { cursor: this.durable, gap: null };
+  }
+
+  page(after: number, filter: Filter): Page | Promise<Page> {
+    const page = (): Page => this.feed.page(after, this.durable, filter);
+    return this.fetchMs === 0 || this.isInMemory(after) ? page() : this.#fetched(page);
+  }
+
+  isInMemory(after: number): boolean {
+    return this.feed.isRecent(after);
+  }
+
+  onAdvance(): void {}
+
+  check(): void {}
+
+  async #fetched(page: () => Page): Promise<Page> {
+    await new Promise<void>((resolve) => {
+      this.clock.after(this.fetchMs, resolve);
+    });
+    return page();
+  }
+
+  /** A client at a cursor; nothing is written to it yet. */
+  join(cursor = this.durable, filter: Filter = ALL): { client: Client; stream: FakeStream } {
+    const stream = new FakeStream();
+    const client = new Client({
+      id: String(this.clients.size),
+      filter,
+      stream,
+      now: this.clock.now(),
+      cursor,
+      resumedFrom: null,
+      address: null,
+      expiresAt: Number.POSITIVE_INFINITY,
+      tokenEndsAt: Number.POSITIVE_INFINITY,
+    });
+    this.clients.add(client);
+    return { client, stream };
+  }
+
+  remove(client: Client): void {
+    this.clients.remove(client);
+    this.broadcaster.forget(client);
+  }
+
+  /** Appends events that stay in memory and makes them durable. */
+  append(count: number, { data = "{}", type = "tick" } = {}): void {
+    const before = this.log.head;
+    const events = newEvents(count, { data, type });
+    this.log.append(events, this.clock.now(), 1);
+    for (const [index, { projectId, agentId }] of events.entries()) {
+      const event = {
+        seq: before + index + 1,
+        type,
+        projectId,
+        agentId,
+        data,
+        publishedAt: this.clock.now(),
+      };
+      this.feed.push(event, sizeOf(events[0] ?? newEvent()));
+    }
+    this.durable = this.log.head;
+  }
+
+  async publish(count: number, parts: { data?: string; type?: string } = {}): Promise<void> {
+    this.append(count, parts);
+    this.broadcaster.wake();
+    await this.clock.settle();
+  }
+}
+
+function upTo(head: number, from = 1): number[] {
+  return Array.from({ length: head - from + 1 }, (_, index) => from + index);
+}
+
+describe("a sweep", () => {
+  it("gives every client what it is missing in one write, however many events that are", async () => {
+    const rig = new Rig();
+    rig.append(5);
+    const joined = [rig.join(0), rig.join(2), rig.join(5)];
+    rig.append(500);
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(joined.map(({ stream }) => stream.writes.length)).toEqual([1, 1, 1]);
+    expect(joined.map(({ stream }) => stream.ids)).toEqual([upTo(505), upTo(505, 3), upTo(505, 6)]);
+    expect(rig.sweeps).toEqual([{ clients: 3, head: 505 }]);
+  });
+
+  it("encodes one page for all clients at one cursor with one filter", async () => {
+    const rig = new Rig();
+    const filter = createFilter({ types: ["tick"] });
+    const [a, b, other] = [rig.join(0, filter), rig.join(0, filter), rig.join(0)];
+    await rig.publish(3);
+    expect(a.stream.writes[0]).toBe(b.stream.writes[0]);
+    expect(other.stream.writes[0]).not.toBe(a.stream.writes[0]);
+    expect(other.stream.ids).toEqual([1, 2, 3]);
+  });
+
+  it("writes nothing to clients whose filter hides everything, and moves them on", async () => {
+    const rig = new Rig();
+    const { client, stream } = rig.join(0, createFilter({ types: ["other"] }));
+    await rig.publish(3);
+    expect(stream.writes).toEqual([]);
+    expect([client.cursor, client.toldCursor]).toEqual([3, 0]);
+    await rig.publish(1, { type: "other" });
+    expect(stream.ids).toEqual([4]);
+    expect([client.cursor, client.toldCursor]).toEqual([4, 4]);
+  });
+
+  it("goes no further than the durable head", async () => {
+    const rig = new Rig();
+    const { stream } = rig.join(0);
+    rig.append(5);
+    rig.durable = 3;
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(stream.ids).toEqual([1, 2, 3]);
+    rig.durable = 5;
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(stream.ids).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("waits for the writes of the one before: what comes in the meantime goes into one write", async () => {
+    const rig = new Rig();
+    const [quick, slow] = [rig.join(), rig.join()];
+    slow.stream.takeAfter(rig.clock, 10);
+    await rig.publish(1);
+    expect([quick.stream.writes.length, slow.stream.writes.length]).toEqual([1, 1]);
+    for (let count = 0; count < 5; count++) {
+      await rig.clock.advance(1);
+      await rig.publish(1);
+    }
+    expect([quick.stream.writes.length, slow.stream.writes.length]).toEqual([1, 1]);
+    await rig.clock.advance(20);
+    expect([quick.stream.writes.length, slow.stream.writes.length]).toEqual([2, 2]);
+    expect([quick.stream.ids, slow.stream.ids]).toEqual([upTo(6), upTo(6)]);
+  });
+
+  it("gives pages of a bounded size, one after the other", async () => {
+    const rig = new Rig();
+    const { stream } = rig.join(0);
+    await rig.publish(100, { data: JSON.stringify("x".repeat(20_000)) });
+    expect(stream.ids).toEqual(upTo(100));
+    expect(stream.writes.length).toBeGreaterThan(7);
+    expect(Math.max(...stream.writes.map((bytes) => bytes.byteLength))).toBeLessThanOrEqual(128 * 1024);
+  });
+});
+
+describe("a client that stalls", () => {
+  it("delays the others by the patience of a sweep at most, and then not at all", async () => {
+    const rig = new Rig();
+    const [quick, stalled] = [rig.join(), rig.join()];
+    stalled.stream.stall();
+    await rig.publish(1);
+    await rig.publish(1);
+    await rig.clock.advance(PATIENCE_MAX_MS);
+    expect(quick.stream.ids).toEqual([1, 2]);
+    for (let id = 3; id <= 50; id++) {
+      await rig.publish(1);
+      expect(quick.stream.ids).toEqual(upTo(id));
+    }
+    expect(stalled.stream.writes).toHaveLength(1);
+  });
+
+  it("has one write pending at most, however much is published", async () => {
+    const rig = new Rig();
+    const { stream } = rig.join();
+    stream.stall();
+    for (let count = 0; count < 20; count++) {
+      await rig.publish(100, { data: JSON.stringify("x".repeat(1_000)) });
+      await rig.clock.advance(1_000);
+    }
+    expect(stream.writes).toHaveLength(1);
+    expect(stream.writes[0]?.byteLength).toBeLessThanOrEqual(128 * 1024);
+  });
+
+  it("gets everything, once and in order, when it reads again", async () => {
+    const rig = new Rig();
+    const { stream } = rig.join();
+    stream.stall();
+    await rig.publish(3);
+    await rig.clock.advance(5_000);
+    await rig.publish(400);
+    stream.resume();
+    await rig.clock.settle();
+    expect(stream.ids).toEqual(upTo(403));
+  });
+
+  it("delays nobody by the patience again while it takes its writes late", async () => {
+    const rig = new Rig();
+    const [quick, late] = [rig.join(), rig.join()];
+    late.stream.takeAfter(rig.clock, 1_000);
+    await rig.publish(1);
+    await rig.clock.advance(1_000);
+    for (let id = 2; id <= 30; id++) {
+      await rig.publish(1);
+      expect(quick.stream.ids).toEqual(upTo(id));
+      await rig.clock.advance(100);
+    }
+    await rig.clock.advance(5_000);
+    expect(late.stream.ids).toEqual(upTo(30));
+  });
+
+  it("is waited for again after it has taken a write in time", async () => {
+    const rig = new Rig();
+    const [quick, late] = [rig.join(), rig.join()];
+    late.stream.takeAfter(rig.clock, 1_000);
+    await rig.publish(1);
+    await rig.clock.advance(1_000);
+    late.stream.takeAfter(rig.clock, 5);
+    await rig.publish(1);
+    await rig.clock.advance(5);
+    await rig.publish(1);
+    await rig.publish(1);
+    expect(quick.stream.ids).toEqual([1, 2, 3]);
+    await rig.clock.advance(5);
+    expect(quick.stream.ids).toEqual([1, 2, 3, 4]);
+    await rig.clock.advance(5);
+    expect(late.stream.ids).toEqual([1, 2, 3, 4]);
+  });
+
+  it("does not hold a sweep after it was forgotten", async () => {
+    const rig = new Rig();
+    const [quick, stalled] = [rig.join(), rig.join()];
+    stalled.stream.stall();
+    await rig.publish(1);
+    await rig.publish(1);
+    rig.remove(stalled.client);
+    await rig.clock.settle();
+    expect(quick.stream.ids).toEqual([1, 2]);
+    stalled.stream.resume();
+    await rig.publish(1);
+    expect(quick.stream.ids).toEqual([1, 2, 3]);
+    expect(stalled.stream.writes).toHaveLength(1);
+  });
+
+  it("among many keeps nobody: all the others go on in step", async () => {
+    const rig = new Rig();
+    const stalled = upTo(20).map(() => rig.join());
+    const quick = upTo(20).map(() => rig.join());
+    stalled.forEach(({ stream }) => stream.stall());
+    await rig.publish(1);
+    await rig.clock.advance(PATIENCE_MAX_MS);
+    await rig.publish(10);
+    await rig.publish(10);
+    for (const { stream } of quick) {
+      expect(stream.ids).toEqual(upTo(21));
+      expect(stream.writes).toHaveLength(3);
+    }
+  });
+});
+
+describe("the patience of a sweep", () => {
+  it("lasts as long as somebody takes a write, so that a crowd goes on in step", async () => {
+    const rig = new Rig();
+    const crowd = upTo(5).map(() => rig.join());
+    crowd.forEach(({ stream }, index) => stream.takeAfter(rig.clock, 15 * (index + 1)));
+    for (let count = 0; count < 3; count++) {
+      await rig.publish(1);
+      await rig.clock.advance(10);
+    }
+    await rig.clock.advance(200);
+    for (const { client, stream } of crowd) {
+      expect(client.busy).toBe(false);
+      // The first event, and then both that came meanwhile in one write.
+      expect(stream.writes).toHaveLength(2);
+    }
+  });
+
+  it("ends all the same when takes only trickle in", async () => {
+    const rig = new Rig();
+    const crowd = upTo(20).map(() => rig.join());
+    crowd.forEach(({ stream }, index) => stream.takeAfter(rig.clock, 20 * (index + 1)));
+    await rig.publish(1);
+    await rig.clock.advance(10);
+    await rig.publish(1);
+    await rig.clock.advance(290);
+    expect(crowd.map(({ client }) => client.busy)).toEqual(upTo(20).map((n) => n * 20 > 250));
+    expect(crowd[0]?.stream.ids).toEqual([1, 2]);
+  });
+});
+
+describe("a stream that fails", () => {
+  it("by rejecting its write does not stop a broadcast", async () => {
+    const rig = new Rig();
+    const [first, broken, last] = [rig.join(), rig.join(), rig.join()];
+    broken.stream.break();
+    await rig.publish(1);
+    await rig.publish(1);
+    expect([first.stream.ids, last.stream.ids]).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
+    expect(rig.clients.has(broken.client)).toBe(false);
+  });
+
+  it("by rejecting a write that was pending does not hold the sweep", async () => {
+    const rig = new Rig();
+    const [quick, leaving] = [rig.join(), rig.join()];
+    leaving.stream.stall();
+    await rig.publish(1);
+    await rig.publish(1);
+    leaving.stream.break();
+    await rig.clock.settle();
+    expect(quick.stream.ids).toEqual([1, 2]);
+  });
+
+  it("by throwing does not stop a broadcast", async () => {
+    const rig = new Rig();
+    const [first, broken, last] = [rig.join(), rig.join(), rig.join()];
+    broken.stream.throwOnWrite();
+    await rig.publish(1);
+    await rig.publish(1);
+    await rig.clock.advance(5_000);
+    await rig.publish(1);
+    expect([first.stream.ids, last.stream.ids]).toEqual([upTo(3), upTo(3)]);
+  });
+});
+
+/** A client in replay and a live one, while the log cannot be read. */
+async function failing(): Promise<{ rig: Rig; replaying: FakeStream; live: FakeStream }> {
+  const rig = new Rig();
+  rig.append(10);
+  rig.feed.forget(11);
+  rig.log.failing = true;
+  const [replaying, live] = [rig.join(0).stream, rig.join(10).stream];
+  await rig.publish(1);
+  return { rig, replaying, live };
+}
+
+describe("a log that cannot be read", () => {
+  it("is told to the clients that need it, who can go on, and to nobody else", async () => {
+    const { rig, replaying, live } = await failing();
+    expect(replaying.seen.events.map(({ type, id }) => [type, id])).toEqual([["error", undefined]]);
+    expect(dataOf(replaying.seen.events[0])).toMatchObject({
+      error_type: expect.any(String),
+      retryable: true,
+    });
+    expect(rig.failures).toHaveLength(1);
+    expect(live.ids).toEqual([11]);
+  });
+
+  it("is read again after a second, not in a loop", async () => {
+    const { rig, replaying } = await failing();
+    await rig.clock.advance(999);
+    expect(rig.failures).toHaveLength(1);
+    await rig.clock.advance(1);
+    expect(rig.failures).toHaveLength(2);
+    await rig.clock.advance(10_000);
+    expect(rig.failures).toHaveLength(12);
+    expect(replaying.isEnding).toBe(false);
+  });
+
+  it("goes on where it was as soon as it can be read, without loss", async () => {
+    const { rig, replaying } = await failing();
+    rig.log.failing = false;
+    await rig.clock.advance(1_000);
+    expect(replaying.ids).toEqual(upTo(11));
+  });
+
+  it("does not keep timers for a client that has left", async () => {
+    const { rig } = await failing();
+    for (const client of rig.clients) {
+      rig.remove(client);
+    }
+    await rig.clock.advance(1_000);
+    expect(rig.clock.timers).toBe(0);
+  });
+});
+
+describe("a client whose cursor falls out of the history", () => {
+  it("is told what is missing, and gets what is kept", async () => {
+    const rig = new Rig();
+    const { client, stream } = rig.join(0);
+    stream.stall();
+    await rig.publish(2);
+    await rig.clock.advance(1_000);
+    await rig.publish(8);
+    rig.kept = 6;
+    rig.log.trim(5);
+    stream.resume();
+    await rig.clock.settle();
+    const [first, second, gap, ...rest] = stream.seen.events;
+    expect([first?.id, second?.id]).toEqual(["1", "2"]);
+    expect([gap?.type, gap?.id]).toEqual(["gap", "5"]);
+    expect(dataOf(gap)).toEqual({ requested_id: "2", oldest_id: "6", latest_id: "10", reason: "expired" });
+    expect(rest.map(({ id }) => Number(id))).toEqual(upTo(10, 6));
+    expect(rig.gaps).toEqual([client]);
+    expect(client.toldCursor).toBe(10);
+  });
+
+  it("is told so too when nothing is kept, and then gets what comes", async () => {
+    const rig = new Rig();
+    rig.append(5);
+    rig.log.trim(5);
+    rig.kept = 6;
+    const { client, stream } = rig.join(2);
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    // The gap has told it where it stands: nothing is hidden that a heartbeat would have to tell.
+    expect([client.cursor, client.toldCursor]).toEqual([5, 5]);
+    const [gap] = stream.seen.events;
+    expect([gap?.type, gap?.id]).toEqual(["gap", "5"]);
+    expect(dataOf(gap)).toEqual({ requested_id: "2", oldest_id: null, latest_id: "5", reason: "expired" });
+    await rig.publish(1);
+    expect(stream.ids).toEqual([6]);
+  });
+});
+
+describe("clients in replay", () => {
+  it("get the whole log, though a sweep reads only a part of it", async () => {
+    const rig = new Rig();
+    rig.append(20_000);
+    rig.feed.forget(20_001);
+    const { stream } = rig.join(0);
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(stream.ids).toEqual(upTo(20_000));
+  });
+
+  it("share a bounded part of each sweep, so that live ones stay live", async () => {
+    const rig = new Rig();
+    rig.append(30_000);
+    rig.feed.forget(30_001);
+    const replaying = upTo(8).map((cursor) => rig.join(cursor));
+    const live = rig.join(30_000);
+    live.stream.takeAfter(rig.clock, 1);
+    rig.append(1);
+    rig.log.eventsRead = 0;
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(live.stream.sent.events).toHaveLength(1);
+    expect(rig.log.eventsRead).toBeLessThanOrEqual(8_000);
+    for (let count = 0; count < 60; count++) {
+      await rig.clock.advance(1);
+      await rig.publish(1);
+    }
+    await rig.clock.advance(100);
+    expect(live.stream.ids).toEqual(upTo(rig.durable, 30_001));
+    for (const [index, { stream }] of replaying.entries()) {
+      expect(stream.ids).toEqual(upTo(rig.durable, index + 2));
+    }
+  });
+
+  it("beyond that part are served with the page of another one, which costs nothing", async () => {
+    const rig = new Rig();
+    rig.append(20_000);
+    rig.feed.forget(20_001);
+    const joined = [0, 1, 2, 3, 0, 4].map((cursor) => rig.join(cursor).stream);
+    joined.forEach((stream) => stream.stall());
+    rig.log.reads = 0;
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(joined.map(({ writes }) => writes.length)).toEqual([1, 1, 1, 1, 1, 0]);
+    expect(rig.log.reads).toBe(4);
+  });
+
+  it("with a filter that matches nothing come to rest at the head and write nothing", async () => {
+    const rig = new Rig();
+    rig.append(20_000);
+    rig.feed.forget(20_001);
+    const { client, stream } = rig.join(0, createFilter({ types: ["other"] }));
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(client.cursor).toBe(20_000);
+    expect(stream.writes).toEqual([]);
+  });
+
+  it("at one place read the log once", async () => {
+    const rig = new Rig();
+    rig.append(1_000);
+    rig.feed.forget(1_001);
+    const joined = upTo(30).map(() => rig.join(0));
+    rig.log.eventsRead = 0;
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(rig.log.eventsRead).toBeLessThanOrEqual(1_000);
+    for (const { stream } of joined) {
+      expect(stream.ids).toEqual(upTo(1_000));
+    }
+  });
+});
+
+describe("a page that the view has to fetch", () => {
+  it("arrives in order with the live events, exactly once", async () => {
+    const rig = new Rig();
+    rig.append(3_000);
+    rig.feed.forget(3_001);
+    rig.fetchMs = 40;
+    const { stream } = rig.join(0);
+    rig.broadcaster.wake();
+    for (let round = 0; round < 20; round++) {
+      await rig.publish(1);
+      await rig.clock.advance(15);
+    }
+    await rig.clock.advance(10_000);
+    expect(stream.ids).toEqual(upTo(3_020));
+  });
+
+  it("delays no live client", async () => {
+    const rig = new Rig();
+    rig.append(100);
+    rig.feed.forget(101);
+    rig.fetchMs = 5_000;
+    const { stream: past } = rig.join(0);
+    const { stream: live } = rig.join();
+    rig.broadcaster.wake();
+    await rig.publish(1);
+    await rig.publish(1);
+    expect(live.ids).toEqual([101, 102]);
+    expect(past.ids).toEqual([]);
+    await rig.clock.advance(5_000);
+    expect(past.ids).toEqual(upTo(102));
+  });
+
+  it("is asked for by four clients at a time, and the others follow", async () => {
+    const rig = new Rig();
+    rig.append(100);
+    rig.feed.forget(101);
+    rig.fetchMs = 100;
+    const joined = upTo(10).map((cursor) => rig.join(cursor));
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(joined.filter(({ client }) => client.isFetching)).toHaveLength(4);
+    await rig.clock.advance(1_000);
+    expect(joined.map(({ stream }) => stream.ids.at(-1))).toEqual(joined.map(() => 100));
+  });
+
+  it("is dropped if the client has left", async () => {
+    const rig = new Rig();
+    rig.append(100);
+    rig.feed.forget(101);
+    rig.fetchMs = 100;
+    const { client, stream } = rig.join(0);
+    rig.broadcaster.wake();
+    rig.remove(client);
+    await rig.clock.advance(1_000);
+    expect(stream.writes).toEqual([]);
+    expect(rig.clock.timers).toBe(0);
+  });
+
+  it("that does not come is asked for again after a second, and the client is told", async () => {
+    const rig = new Rig();
+    rig.append(100);
+    rig.feed.forget(101);
+    rig.fetchMs = 10;
+    rig.log.failing = true;
+    const { stream } = rig.join(0);
+    rig.broadcaster.wake();
+    await rig.clock.advance(100);
+    expect(stream.seen.events.map(({ type }) => type)).toEqual(["error"]);
+    expect(rig.failures).toHaveLength(1);
+    rig.log.failing = false;
+    await rig.clock.advance(2_000);
+    expect(stream.ids).toEqual(upTo(100));
+  });
+});
+
+describe("the broadcaster at rest", () => {
+  it("has no timer and takes no turns", async () => {
+    const rig = new Rig();
+    rig.join();
+    await rig.publish(3);
+    await rig.clock.advance(1_000);
+    expect(rig.clock.timers).toBe(0);
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(rig.sweeps).toHaveLength(1);
+  });
+
+  it("counts a page as delivered when the client has taken it, not before", async () => {
+    const rig = new Rig();
+    const { client, stream } = rig.join();
+    stream.stall();
+    await rig.publish(3);
+    expect([rig.pages.length, client.eventsSent, client.lastEventAt]).toEqual([0, 0, null]);
+    await rig.clock.advance(500);
+    stream.resume();
+    await rig.clock.settle();
+    expect(rig.pages.map(({ events }) => events)).toEqual([3]);
+    expect([client.eventsSent, client.lastEventAt]).toEqual([3, rig.clock.now()]);
+  });
+});

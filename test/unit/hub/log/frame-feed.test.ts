@@ -1,0 +1,243 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { MemoryEventLog, sizeOf, type NewEvent } from "../../../../src/hub/log/event-log.ts";
+import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
+import { FrameFeed, PAGE_BYTES } from "../../../../src/hub/log/frame-feed.ts";
+import type { Page } from "../../../../src/hub/log/log-view.ts";
+import { encodeEvent } from "../../../../src/sse/encode.ts";
+import { decodeStream } from "../../../support/hub/frames.ts";
+import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
+import { eventsOf } from "../../../support/hub/read-log.ts";
+import { UnrulyLog } from "../../../support/hub/unruly-log.ts";
+
+const ALL = createFilter({});
+const KIBIBYTE = "x".repeat(1_000);
+
+function append(log: MemoryEventLog, feed: FrameFeed, events: readonly NewEvent[]): void {
+  const before = log.head;
+  const publishedAt = 1_000 + before;
+  log.append(events, publishedAt, 1);
+  for (const [index, event] of events.entries()) {
+    const { type, projectId, agentId, data } = event;
+    feed.push({ seq: before + index + 1, type, projectId, agentId, data, publishedAt }, sizeOf(event));
+  }
+}
+
+/** The same log, once with its frames in memory and once without. */
+function feedsOf(events: readonly NewEvent[]): { log: MemoryEventLog; recent: FrameFeed; logged: FrameFeed } {
+  const log = new MemoryEventLog();
+  const recent = new FrameFeed(log);
+  append(log, recent, events);
+  const logged = new FrameFeed(log);
+  logged.forget(log.head + 1);
+  return { log, recent, logged };
+}
+
+/** All pages from a cursor to the head. */
+function readAll(feed: FrameFeed, from: number, head: number, filter: Filter): Page[] {
+  const pages: Page[] = [];
+  for (let cursor = from; cursor < head;) {
+    const page = feed.page(cursor, head, filter);
+    expect(page.cursor).toBeGreaterThan(cursor);
+    expect(page.cursor).toBeLessThanOrEqual(head);
+    pages.push(page);
+    cursor = page.cursor;
+  }
+  return pages;
+}
+
+function textOf(pages: readonly Page[]): string {
+  return decodeStream(pages.flatMap(({ bytes }) => bytes ?? [])).text;
+}
+
+describe("a page", () => {
+  it("holds the frames after a cursor, up to the durable head", () => {
+    const { recent, logged } = feedsOf(newEvents(5));
+    for (const feed of [recent, logged]) {
+      const page = feed.page(1, 3, ALL);
+      expect(decodeStream(page.bytes ? [page.bytes] : []).text).toBe(
+        encodeEvent("tick", 2, "{}") + encodeEvent("tick", 3, "{}"),
+      );
+      expect(page).toMatchObject({ cursor: 3, lastId: 3, events: 2 });
+    }
+  });
+
+  it("says how far it looked when the filter hides the last events, and when it hides all", () => {
+    const events = [newEvent({ type: "a" }), newEvent({ type: "b" }), newEvent({ type: "b" })];
+    const { recent, logged } = feedsOf(events);
+    for (const feed of [recent, logged]) {
+      expect(feed.page(0, 3, createFilter({ types: ["a"] }))).toMatchObject({
+        cursor: 3,
+        lastId: 1,
+        events: 1,
+      });
+      expect(feed.page(0, 3, createFilter({ types: ["c"] }))).toMatchObject({
+        bytes: null,
+        cursor: 3,
+        events: 0,
+      });
+    }
+  });
+
+  it("of live events says when the first one was stored; a replay has no latency", () => {
+    const log = new MemoryEventLog();
+    const recent = new FrameFeed(log);
+    append(log, recent, [newEvent({ type: "a" })]);
+    append(log, recent, [newEvent({ type: "b" })]);
+    append(log, recent, [newEvent({ type: "b" })]);
+    const filter = createFilter({ types: ["b"] });
+    expect(recent.page(0, 3, filter).publishedAt).toBe(1_001);
+    expect(recent.page(0, 3, createFilter({ types: ["c"] })).publishedAt).toBeNull();
+    recent.forget(4);
+    expect(recent.page(0, 3, filter).publishedAt).toBeNull();
+  });
+
+  it("is never larger than what may wait for a slow client", () => {
+    const events = newEvents(1_000, { data: JSON.stringify(KIBIBYTE) });
+    const { log, recent, logged } = feedsOf(events);
+    for (const feed of [recent, logged]) {
+      const sizes = readAll(feed, 0, log.head, ALL).map(({ bytes }) => bytes?.byteLength ?? 0);
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(PAGE_BYTES);
+      // What is left empty are writes too many.
+      expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(0.9 * PAGE_BYTES);
+    }
+    expect(PAGE_BYTES).toBe(128 * 1024);
+  });
+
+  it("holds an event of the largest size, in whatever characters it is written", () => {
+    for (const text of ["x".repeat(65_534), "é".repeat(32_767), "€".repeat(21_844), "😀".repeat(16_383)]) {
+      const { recent, logged } = feedsOf(newEvents(9, { data: JSON.stringify(text) }));
+      for (const feed of [recent, logged]) {
+        const pages = readAll(feed, 0, 9, ALL);
+        expect(
+          decodeStream(pages.flatMap(({ bytes }) => bytes ?? [])).events.map(({ data }) => data),
+        ).toEqual(Array.from({ length: 9 }, () => JSON.stringify(text)));
+      }
+    }
+  });
+
+  it("of the log does not look at the whole log when the filter hides everything", () => {
+    const log = new UnrulyLog();
+    log.append(newEvents(50_000), 1, 1);
+    const feed = new FrameFeed(log);
+    feed.forget(log.head + 1);
+    const page = feed.page(0, log.head, createFilter({ types: ["other"] }));
+    expect(page.bytes).toBeNull();
+    expect(page.cursor).toBeGreaterThan(0);
+    expect(log.eventsRead).toBeLessThanOrEqual(PAGE_BYTES / 64);
+  });
+
+  it("of the log does not read megabytes to find nothing", () => {
+    const log = new UnrulyLog();
+    log.append(newEvents(100, { data: JSON.stringify("x".repeat(60_000)) }), 1, 1);
+    const feed = new FrameFeed(log);
+    feed.forget(log.head + 1);
+    feed.page(0, log.head, createFilter({ types: ["other"] }));
+    expect(log.eventsRead).toBeLessThanOrEqual(20);
+  });
+
+  it("stays as it was when later pages are made", () => {
+    const { logged } = feedsOf([newEvent({ data: '"first"' }), newEvent({ data: '"other"' })]);
+    const first = logged.page(0, 1, ALL);
+    logged.page(1, 2, ALL);
+    expect(textOf([first])).toBe(encodeEvent("tick", 1, '"first"'));
+  });
+
+  it("is the same from memory and from the log, whatever there is and whoever asks", () => {
+    const events = fc.array(
+      fc
+        .record({
+          type: fc.constantFrom("a", "b"),
+          data: fc.oneof(
+            fc.json({ stringUnit: "grapheme" }),
+            fc.constantFrom("x", "€", "😀").map((unit) => JSON.stringify(unit.repeat(16_000))),
+          ),
+          projectId: fc.option(fc.constantFrom("1", "2")),
+        })
+        .map((parts) => newEvent(parts)),
+      { minLength: 1, maxLength: 40 },
+    );
+    const terms = fc.record(
+      { types: fc.constantFrom(["a"], ["b"], ["*"]), projectIds: fc.constantFrom(["1"], ["3"]) },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(events, terms, fc.nat(39), fc.nat(40), (all, asked, from, until) => {
+        const { log, recent, logged } = feedsOf(all);
+        const head = Math.min(until, log.head);
+        const cursor = Math.min(from, head);
+        const filter = createFilter(asked);
+        const pages = [recent, logged].map((feed) => readAll(feed, cursor, head, filter));
+        const expected = eventsOf(log, cursor)
+          .filter((event) => event.seq <= head && filter.matches(event))
+          .map((event) => encodeEvent(event.type, event.seq, event.data));
+        for (const each of pages) {
+          expect(textOf(each)).toBe(expected.join(""));
+          expect(each.reduce((sum, page) => sum + page.events, 0)).toBe(expected.length);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe("the frames in memory", () => {
+  it("are given up by number: then older ones come from the log", () => {
+    const log = new UnrulyLog();
+    const feed = new FrameFeed(log);
+    append(log, feed, newEvents(17_000));
+    log.eventsRead = 0;
+    expect(feed.isRecent(17_000)).toBe(true);
+    expect(feed.isRecent(16_000)).toBe(true);
+    expect(feed.isRecent(0)).toBe(false);
+    feed.page(16_000, 17_000, ALL);
+    expect(log.eventsRead).toBe(0);
+    const ids = decodeStream(readAll(feed, 0, log.head, ALL).flatMap(({ bytes }) => bytes ?? [])).events;
+    expect(log.eventsRead).toBeGreaterThan(0);
+    expect(ids.map(({ id }) => Number(id))).toEqual(Array.from({ length: 17_000 }, (_, index) => index + 1));
+  });
+
+  it("are given up by size", () => {
+    const log = new MemoryEventLog();
+    const feed = new FrameFeed(log);
+    const data = JSON.stringify("x".repeat(65_000));
+    append(log, feed, newEvents(200, { data }));
+    expect(feed.isRecent(0)).toBe(false);
+    expect(feed.isRecent(150)).toBe(true);
+    expect(textOf(readAll(feed, 190, 200, ALL))).toHaveLength(10 * encodeEvent("tick", 191, data).length);
+  });
+
+  it("take up a bounded part of the memory of the object, whatever passes through", () => {
+    setFlagsFromString("--expose-gc");
+    const collectGarbage = runInNewContext("gc") as () => void;
+    const memory = (): number => {
+      collectGarbage();
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers;
+    };
+    const feed = new FrameFeed(new MemoryEventLog());
+    const before = memory();
+    for (let seq = 1; seq <= 1_500; seq++) {
+      const event = newEvent({ data: JSON.stringify(`${seq}${"x".repeat(65_000)}`) });
+      feed.push({ ...event, seq, publishedAt: 1 }, sizeOf(event));
+    }
+    const grown = memory() - before;
+    expect(feed.isRecent(1_499)).toBe(true);
+    // 97 MB have passed through; 8 MiB may stay, and what the collector has not got to.
+    expect(grown).toBeLessThan(24 * 1024 * 1024);
+  });
+
+  it("start anew when a seq does not follow the last one", () => {
+    const { log, recent } = feedsOf(newEvents(3));
+    log.append(newEvents(2), 2_000, 1);
+    recent.push({ ...newEvent(), seq: 5, publishedAt: 2_000 }, 100);
+    expect(recent.isRecent(3)).toBe(false);
+    expect(textOf(readAll(recent, 0, 5, ALL))).toBe(
+      [1, 2, 3, 4, 5].map((id) => encodeEvent("tick", id, "{}")).join(""),
+    );
+  });
+});
