@@ -1,6 +1,7 @@
 import type { IRequest } from "itty-router";
 import { HubError } from "../hub/errors.ts";
 import type { ClientView, Ended } from "../hub/views.ts";
+import type { ClientRow, DrainAnswer, KickAnswer, ResumeAnswer, ShutdownAnswer } from "../wire/admin.ts";
 import { inTurn, onListed, together } from "./all-channels.ts";
 import { readerOf } from "./channel-reader.ts";
 import { requireAllowed } from "./channels.ts";
@@ -30,7 +31,7 @@ export async function kickClient(request: IRequest, env: Env): Promise<Response>
   if (!(await reader.kick(id))) {
     throw new HubError("unknown_client", "There is no such client in this channel.");
   }
-  return respond({ id, kicked: true });
+  return respond({ id, kicked: true } satisfies KickAnswer);
 }
 
 /** `POST /api/admin/drain`: ends the streams of a channel, or of all, and lets nobody in for a while. */
@@ -41,14 +42,15 @@ export async function drainChannels(request: IRequest, env: Env): Promise<Respon
   const until = Date.now() + seconds * 1_000;
   const ended = channel === null ? await drainAll(env, until) : [await drainOne(env, channel, until)];
   const { channels, closed } = summed(ended);
-  return respond({ channels, closed, draining_until: new Date(until).toISOString() });
+  const draining_until = new Date(until).toISOString();
+  return respond({ channels, closed, draining_until } satisfies DrainAnswer);
 }
 
 /** `POST /api/admin/resume`: ends a drain before its time. */
 export async function resumeChannels(request: IRequest, env: Env): Promise<Response> {
   const { channel } = await readAdminRequest(request, env, ["channel"]);
   const channels = channel === null ? await resumeAll(env) : await resumeOne(env, channel);
-  return respond({ channels });
+  return respond({ channels } satisfies ResumeAnswer);
 }
 
 /** Those without clients are not woken: they learn of it before their next client. */
@@ -120,7 +122,8 @@ export async function stopChannels(request: IRequest, env: Env): Promise<Respons
   const told = await inTurn(env, channels, (hub) => hub.stop());
   const settled = await together(env, channels, (hub) => hub.settled());
   stopPublishes();
-  return respond({ ...summed(told), lingering: settled.reduce((total, one) => total + one, 0) });
+  const lingering = settled.reduce((total, one) => total + one, 0);
+  return respond({ ...summed(told), lingering } satisfies ShutdownAnswer);
 }
 
 async function readAdminRequest(
@@ -150,7 +153,7 @@ function summed(ended: readonly Ended[]): { channels: number; closed: number; li
   };
 }
 
-function describe(client: ClientView, now: number): object {
+function describe(client: ClientView, now: number): ClientRow {
   const { types, projectIds, agentIds } = client.terms;
   return {
     id: client.id,

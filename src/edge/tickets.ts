@@ -2,6 +2,7 @@ import type { IRequest } from "itty-router";
 import { hexDigest } from "../auth/digest.ts";
 import { HubError } from "../hub/errors.ts";
 import { addressOf } from "./address.ts";
+import type { TicketAnswer } from "../wire/ticket.ts";
 import type { Env } from "./env.ts";
 import { authorize, unauthorized, type Principal } from "./guard.ts";
 import { Query } from "./query.ts";
@@ -37,7 +38,7 @@ export async function issueTicket(request: IRequest, env: Env): Promise<Response
     throw new HubError("rate_limited", detail, { retryAfterSeconds: TICKET_SECONDS });
   }
   const expiresIn = Math.max(0, Math.floor((expiresAt - now) / 1_000));
-  const body = { ticket, expires_in: expiresIn, expires_at: new Date(expiresAt).toISOString() };
+  const body: TicketAnswer = { ticket, expires_in: expiresIn, expires_at: new Date(expiresAt).toISOString() };
   return Response.json(body, { headers: { "Cache-Control": "no-store" } });
 }
 

@@ -36,7 +36,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   config: { rooms: [], modules: /^(?:zod|yaml)$/ },
   edge: {
     rooms: ["sse", "hub", "hub/log", "hub/audience", "auth"],
-    types: ["config"],
+    types: ["config", "wire"],
     modules: /^(?:cloudflare:workers|ipaddr\.js|itty-router|negotiator)$/,
   },
   index: { rooms: ["edge"], modules: /^$/ },
