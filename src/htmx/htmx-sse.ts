@@ -8,12 +8,20 @@ import { adaptHtmx4, reviveHtmx4, type Htmx4 } from "./htmx-4.ts";
 declare global {
   interface Window {
     htmx?: Htmx2 | Htmx4;
+    [SET_UP]?: Promise<() => void>;
   }
 }
 
-await setUp();
+/** Where the first module of a page leaves what it has set up: a page may load this one by several addresses. */
+const SET_UP: unique symbol = Symbol.for("edge-sse/htmx-sse");
 
-async function setUp(): Promise<void> {
+// Two set-ups in one page would close each other's streams, and each event would be swapped in twice.
+window[SET_UP] ??= setUp();
+const revive = await window[SET_UP];
+revive();
+
+/** Resolves to a function that shows the SSE extension what the page has got since. */
+async function setUp(): Promise<() => void> {
   if (window.htmx === undefined) {
     // It may come further down the page. Being registered first, this goes on before HTMX looks at the page.
     await reached("interactive");
@@ -24,20 +32,19 @@ async function setUp(): Promise<void> {
   }
   const { htmx } = window;
   if (htmx === undefined) {
-    return;
+    return () => {};
   }
   if (isHtmx4(htmx)) {
     adaptHtmx4(htmx);
     await load("htmx-4-sse.js");
     await reached("complete");
-    reviveHtmx4(htmx);
-  } else {
-    if (!adaptHtmx2(htmx)) {
-      await load("htmx-2-sse.js");
-    }
-    await reached("complete");
-    reviveHtmx2(htmx);
+    return () => reviveHtmx4(htmx);
   }
+  if (!adaptHtmx2(htmx)) {
+    await load("htmx-2-sse.js");
+  }
+  await reached("complete");
+  return () => reviveHtmx2(htmx);
 }
 
 function isHtmx4(htmx: Htmx2 | Htmx4): htmx is Htmx4 {

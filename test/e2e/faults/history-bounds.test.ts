@@ -48,7 +48,13 @@ async function expectNothingKept(service: Service): Promise<[RawStream, RawStrea
   const told = await resumed.nextEvent();
   expect([told.type, told.id, JSON.parse(told.data)]).toEqual(["gap", "3", gap]);
   const earliest = await service.stream({ since: "earliest" });
-  expect(await earliest.nextEvent()).toMatchObject({ type: "connected", id: "3" });
+  expect((await earliest.nextEvent()).type).toBe("connected");
+  const toldToo = await earliest.nextEvent();
+  expect([toldToo.type, toldToo.id, JSON.parse(toldToo.data)]).toEqual([
+    "gap",
+    "3",
+    { ...gap, requested_id: null },
+  ]);
   return [resumed, earliest];
 }
 
@@ -162,9 +168,18 @@ describe.concurrent("An event that is too old, before it is trimmed", () => {
         });
         expect(Date.now() - first).toBeLessThan(4_000);
 
-        for (const query of [{ since: "earliest" }, { since: "1h" }, { last_event_id: "3" }]) {
-          const stream = await service.stream(query);
-          expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: "3" });
+        const current = await service.stream({ last_event_id: "3" });
+        expect(await current.nextEvent()).toMatchObject({ type: "connected", id: "3" });
+        expect((await current.collect(2)).map(({ id }) => id)).toEqual(["4", "5"]);
+        for (const since of ["earliest", "1h"]) {
+          const stream = await service.stream({ since });
+          expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: undefined });
+          const gap = await stream.nextEvent();
+          expect([gap.type, gap.id, JSON.parse(gap.data)]).toEqual([
+            "gap",
+            "3",
+            { requested_id: null, oldest_id: "4", latest_id: "5", reason: "expired" },
+          ]);
           expect((await stream.collect(2)).map(({ id }) => id)).toEqual(["4", "5"]);
         }
         const resumed = await service.stream({ last_event_id: "2" });
@@ -184,11 +199,12 @@ describe.concurrent("An event that is too old, before it is trimmed", () => {
 
         await until(async () => (await page(service)).oldest_id === null, { what: "all to be too old" });
         const empty = await service.stream({ since: "earliest" });
-        expect(await empty.nextEvent()).toMatchObject({ type: "connected", id: "5" });
+        expect((await empty.nextEvent()).type).toBe("connected");
+        expect(await empty.nextEvent()).toMatchObject({ type: "gap", id: "5" });
         expect(service.logs.map(({ event }) => event)).not.toContain("log_trimmed");
         await service.publish({ type: "tick", data: 6 });
         expect(await empty.nextEvent()).toMatchObject({ type: "tick", id: "6" });
-        expect(empty.events).toHaveLength(2);
+        expect(empty.events).toHaveLength(3);
       },
       {},
     ));
