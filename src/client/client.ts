@@ -71,7 +71,7 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
     this.#signal = options.signal;
     this.#pauseAfterMs = pauseAfterMs(options.pauseWhenHiddenSeconds);
     this.#cursor = new Cursor({ id: options.lastEventId ?? "", log: options.log });
-    this.#delivery = new Delivery(this.#cursor, environment.report);
+    this.#delivery = new Delivery(this.#cursor, options.envelope === true, environment.report);
     this.#source = this.#createSource(options);
     this.#stateListeners = new Listeners(environment.report);
     this.#errorListeners = new Listeners(environment.report);

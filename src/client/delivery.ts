@@ -10,11 +10,14 @@ const EVERY = "*";
 /** Takes the frames of streams, moves the cursor, and hands events to their listeners: each one once. */
 export class Delivery {
   readonly #cursor: Cursor;
+  readonly #isEnveloped: boolean;
   readonly #report: (error: unknown) => void;
   readonly #listeners = new Map<string, Listeners<readonly [unknown, SSEEvent]>>();
 
-  constructor(cursor: Cursor, report: (error: unknown) => void) {
+  /** @param isEnveloped whether the data of published events comes in envelopes */
+  constructor(cursor: Cursor, isEnveloped: boolean, report: (error: unknown) => void) {
     this.#cursor = cursor;
+    this.#isEnveloped = isEnveloped;
     this.#report = report;
   }
 
@@ -29,16 +32,26 @@ export class Delivery {
 
   /** @param log the log that the frame's id belongs to */
   receive({ id, event }: Frame, log: string | undefined): void {
-    const data = event === undefined ? undefined : parseData(event.text);
+    const { data, publishedAt } = this.#open(event);
     const isNews = id === undefined || this.#move({ id, log }, event?.type, data);
     if (event === undefined || !(isNews || event.type === "connected")) {
       return;
     }
-    const told = { type: event.type, id: id ?? this.#cursor.id, data };
+    const told = { type: event.type, id: id ?? this.#cursor.id, data, publishedAt };
     this.#listeners.get(event.type)?.call(data, told);
     if (!isReservedType(event.type)) {
       this.#listeners.get(EVERY)?.call(data, told);
     }
+  }
+
+  /** The data of a frame: taken out of its envelope if the client asked for one. */
+  #open(event: Frame["event"]): { data: unknown; publishedAt: Date | undefined } {
+    const data = event === undefined ? undefined : parseData(event.text);
+    const time = memberOf(data, "published_at");
+    if (!this.#isEnveloped || event === undefined || isReservedType(event.type) || typeof time !== "string") {
+      return { data, publishedAt: undefined };
+    }
+    return { data: memberOf(data, "data"), publishedAt: new Date(time) };
   }
 
   #move(to: { id: string; log: string | undefined }, type: string | undefined, data: unknown): boolean {

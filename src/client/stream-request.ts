@@ -12,7 +12,7 @@ import type { SSEClientOptions } from "./types.ts";
  * @throws TypeError for options that cannot be meant
  */
 export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined): URL {
-  const { url: location = "/api/events", channel, types, projectId, agentId, since } = options;
+  const { url: location = "/api/events", channel, types, projectId, agentId, since, envelope } = options;
   const url = absoluteUrl(location, baseUrl);
   const set = (name: string, value: string | undefined): void => {
     if (value !== undefined) {
@@ -23,6 +23,7 @@ export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined
   set("types", types && list("types", types));
   set("project_id", ids("projectId", projectId));
   set("agent_id", ids("agentId", agentId));
+  set("envelope", envelope === true ? "1" : undefined);
   set("since", since instanceof Date ? since.toISOString() : since);
   return url;
 }

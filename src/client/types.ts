@@ -17,6 +17,8 @@ export interface SSEEvent<Data = unknown, Type extends string = string> {
   readonly id: string;
   /** The parsed JSON; the text as it came if it is not JSON. */
   readonly data: Data;
+  /** When the service stored the event. Only with the option `envelope`, and not on frames of the service itself. */
+  readonly publishedAt?: Date | undefined;
 }
 
 /**
@@ -89,6 +91,11 @@ export interface SSEClientOptions {
    * `"earliest"`. Default: with what is published from now on.
    */
   since?: string | Date | undefined;
+  /**
+   * Ask for each event in an envelope, so that listeners get the time at which it was stored as `event.publishedAt`. A
+   * frame is longer by about 100 bytes. Default: false.
+   */
+  envelope?: boolean | undefined;
   /** Resume after this id, e.g. one kept from an earlier page. Give its `log` too. Default: none. */
   lastEventId?: string | undefined;
   /** The log that `lastEventId` belongs to: `client.log` at that time. Without it a wiped channel may go unnoticed. */

@@ -1,7 +1,7 @@
 import type { IRequest } from "itty-router";
 import { narrow } from "../auth/grant.ts";
-import type { StoredEvent } from "../hub/log/event-log.ts";
 import { describeGap } from "../hub/audience/service-frames.ts";
+import { eventJson } from "../hub/log/event-json.ts";
 import { addressOf } from "./address.ts";
 import { readerOf } from "./channel-reader.ts";
 import { requireAllowed } from "./channels.ts";
@@ -34,18 +34,8 @@ export async function readHistory(request: IRequest, env: Env): Promise<Response
     latest_id: String(page.latest),
     ...(page.gap && { gap: describeGap(page.gap) }),
   };
-  // The data of an event is JSON already: it goes in as it is stored.
-  const body = `{"events":[${page.events.map(describe).join(",")}],${JSON.stringify(answer).slice(1)}`;
+  const body = `{"events":[${page.events.map(eventJson).join(",")}],${JSON.stringify(answer).slice(1)}`;
   return new Response(body, {
     headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
   });
-}
-
-function describe({ seq, type, data, projectId, agentId, publishedAt }: StoredEvent): string {
-  const rest = JSON.stringify({
-    ...(projectId !== null && { project_id: projectId }),
-    ...(agentId !== null && { agent_id: agentId }),
-    published_at: new Date(publishedAt).toISOString(),
-  });
-  return `{"id":"${seq}","type":${JSON.stringify(type)},"data":${data},${rest.slice(1)}`;
 }

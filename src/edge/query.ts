@@ -1,5 +1,5 @@
 import { HubError, type ProblemItem } from "../hub/errors.ts";
-import type { FilterTerms } from "../hub/filter.ts";
+import type { EventForm, FilterTerms } from "../hub/filter.ts";
 import type { StartRequest } from "../hub/log/log-view.ts";
 import { isEventType } from "../sse/event-type.ts";
 import { isChannelName } from "./channels.ts";
@@ -125,6 +125,15 @@ export class Query {
       this.#mistake("on_busy", 'Expected "stream", or nothing.');
     }
     return value === "stream";
+  }
+
+  /** `envelope=1`: whether each event comes with everything that is stored of it. */
+  form(): EventForm {
+    const value = this.single("envelope");
+    if (value !== null && value !== "1") {
+      this.#mistake("envelope", 'Expected "1", or nothing.');
+    }
+    return value === "1" ? "envelope" : "data";
   }
 
   #since(now: number): StartRequest["since"] {

@@ -26,6 +26,7 @@ const PARAMETERS = [
   "since",
   "log",
   "on_busy",
+  "envelope",
   "ticket",
 ];
 
@@ -88,6 +89,7 @@ function readStreamRequest(
   const channel = query.channel();
   const wanted = {
     terms: narrow(query.filter(), grant),
+    form: query.form(),
     start: query.start(request.headers.get("Last-Event-ID"), Date.now()),
     address: addressOf(request, env),
     endsAt,

@@ -8,6 +8,12 @@ export interface FilterTerms {
   readonly agentIds?: readonly string[];
 }
 
+/**
+ * What a client gets as the data of a frame: the `data` of the event, or an `envelope`, which is the object that the
+ * history shows, with the time at which the event was stored.
+ */
+export type EventForm = "data" | "envelope";
+
 /** The fields of an event that a filter looks at. */
 export interface Filterable {
   readonly type: string;
@@ -15,10 +21,11 @@ export interface Filterable {
   readonly agentId: string | null;
 }
 
-/** A compiled filter. Filters with equal terms have equal keys, so that their clients can share pages. */
+/** A compiled filter. Filters with equal terms and forms have equal keys, so that their clients can share pages. */
 export interface Filter {
   readonly key: string;
   readonly terms: FilterTerms;
+  readonly form: EventForm;
   /** Whether it lets everything through. */
   readonly isOpen: boolean;
   /** Whether it looks at the ids of projects or agents. */
@@ -27,13 +34,19 @@ export interface Filter {
 }
 
 /** Compiles terms into a filter. The terms are taken as valid: parsing is the caller's gate. */
-export function createFilter(terms: FilterTerms): Filter {
+export function createFilter(terms: FilterTerms, form: EventForm = "data"): Filter {
   const types = compileTypes(terms.types);
   const projectIds = compileIds(terms.projectIds);
   const agentIds = compileIds(terms.agentIds);
   return {
-    key: JSON.stringify([sorted(types && terms.types), sorted(terms.projectIds), sorted(terms.agentIds)]),
+    key: JSON.stringify([
+      sorted(types && terms.types),
+      sorted(terms.projectIds),
+      sorted(terms.agentIds),
+      ...(form === "data" ? [] : [form]),
+    ]),
     terms,
+    form,
     isOpen: types === null && projectIds === null && agentIds === null,
     needsIds: projectIds !== null || agentIds !== null,
     matches(event) {
@@ -102,8 +115,8 @@ function sorted(list: readonly string[] | null | undefined): readonly string[] |
 export class FilterPool {
   readonly #held = new Map<string, { readonly filter: Filter; holders: number }>();
 
-  acquire(terms: FilterTerms): Filter {
-    const filter = createFilter(terms);
+  acquire(terms: FilterTerms, form: EventForm = "data"): Filter {
+    const filter = createFilter(terms, form);
     const held = this.#held.get(filter.key) ?? { filter, holders: 0 };
     held.holders++;
     this.#held.set(filter.key, held);

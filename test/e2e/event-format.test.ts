@@ -37,6 +37,32 @@ describe("The stream: the frame of an event", () => {
     );
   });
 
+  it("has the event with everything that is stored of it as its data, if the client asks for an envelope", async () => {
+    const before = Date.now();
+    const event = { type: "state_transition", data: { agent_id: 1, to_state: "idle" }, project_id: 7 };
+    await service.publish(event, "enveloped");
+    const past = await service.stream({ channel: "enveloped", envelope: "1", since: "earliest" });
+    const live = await service.stream({ channel: "enveloped", envelope: "1" });
+    const plain = await service.stream({ channel: "enveloped" });
+    await live.nextEvent();
+    await plain.nextEvent();
+    await service.publish(event, "enveloped");
+    const history = (await (await service.fetch("/api/history?channel=enveloped")).json()) as {
+      events: { published_at: string }[];
+    };
+    const first = await past.nextEvent({ type: "state_transition" });
+    const second = await live.nextEvent({ type: "state_transition" });
+    expect([first.id, second.id]).toEqual(["1", "2"]);
+    expect([JSON.parse(first.data), JSON.parse(second.data)]).toEqual(history.events);
+    expect(Date.parse(history.events[0]?.published_at ?? "")).toBeGreaterThanOrEqual(before);
+    expect(JSON.parse((await plain.nextEvent({ type: "state_transition" })).data)).toEqual(event.data);
+  });
+
+  it("refuses an envelope of any other kind", async () => {
+    const answer = await service.fetch("/api/events?channel=enveloped&envelope=true");
+    expect(await problemOf(answer)).toMatchObject({ status: 400, code: "invalid_parameter" });
+  });
+
   it.each([
     ["text", "hello"],
     ["number", 1.5],

@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { Closing } from "../closing.ts";
 import { count, observeLatency, type Counters } from "../counters.ts";
 import { HubError } from "../errors.ts";
-import { FilterPool, type FilterTerms } from "../filter.ts";
+import { FilterPool, type EventForm, type FilterTerms } from "../filter.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { Gap, LogView, Page, Start, StartRequest } from "../log/log-view.ts";
 import type { Logger } from "../logger.ts";
@@ -38,6 +38,8 @@ const SLOW_MESSAGE = "This client has not taken its events in time. It can resum
 /** A client that asks for a stream. */
 export interface ConnectRequest {
   readonly terms: FilterTerms;
+  /** Default: `data`. */
+  readonly form?: EventForm;
   readonly start: StartRequest;
   /** Where it comes from, as a key that the limits per address count by; null if they do not apply. */
   readonly address: string | null;
@@ -234,7 +236,7 @@ export class Audience implements Slots, BroadcastObserver, AgedStreams {
     const now = this.#now();
     const client = new Client({
       id: crypto.randomUUID(),
-      filter: this.#filters.acquire(request.terms),
+      filter: this.#filters.acquire(request.terms, request.form),
       stream,
       now,
       cursor,

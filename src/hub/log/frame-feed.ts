@@ -1,5 +1,6 @@
 import { encodeEvent } from "../../sse/encode.ts";
-import type { EventLog, StoredEvent } from "./event-log.ts";
+import { eventJson } from "./event-json.ts";
+import type { Detail, EventLog, StoredEvent } from "./event-log.ts";
 import type { Filter } from "../filter.ts";
 import type { Page } from "./log-view.ts";
 
@@ -8,6 +9,9 @@ import type { Page } from "./log-view.ts";
  * runtime has taken from it but not got rid of. The largest event fits.
  */
 export const PAGE_BYTES = 128 * 1024;
+
+/** An envelope adds up to this factor to the smallest events, so its pages are smaller by it. */
+const ENVELOPE_FACTOR = 4;
 
 /** Bytes and count of the newest events that stay in memory, for all clients together. */
 const RECENT_BYTES = 8 * 1024 * 1024;
@@ -68,8 +72,8 @@ export class FrameFeed {
   /** The next page after a cursor, up to the durable head. */
   page(cursor: number, head: number, filter: Filter): Page {
     return this.isRecent(cursor)
-      ? this.#encode(cursor, this.#recentEvents(cursor, head, filter), true)
-      : this.#encode(cursor, this.#loggedEvents(cursor, head, filter), false);
+      ? this.#encode(cursor, this.#recentEvents(cursor, head, filter), filter, true)
+      : this.#encode(cursor, this.#loggedEvents(cursor, head, filter), filter, false);
   }
 
   #recentEvents(cursor: number, head: number, filter: Filter): Scanned {
@@ -83,7 +87,7 @@ export class FrameFeed {
       }
       if (filter.matches(recent.event)) {
         size += recent.size;
-        if (size > PAGE_BYTES) {
+        if (size > pageBytes(filter)) {
           break;
         }
         matching.push(recent.event);
@@ -93,7 +97,7 @@ export class FrameFeed {
   }
 
   #loggedEvents(cursor: number, head: number, filter: Filter): Scanned {
-    const events = this.#log.read(cursor, PAGE_BYTES, filter.needsIds ? "filterable" : "frame");
+    const events = this.#log.read(cursor, pageBytes(filter), detailFor(filter));
     const durable = events.filter((event) => event.seq <= head);
     if (durable.length === 0) {
       throw new RangeError(`the log has nothing between ${cursor} and its head ${head}`);
@@ -104,10 +108,10 @@ export class FrameFeed {
     };
   }
 
-  #encode(cursor: number, { matching, through }: Scanned, isLive: boolean): Page {
+  #encode(cursor: number, { matching, through }: Scanned, { form }: Filter, isLive: boolean): Page {
     let text = "";
-    for (const { type, seq, data } of matching) {
-      text += encodeEvent(type, seq, data);
+    for (const event of matching) {
+      text += encodeEvent(event.type, event.seq, form === "envelope" ? eventJson(event) : event.data);
     }
     const bytes = matching.length === 0 ? null : this.#encoder.encode(text);
     const publishedAt = isLive ? (matching[0]?.publishedAt ?? null) : null;
@@ -126,4 +130,17 @@ interface Scanned {
   readonly matching: readonly StoredEvent[];
   /** The last seq that was looked at. */
   readonly through: number;
+}
+
+/** Bytes of a page by the sizes that the log counts, so that its frames have no more than `PAGE_BYTES`. */
+function pageBytes({ form }: Filter): number {
+  return form === "envelope" ? PAGE_BYTES / ENVELOPE_FACTOR : PAGE_BYTES;
+}
+
+/** What is read of each event: every column costs. */
+function detailFor({ form, needsIds }: Filter): Detail {
+  if (form === "envelope") {
+    return "all";
+  }
+  return needsIds ? "filterable" : "frame";
 }

@@ -392,6 +392,31 @@ describe("listeners", () => {
   });
 });
 
+describe("an envelope", () => {
+  it("is asked for, and opened before the listeners get the event", async () => {
+    const client = await connected({ envelope: true });
+    expect(world.last.query).toEqual({ envelope: "1" });
+    const seen: unknown[] = [];
+    client.on("*", (data, { publishedAt }) => seen.push(data, publishedAt));
+    client.on("gap", (gap, { publishedAt }) => seen.push(gap.reason, publishedAt));
+    const data = { id: "42", type: "tick", data: { n: 1 }, published_at: "2026-01-29T10:00:00.000Z" };
+    world.last.event(42, "tick", data);
+    world.last.frame({ event: "gap", data: JSON.stringify({ reason: "expired" }) });
+    await settle();
+    expect(seen).toEqual([{ n: 1 }, new Date("2026-01-29T10:00:00Z"), "expired", undefined]);
+  });
+
+  it("is data like any other for a client that did not ask for one", async () => {
+    const client = await connected();
+    const seen: unknown[] = [];
+    client.on("tick", (data, { publishedAt }) => seen.push(data, publishedAt));
+    const data = { data: 1, published_at: "2026-01-29T10:00:00.000Z" };
+    world.last.event(42, "tick", data);
+    await settle();
+    expect(seen).toEqual([data, undefined]);
+  });
+});
+
 describe("types of events", () => {
   it("give listeners the data of their type", async () => {
     const client = new SSEClient<{ tick: { n: number }; tock: string }>({}, world.environment);

@@ -54,6 +54,39 @@ function textOf(pages: readonly Page[]): string {
   return decodeStream(pages.flatMap(({ bytes }) => bytes ?? [])).text;
 }
 
+describe("a page of envelopes", () => {
+  const enveloped = createFilter({ types: ["tick"] }, "envelope");
+
+  it("holds each event with everything that is stored of it", () => {
+    const { recent, logged } = feedsOf([newEvent({ type: "tick", data: '{"n":1}', projectId: "7" })]);
+    for (const feed of [recent, logged]) {
+      const [event] = decodeStream([feed.page(0, 1, enveloped).bytes ?? new Uint8Array()]).events;
+      expect(event).toMatchObject({ type: "tick", id: "1" });
+      expect(JSON.parse(event?.data ?? "")).toEqual({
+        id: "1",
+        type: "tick",
+        data: { n: 1 },
+        project_id: "7",
+        published_at: "1970-01-01T00:00:01.000Z",
+      });
+    }
+  });
+
+  it.each([1, 200, 3_000])("never has more bytes than another page, with data of %i bytes", (length) => {
+    const events = newEvents(2_000, { type: "tick", data: JSON.stringify("x".repeat(length)) });
+    const { log, recent, logged } = feedsOf(events);
+    for (const feed of [recent, logged]) {
+      const pages = readAll(feed, 0, log.head, enveloped);
+      expect(Math.max(...pages.map(({ bytes }) => bytes?.byteLength ?? 0))).toBeLessThanOrEqual(PAGE_BYTES);
+      expect(pages.reduce((sum, { events: count }) => sum + count, 0)).toBe(2_000);
+    }
+  });
+
+  it("is not shared with a client that asked for the data alone", () => {
+    expect(enveloped.key).not.toBe(createFilter({ types: ["tick"] }).key);
+  });
+});
+
 describe("a page", () => {
   it("holds the frames after a cursor, up to the durable head", () => {
     const { recent, logged } = feedsOf(newEvents(5));
