@@ -4,6 +4,8 @@ import type { NewEvent, Receipt } from "../hub/event-log.ts";
 import type { HistoryPage } from "../hub/history.ts";
 import { Hub, type ConnectRequest, type HistoryRequest } from "../hub/hub.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
+import { LogBudget } from "../hub/log-budget.ts";
+import type { Logger } from "../hub/logger.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { answer, unwrap, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
@@ -46,7 +48,7 @@ export function hubOf(env: Env, channel: string): DurableObjectStub<HubObject> {
 export class HubObject extends DurableObject<Env> {
   readonly #channel: string;
   readonly #launchId: string;
-  readonly #logger: ReturnType<typeof createLogger>;
+  readonly #logger: Logger;
   readonly #hub: Hub;
   #entered: Promise<void> | null = null;
 
@@ -54,12 +56,13 @@ export class HubObject extends DurableObject<Env> {
     super(ctx, env);
     this.#channel = ctx.id.name ?? "";
     this.#launchId = env.LAUNCH_ID ?? "";
-    this.#logger = createLogger(env.LOGGING.level, { channel: this.#channel });
+    const logger = createLogger(env.LOGGING.level, { channel: this.#channel });
+    this.#logger = new LogBudget(logger, systemClock).log;
     const log = new SqliteLog(ctx.storage);
     this.#hub = new Hub(settingsOf(env, this.#channel), {
       log,
       clock: systemClock,
-      logger: this.#logger,
+      logger,
       random: Math.random,
       setAlarm: (at) => void ctx.storage.setAlarm(at),
       saveDrain: (until) => this.#saveDrain(until),

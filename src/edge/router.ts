@@ -13,13 +13,13 @@ import { addCors, preflightResponse } from "./cors.ts";
 import type { Env } from "./env.ts";
 import { readHealth } from "./health.ts";
 import { readHistory } from "./history.ts";
-import { createLogger } from "./logger.ts";
 import { readMetrics } from "./metrics.ts";
 import { bugResponse, problemResponse } from "./problem.ts";
 import { publishEvents } from "./publish.ts";
 import { isStorageFull, storageFull } from "./storage-full.ts";
 import { describeStream, streamEvents } from "./stream.ts";
 import { issueTicket } from "./tickets.ts";
+import { workerLogger } from "./worker-logger.ts";
 
 /** Answers one method of one route. */
 export type Handler = (request: IRequest, env: Env) => Response | Promise<Response>;
@@ -85,7 +85,7 @@ function refuse(error: unknown, request: IRequest, env: Env): Response {
     return problemResponse(error, env.SSE.retry_after_seconds);
   }
   const requestId = crypto.randomUUID();
-  createLogger(env.LOGGING.level)("error", "request_failed", {
+  workerLogger(env.LOGGING.level)("error", "request_failed", {
     request_id: requestId,
     method: request.method,
     path: new URL(request.url).pathname.slice(0, 256),

@@ -13,6 +13,7 @@ import { FrameFeed, type Page } from "./frame-feed.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { readHistory, type HistoryPage } from "./history.ts";
 import type { HubSettings } from "./hub-settings.ts";
+import { LogBudget } from "./log-budget.ts";
 import type { Logger } from "./logger.ts";
 import { Publishing } from "./publishing.ts";
 import { Quota } from "./quota.ts";
@@ -74,6 +75,7 @@ export class Hub {
   readonly counters: Counters = createCounters();
   readonly #settings: HubSettings;
   readonly #host: HubHost;
+  readonly #logBudget: LogBudget;
   readonly #retention: Retention;
   readonly #log: DurableLog;
   readonly #registry: Registry;
@@ -88,7 +90,9 @@ export class Hub {
   readonly #alarm: Alarm;
   readonly #trimmer: Trimmer;
 
-  constructor(settings: HubSettings, host: HubHost) {
+  constructor(settings: HubSettings, place: HubHost) {
+    this.#logBudget = new LogBudget(place.logger, place.clock);
+    const host = { ...place, logger: this.#logBudget.log };
     const { log, clock, logger } = host;
     const feed = new FrameFeed(log);
     this.#settings = settings;
@@ -188,6 +192,7 @@ export class Hub {
   async tick(): Promise<void> {
     const { logger } = this.#host;
     this.#alarm.rung();
+    this.#logBudget.flush();
     this.#connects.tidy();
     this.#publishing.tidy();
     try {
@@ -225,6 +230,7 @@ export class Hub {
     this.#admission.closed();
     const closed = this.#registry.endAll("shutdown");
     this.#host.logger("info", "channel_closed", { closed });
+    this.#logBudget.flush();
     return { closed, lingering: this.#registry.lingering };
   }
 
