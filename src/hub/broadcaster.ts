@@ -1,6 +1,6 @@
 import type { Client } from "./client.ts";
 import type { Clock } from "./clock.ts";
-import type { FrameFeed, Page } from "./frame-feed.ts";
+import { pageBytes, type FrameFeed, type Page } from "./frame-feed.ts";
 import type { Filter } from "./filter.ts";
 import { errorFrame, gapFrame } from "./service-frames.ts";
 
@@ -10,8 +10,8 @@ const PATIENCE_MS = 25;
 /** Nor does a sweep last longer than this, though now and then somebody takes a write. */
 const SWEEP_MS = 250;
 
-/** Pages that one sweep reads from the log for clients in replay, so that live ones stay live. */
-const REPLAY_PAGES_PER_SWEEP = 4;
+/** Bytes that one sweep reads from the log for clients in replay, so that live ones stay live. */
+const REPLAY_BYTES_PER_SWEEP = 512 * 1024;
 
 /** After a failed read of the log a client is left out for so long. */
 const RETRY_READ_MS = 1_000;
@@ -115,7 +115,7 @@ export class Broadcaster {
 
   /** Serves whoever is behind and idle. Answers whether clients in replay are left that the next sweep can serve. */
   #sweepOnce(now: number): boolean {
-    const pages = new PageCache(this.#feed, this.#horizon.head());
+    const pages = new PageCache(this.#feed, this.#horizon.head(), pageBytes(this.#clients.size));
     const canBeServed = (client: Client): boolean =>
       client.pendingSince === null &&
       client.cursor < pages.head &&
@@ -136,7 +136,7 @@ export class Broadcaster {
     // The longest unserved first; whoever finds the page of another one pays nothing.
     replaying.sort((a, b) => a.writtenAt - b.writtenAt);
     for (const client of replaying) {
-      if (pages.logged < REPLAY_PAGES_PER_SWEEP || pages.has(client.cursor, client.filter)) {
+      if (pages.loggedBytes < REPLAY_BYTES_PER_SWEEP || pages.has(client.cursor, client.filter)) {
         this.#serve(client, pages, now);
       }
     }
@@ -267,15 +267,17 @@ function hand(client: Client, bytes: Uint8Array): Promise<void> {
 class PageCache {
   readonly head: number;
   readonly #feed: FrameFeed;
+  readonly #pageBytes: number;
   readonly #pages = new Map<Filter, Map<number, Page>>();
-  /** Pages read from the log so far. */
-  logged = 0;
+  /** What was read from the log so far, at most. */
+  loggedBytes = 0;
   /** Writes that carried one. */
   given = 0;
 
-  constructor(feed: FrameFeed, head: number) {
+  constructor(feed: FrameFeed, head: number, maxBytes: number) {
     this.#feed = feed;
     this.head = head;
+    this.#pageBytes = maxBytes;
   }
 
   has(cursor: number, filter: Filter): boolean {
@@ -290,9 +292,9 @@ class PageCache {
     }
     let page = byCursor.get(cursor);
     if (page === undefined) {
-      page = this.#feed.page(cursor, this.head, filter);
+      page = this.#feed.page(cursor, this.head, filter, this.#pageBytes);
       byCursor.set(cursor, page);
-      this.logged += this.#feed.isRecent(cursor) ? 0 : 1;
+      this.loggedBytes += this.#feed.isRecent(cursor) ? 0 : this.#pageBytes;
     }
     return page;
   }

@@ -3,10 +3,21 @@ import type { EventLog, StoredEvent } from "./event-log.ts";
 import type { Filter } from "./filter.ts";
 
 /**
- * Bytes of one write at most. Two of them can wait for a slow client, 256 KiB: one in the writer, and one that the
- * runtime has taken from it but not got rid of. The largest event fits.
+ * Bytes of one write at most, and at least. The runtime takes several writes from the hub before a client that does not
+ * read makes one wait, and copies each for its client: what a stalled client costs grows with the size of a write.
  */
-export const PAGE_BYTES = 128 * 1024;
+const PAGE_BYTES = { most: 128 * 1024, least: 16 * 1024 } as const;
+
+/**
+ * Bytes of one write to every client of a hub together: the more clients there are, the smaller each write. Otherwise a
+ * crowd that connects and never reads takes more than 1 MB of memory for each of its clients.
+ */
+const PAGES_BYTES = 8 * 1024 * 1024;
+
+/** Bytes of one write to a client of a hub that has so many. A single event may have more, and then goes alone. */
+export function pageBytes(clients: number): number {
+  return Math.max(PAGE_BYTES.least, Math.min(PAGE_BYTES.most, Math.floor(PAGES_BYTES / clients)));
+}
 
 /** Bytes and count of the newest events that stay in memory, for all clients together. */
 const RECENT_BYTES = 8 * 1024 * 1024;
@@ -77,14 +88,18 @@ export class FrameFeed {
     this.#firstSeq = nextSeq;
   }
 
-  /** The next page after a cursor, up to the durable head. */
-  page(cursor: number, head: number, filter: Filter): Page {
+  /**
+   * The next page after a cursor, up to the durable head.
+   *
+   * @param maxBytes of the page, unless its first event has more.
+   */
+  page(cursor: number, head: number, filter: Filter, maxBytes: number): Page {
     return this.isRecent(cursor)
-      ? this.#encode(cursor, this.#recentEvents(cursor, head, filter), true)
-      : this.#encode(cursor, this.#loggedEvents(cursor, head, filter), false);
+      ? this.#encode(cursor, this.#recentEvents(cursor, head, filter, maxBytes), true)
+      : this.#encode(cursor, this.#loggedEvents(cursor, head, filter, maxBytes), false);
   }
 
-  #recentEvents(cursor: number, head: number, filter: Filter): Scanned {
+  #recentEvents(cursor: number, head: number, filter: Filter, maxBytes: number): Scanned {
     const matching: StoredEvent[] = [];
     let size = 0;
     let seq = cursor;
@@ -95,7 +110,7 @@ export class FrameFeed {
       }
       if (filter.matches(recent.event)) {
         size += recent.size;
-        if (size > PAGE_BYTES) {
+        if (size > maxBytes && matching.length > 0) {
           break;
         }
         matching.push(recent.event);
@@ -104,8 +119,8 @@ export class FrameFeed {
     return { matching, through: seq };
   }
 
-  #loggedEvents(cursor: number, head: number, filter: Filter): Scanned {
-    const events = this.#log.read(cursor, PAGE_BYTES, filter.needsIds ? "filterable" : "frame");
+  #loggedEvents(cursor: number, head: number, filter: Filter, maxBytes: number): Scanned {
+    const events = this.#log.read(cursor, maxBytes, filter.needsIds ? "filterable" : "frame");
     const durable = events.filter((event) => event.seq <= head);
     if (durable.length === 0) {
       throw new RangeError(`the log has nothing between ${cursor} and its head ${head}`);
