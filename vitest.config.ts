@@ -2,6 +2,7 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 const MEASURED = [
+  "attack/stalled",
   "broadcast",
   "concurrency",
   "faults/history-bounds",
