@@ -30,7 +30,11 @@ describe("a budget of log lines", () => {
   it("says the first 20 of a second as they are, and sets no timer for them", () => {
     say(20, "left", { client_id: "a", reason: "gone" });
     expect(lines).toEqual(
-      Array(20).fill({ level: "info", event: "left", fields: { client_id: "a", reason: "gone" } }),
+      Array.from({ length: 20 }, () => ({
+        level: "info",
+        event: "left",
+        fields: { client_id: "a", reason: "gone" },
+      })),
     );
     expect(clock.timers).toBe(0);
   });
