@@ -6,6 +6,7 @@ const MEASURED = [
   "attack/history",
   "attack/storage",
   "attack/requests",
+  "attack/stalled",
   "broadcast",
   "concurrency",
   "faults/history-bounds",

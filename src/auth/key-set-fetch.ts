@@ -1,4 +1,5 @@
-import { createLocalJWKSet, type FetchImplementation, type JSONWebKeySet } from "jose";
+import type { FetchImplementation, JSONWebKeySet } from "jose";
+import { usableKeys } from "./usable-keys.ts";
 
 /** Longer than the time that a fetch is given: what was cancelled with its request is not waited for. */
 const FETCH_LOST_MS = 6_000;
@@ -20,8 +21,11 @@ export class KeysUnavailableError extends Error {}
 /** The same, and nothing new: what is wrong was told when it was found out. */
 export class KeysStillUnavailableError extends KeysUnavailableError {}
 
-/** Fetches a key set of bounded size: once for all who ask meanwhile, and not at once after a failure. */
-export function createKeySetFetch(fetch: typeof globalThis.fetch): FetchImplementation {
+/**
+ * Fetches a key set of bounded size: once for all who ask meanwhile, and not at once after a failure. A set without a key
+ * for the algorithm is a failure too: it would otherwise count as fetched, and stay so after it was mended.
+ */
+export function createKeySetFetch(fetch: typeof globalThis.fetch, algorithm: string): FetchImplementation {
   let busyUntil = Number.NEGATIVE_INFINITY;
   let fetched = { at: Number.NEGATIVE_INFINITY, text: "" };
   let failedAt = Number.NEGATIVE_INFINITY;
@@ -44,7 +48,7 @@ export function createKeySetFetch(fetch: typeof globalThis.fetch): FetchImplemen
     }
     busyUntil = Date.now() + FETCH_LOST_MS;
     try {
-      const text = await fetchKeySet(fetch, url, options);
+      const text = await fetchKeySet(fetch, algorithm, url, options);
       fetched = { at: Date.now(), text };
       return new Response(text);
     } catch (error) {
@@ -58,6 +62,7 @@ export function createKeySetFetch(fetch: typeof globalThis.fetch): FetchImplemen
 
 async function fetchKeySet(
   fetch: typeof globalThis.fetch,
+  algorithm: string,
   ...[url, options]: Parameters<FetchImplementation>
 ): Promise<string> {
   const response = await fetch(url, options);
@@ -66,9 +71,11 @@ async function fetchKeySet(
     throw new KeysUnavailableError(`the key set answers ${response.status}`);
   }
   const text = await readText(response.body, KEY_SET_BYTES);
-  // Throws unless it is a key set.
-  createLocalJWKSet(JSON.parse(text) as JSONWebKeySet);
-  return text;
+  const keys = await usableKeys(JSON.parse(text) as JSONWebKeySet, algorithm);
+  if (keys.length === 0) {
+    throw new KeysUnavailableError(`the key set has no key for ${algorithm}`);
+  }
+  return JSON.stringify({ keys });
 }
 
 async function readText(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {

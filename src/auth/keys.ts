@@ -44,7 +44,7 @@ export function createKeys(
   if (jwks !== undefined) {
     return [keysOf(createLocalJWKSet(jwks as JSONWebKeySet))];
   }
-  return url === undefined ? [] : [remoteKeys(new URL(url), host)];
+  return url === undefined ? [] : [remoteKeys(new URL(url), algorithm, host)];
 }
 
 function secretKeys(secret: string | undefined): Keys {
@@ -58,12 +58,12 @@ function importSecret(bytes: Uint8Array): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
 }
 
-function remoteKeys(url: URL, host: KeyHost): JWTVerifyGetKey {
+function remoteKeys(url: URL, algorithm: string, host: KeyHost): JWTVerifyGetKey {
   const keySet = createRemoteJWKSet(url, {
     cacheMaxAge: KEY_SET_AGE_MS,
     cooldownDuration: KEY_SET_PAUSE_MS,
     timeoutDuration: FETCH_TIMEOUT_MS,
-    [customFetch]: createKeySetFetch(host.fetch),
+    [customFetch]: createKeySetFetch(host.fetch, algorithm),
   });
   return keysOf((header, token) => {
     const found = keySet(header, token);

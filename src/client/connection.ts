@@ -4,8 +4,17 @@ import { SSEProblem, toProblem } from "./problem.ts";
 import { discard, readRefusal } from "./refusal.ts";
 import { Watchdog } from "./watchdog.ts";
 
-/** From the start of an attempt to the first bytes of its stream, the waits for a token and a ticket included. */
-const ANSWER_DEADLINE_MS = 15_000;
+/**
+ * From the start of an attempt to its first event, the waits for a token and a ticket included. Other bytes do not
+ * count: a server that sends spaces for ever would hold the client in `connecting`.
+ */
+const OPEN_DEADLINE_MS = 15_000;
+
+/**
+ * From the first chunk that ends no frame to the next one that does. A server that sends a byte now and then, and never
+ * ends a frame, would still the watchdog for ever.
+ */
+const FRAME_DEADLINE_MS = 120_000;
 
 /** What an attempt asks for. */
 export interface StreamRequest {
@@ -30,6 +39,8 @@ export class Connection {
   readonly #abort = new AbortController();
   readonly #watchdog: Watchdog | undefined;
   #isOpen = false;
+  #cancelOpenDeadline = noop;
+  #cancelFrameDeadline: (() => void) | undefined;
   #log: string | undefined;
   #closed: SSEProblem | undefined;
 
@@ -57,18 +68,14 @@ export class Connection {
   async run(): Promise<SSEProblem> {
     const { signal } = this.#abort;
     try {
-      const deadline = this.#port.environment.after(ANSWER_DEADLINE_MS, () => {
-        this.stop(new SSEProblem("timeout", "No answer came in time."));
-      });
-      try {
-        await this.#read(await this.#open(), deadline);
-      } finally {
-        deadline();
-      }
+      this.#cancelOpenDeadline = this.#stopIn(OPEN_DEADLINE_MS, "No event stream came in time.");
+      await this.#read(await this.#open());
       return new SSEProblem("stream_ended", "The stream has ended.");
     } catch (error) {
       return toProblem(signal.aborted ? signal.reason : error);
     } finally {
+      this.#cancelOpenDeadline();
+      this.#cancelFrameDeadline?.();
       this.#watchdog?.stop();
       this.#abort.abort();
     }
@@ -110,7 +117,12 @@ export class Connection {
     });
   }
 
-  async #read(reader: ReadableStreamDefaultReader<Uint8Array>, deadline: () => void): Promise<void> {
+  /** The answer cancels. */
+  #stopIn(ms: number, detail: string): () => void {
+    return this.#port.environment.after(ms, () => this.stop(new SSEProblem("timeout", detail)));
+  }
+
+  async #read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
     const { signal } = this.#abort;
     // Also for a body that does not know the signal of its fetch: a cancelled reader ends its read.
     const cancel = (): void => void reader.cancel(signal.reason).catch(() => {});
@@ -123,12 +135,20 @@ export class Connection {
       if (done) {
         return;
       }
-      deadline();
       this.#watchdog?.heard();
-      decode(value);
+      this.#awaitEndOfFrame(decode(value));
       if (this.#closed !== undefined) {
         throw this.#closed;
       }
+    }
+  }
+
+  #awaitEndOfFrame(hasEnded: boolean): void {
+    if (hasEnded) {
+      this.#cancelFrameDeadline?.();
+      this.#cancelFrameDeadline = undefined;
+    } else {
+      this.#cancelFrameDeadline ??= this.#stopIn(FRAME_DEADLINE_MS, "A frame has not ended in time.");
     }
   }
 
@@ -143,6 +163,7 @@ export class Connection {
       this.#closed = closed(parseData(text ?? ""));
     } else if (type !== undefined && type !== "error" && !this.#isOpen) {
       this.#isOpen = true;
+      this.#cancelOpenDeadline();
       if (type === "connected") {
         this.#introduce(parseData(text ?? ""));
       }
@@ -178,6 +199,8 @@ export class Connection {
     });
   }
 }
+
+function noop(): void {}
 
 function closed(data: unknown): SSEProblem {
   const reason = memberOf(data, "reason");

@@ -1,5 +1,6 @@
 import { createParser } from "eventsource-parser";
 
+import { FrameBound } from "./frame-bound.ts";
 import { SSEProblem } from "./problem.ts";
 
 /** One block of an event stream, as far as it says anything. */
@@ -9,17 +10,15 @@ export interface Frame {
   readonly event: { readonly type: string; readonly text: string } | undefined;
 }
 
-/** Characters of one frame: several times what the service lets through. */
-const LONGEST_FRAME = 1024 * 1024;
-
 /**
- * Takes the chunks of an event stream and gives its frames.
+ * Takes the chunks of an event stream and gives its frames. The function that takes a chunk answers whether a frame,
+ * a comment or a blank line has ended in it.
  *
  * @throws SSEProblem `frame_too_large`, from the function that takes the chunks
  */
-export function createDecoder(onFrame: (frame: Frame) => void): (chunk: Uint8Array) => void {
+export function createDecoder(onFrame: (frame: Frame) => void): (chunk: Uint8Array) => boolean {
   const utf8 = new TextDecoder();
-  let overflow: SSEProblem | undefined;
+  const bound = new FrameBound();
   let bareId: string | undefined;
 
   // The parser reports the id of every block, and before the event of the same block if there is one.
@@ -32,7 +31,6 @@ export function createDecoder(onFrame: (frame: Frame) => void): (chunk: Uint8Arr
   };
 
   const parser = createParser({
-    maxBufferSize: LONGEST_FRAME,
     onId: (id) => {
       giveBareId();
       bareId = id;
@@ -44,19 +42,16 @@ export function createDecoder(onFrame: (frame: Frame) => void): (chunk: Uint8Arr
       bareId = undefined;
       onFrame({ id, event: { type: event, text: data } });
     },
-    onError: ({ type, message }) => {
-      if (type === "max-buffer-size-exceeded") {
-        overflow = new SSEProblem("frame_too_large", message);
-      }
-    },
   });
 
   return (chunk) => {
-    parser.feed(utf8.decode(chunk, { stream: true }));
+    const { within, ended } = bound.measure(chunk);
+    parser.feed(utf8.decode(chunk.subarray(0, within), { stream: true }));
     giveBareId();
-    if (overflow !== undefined) {
-      throw overflow;
+    if (within < chunk.length) {
+      throw new SSEProblem("frame_too_large", "A frame has more than 1 MiB.");
     }
+    return ended;
   };
 }
 

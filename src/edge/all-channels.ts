@@ -1,7 +1,7 @@
 import { HubError } from "../hub/errors.ts";
 import type { Env } from "./env.ts";
 import { hubOf, type HubObject } from "./hub-object.ts";
-import { createLogger } from "./logger.ts";
+import { workerLogger } from "./worker-logger.ts";
 
 /** Channels that are asked at the same time. */
 const AT_ONCE = 50;
@@ -59,7 +59,7 @@ export async function together<Outcome>(
     try {
       return [await act(hubOf(env, channel), channel)];
     } catch (error) {
-      createLogger(env.LOGGING.level)("error", "hub_unreachable", { channel, error: String(error) });
+      workerLogger(env.LOGGING.level)("error", "hub_unreachable", { channel, error: String(error) });
       return [];
     }
   });

@@ -9,7 +9,7 @@ import { KeysStillUnavailableError, KeysUnavailableError } from "../auth/key-set
 import { matchToken, tokensOf } from "../auth/static-token.ts";
 import { HubError } from "../hub/errors.ts";
 import type { Env } from "./env.ts";
-import { createLogger } from "./logger.ts";
+import { workerLogger } from "./worker-logger.ts";
 
 /** Who makes a request, as far as its group of routes is concerned. */
 export interface Principal {
@@ -107,7 +107,7 @@ async function verify(verifier: JwtVerifier, token: string, env: Env): Promise<V
       throw error;
     }
     if (!(error.cause instanceof KeysStillUnavailableError)) {
-      createLogger(env.LOGGING.level)("error", "keys_unavailable", { error: String(error.cause ?? error) });
+      workerLogger(env.LOGGING.level)("error", "keys_unavailable", { error: String(error.cause ?? error) });
     }
     throw new HubError("keys_unavailable", "Tokens cannot be verified just now.");
   }

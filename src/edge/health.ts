@@ -4,8 +4,8 @@ import { readerOf } from "./channel-reader.ts";
 import { requireAllowed } from "./channels.ts";
 import type { Env } from "./env.ts";
 import { authorize } from "./guard.ts";
-import { createLogger } from "./logger.ts";
 import { Query } from "./query.ts";
+import { workerLogger } from "./worker-logger.ts";
 import { version } from "../../package.json";
 
 /** `GET /health`: whether a channel can be used. 503 when its hub cannot be reached. Probes may add parameters. */
@@ -28,7 +28,7 @@ export async function readHealth(request: IRequest, env: Env): Promise<Response>
     };
     return respond(200, { channel, status, reasons, ...(hasNumbers && numbers) });
   } catch (error) {
-    createLogger(env.LOGGING.level)("error", "hub_unreachable", { channel, error: String(error) });
+    workerLogger(env.LOGGING.level)("error", "hub_unreachable", { channel, error: String(error) });
     const numbers = {
       active_connections: null,
       max_connections: env.SSE.max_connections,

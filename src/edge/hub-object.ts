@@ -4,7 +4,9 @@ import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import type { HistoryPage } from "../hub/log/history.ts";
 import type { ConnectRequest } from "../hub/audience/audience.ts";
 import { Hub } from "../hub/hub.ts";
+import { LogBudget } from "../hub/log-budget.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
+import type { Logger } from "../hub/logger.ts";
 import type { FilterTerms } from "../hub/filter.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { answer, unwrap, type Answer } from "./answer.ts";
@@ -50,7 +52,7 @@ export function hubOf(env: Env, channel: string): DurableObjectStub<HubObject> {
 export class HubObject extends DurableObject<Env> {
   readonly #channel: string;
   readonly #launchId: string;
-  readonly #logger: ReturnType<typeof createLogger>;
+  readonly #logger: Logger;
   #log: SqliteLog;
   #hub: Hub;
   #directory: DirectoryLink;
@@ -61,7 +63,8 @@ export class HubObject extends DurableObject<Env> {
     super(ctx, env);
     this.#channel = ctx.id.name ?? "";
     this.#launchId = env.LAUNCH_ID ?? "";
-    this.#logger = createLogger(env.LOGGING.level, { channel: this.#channel });
+    const logger = createLogger(env.LOGGING.level, { channel: this.#channel });
+    this.#logger = new LogBudget(logger, systemClock).log;
     ({ log: this.#log, hub: this.#hub, directory: this.#directory } = this.#create());
     void ctx.blockConcurrencyWhile(async () => {
       this.#hub.restore({ alarmAt: await ctx.storage.getAlarm(), drainUntil: this.#keptDrain() });

@@ -2,8 +2,8 @@ import { HubError } from "../hub/errors.ts";
 import { unwrap } from "./answer.ts";
 import { directoryOf, type Entrant, type Knowledge } from "./directory-object.ts";
 import type { Env } from "./env.ts";
-import { createLogger } from "./logger.ts";
 import { noteRefusal } from "./refusal-log.ts";
+import { workerLogger } from "./worker-logger.ts";
 
 /** Channels that an isolate remembers. The oldest is forgotten for a new one. */
 const CHANNELS = 10_000;
@@ -58,7 +58,7 @@ export async function lookAtChannel(
 
 /** Says in the log that the directory could not be asked. */
 export function noteUnreachable(env: Env, error: unknown): void {
-  createLogger(env.LOGGING.level)("warn", "directory_unreachable", { error: String(error) });
+  workerLogger(env.LOGGING.level)("warn", "directory_unreachable", { error: String(error) });
 }
 
 function isRemembered(channel: string): boolean {

@@ -14,7 +14,6 @@ import { refusalAtDoor } from "./door.ts";
 import type { Env } from "./env.ts";
 import { readHealth } from "./health.ts";
 import { readHistory } from "./history.ts";
-import { createLogger } from "./logger.ts";
 import { readMetrics } from "./metrics.ts";
 import { bugResponse, problemResponse } from "./problem.ts";
 import { publishEvents } from "./publish.ts";
@@ -22,6 +21,7 @@ import { isStorageFull, storageFull } from "./storage-full.ts";
 import { describeStream, streamEvents } from "./stream.ts";
 import { issueTicket } from "./tickets.ts";
 import { withinBudget } from "./within-budget.ts";
+import { workerLogger } from "./worker-logger.ts";
 
 /** Answers one method of one route. */
 export type Handler = (request: IRequest, env: Env) => Response | Promise<Response>;
@@ -79,7 +79,7 @@ function refuse(error: unknown, request: IRequest, env: Env): Response {
     return problemResponse(error, env.SSE.retry_after_seconds);
   }
   const requestId = crypto.randomUUID();
-  createLogger(env.LOGGING.level)("error", "request_failed", {
+  workerLogger(env.LOGGING.level)("error", "request_failed", {
     request_id: requestId,
     method: request.method,
     path: new URL(request.url).pathname.slice(0, 256),

@@ -9,6 +9,7 @@ import type { HubSettings } from "./hub-settings.ts";
 import type { EventLog, NewEvent, Receipt } from "./log/event-log.ts";
 import type { HistoryPage } from "./log/history.ts";
 import { Ledger, type HistoryRequest } from "./log/ledger.ts";
+import { LogBudget } from "./log-budget.ts";
 import type { Logger } from "./logger.ts";
 import type { ClientView, Ended, HubHealth } from "./views.ts";
 
@@ -36,12 +37,15 @@ export class Hub {
   readonly counters: Counters = createCounters();
   readonly #settings: HubSettings;
   readonly #host: HubHost;
+  readonly #logBudget: LogBudget;
   readonly #alarm: Alarm;
   readonly #closing: Closing;
   readonly #ledger: Ledger;
   readonly #audience: Audience;
 
-  constructor(settings: HubSettings, host: HubHost) {
+  constructor(settings: HubSettings, place: HubHost) {
+    this.#logBudget = new LogBudget(place.logger, place.clock);
+    const host = { ...place, logger: this.#logBudget.log };
     const { log, clock, logger, random } = host;
     const { counters } = this;
     const alarm = new Alarm(settings.heartbeatIntervalMs, (at) => host.setAlarm(at));
@@ -113,6 +117,7 @@ export class Hub {
   /** What the alarm is for: heartbeats, stalled clients, trimming. Never throws, and sets the next alarm itself. */
   async tick(): Promise<void> {
     this.#alarm.rung();
+    this.#logBudget.flush();
     try {
       this.#serveClients();
       await this.#ledger.trim(() => this.#serveClients());
@@ -142,6 +147,7 @@ export class Hub {
     this.#closing.stop();
     const closed = this.#audience.endAll("shutdown");
     this.#host.logger("info", "channel_closed", { closed });
+    this.#logBudget.flush();
     return { closed, lingering: this.#audience.lingering };
   }
 

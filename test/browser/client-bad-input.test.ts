@@ -123,6 +123,20 @@ describe.concurrent("the client in Chromium, when", () => {
     expect(seen.errors).toEqual([]);
   });
 
+  it("a service sends a line without end, gives up after 1 MiB, and asks again", async () => {
+    const { board, service } = await open(
+      "{}",
+      (response) => {
+        response.writeHead(200, { "Content-Type": "text/event-stream" });
+        response.write("x".repeat(1024 * 1024 + 1));
+      },
+      stream(),
+    );
+    const { retries } = await board.untilConnected();
+    expect(retries.map(({ code }) => code)).toEqual(["frame_too_large"]);
+    expect(service.requests).toHaveLength(2);
+  });
+
   it("a service accepts and never answers, gives up after 15 s, and asks again", async () => {
     const { board } = await open("{}", () => {}, stream());
     const { retries, attempts } = await board.untilConnected();

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Filter } from "../filter.ts";
 import type { Gap, LogView, Page } from "../log/log-view.ts";
 import type { Client } from "./client.ts";
+import { pageBytes } from "./page-size.ts";
 import type { Registry } from "./registry.ts";
 import { errorFrame, gapFrame, heartbeatFrame } from "./service-frames.ts";
 
@@ -11,8 +12,11 @@ const PATIENCE_MS = 25;
 /** The longest that a sweep waits, even if a client accepts a write now and then. */
 const SWEEP_MS = 250;
 
-/** How many pages a sweep reads from the log for clients in replay. A small number keeps live clients live. */
-const REPLAY_PAGES_PER_SWEEP = 4;
+/** Bytes that a sweep reads from the log for clients in replay. A small number keeps live clients live. */
+const REPLAY_BYTES_PER_SWEEP = 512 * 1024;
+
+/** How many pages may be on their way at a time, from a view that has to fetch them. */
+const FETCHED_PAGES = 4;
 
 /** How long a client is left out after a failed read of the log. */
 const RETRY_READ_MS = 1_000;
@@ -109,7 +113,7 @@ export class Broadcaster {
 
   /** Serves the clients that are behind and idle. Returns whether the next sweep can serve clients in replay. */
   #sweepOnce(now: number): boolean {
-    const pages = new PageCache(this.#view);
+    const pages = new PageCache(this.#view, pageBytes(this.#clients.size));
     const canBeServed = (client: Client): boolean =>
       client.pendingSince === null &&
       !client.isFetching &&
@@ -131,7 +135,8 @@ export class Broadcaster {
     // The longest unserved come first. A client that shares the page of another one costs nothing.
     replaying.sort((a, b) => a.writtenAt - b.writtenAt);
     for (const client of replaying) {
-      if (pages.read + this.#fetching < REPLAY_PAGES_PER_SWEEP || pages.has(client.cursor, client.filter)) {
+      const isWithinBounds = pages.readBytes < REPLAY_BYTES_PER_SWEEP && this.#fetching < FETCHED_PAGES;
+      if (isWithinBounds || pages.has(client.cursor, client.filter)) {
         this.#serve(client, pages, now);
       }
     }
@@ -139,7 +144,7 @@ export class Broadcaster {
       this.#observer.wrote(now);
       this.#observer.swept(pages.given, pages.head);
     }
-    return this.#fetching < REPLAY_PAGES_PER_SWEEP && replaying.some(canBeServed);
+    return this.#fetching < FETCHED_PAGES && replaying.some(canBeServed);
   }
 
   #serve(client: Client, pages: PageCache, now: number): void {
@@ -299,14 +304,16 @@ function hand(client: Client, bytes: Uint8Array): Promise<void> {
 class PageCache {
   readonly head: number;
   readonly #view: LogView;
+  readonly #pageBytes: number;
   readonly #pages = new Map<Filter, Map<number, Page | Promise<Page>>>();
-  /** Pages that were not in memory. */
-  read = 0;
+  /** What was read from the log, at most. */
+  readBytes = 0;
   /** Writes that carried a page. */
   given = 0;
 
-  constructor(view: LogView) {
+  constructor(view: LogView, maxBytes: number) {
     this.#view = view;
+    this.#pageBytes = maxBytes;
     this.head = view.head();
   }
 
@@ -322,9 +329,10 @@ class PageCache {
     }
     let page = byCursor.get(cursor);
     if (page === undefined) {
-      page = this.#view.page(cursor, filter);
+      page = this.#view.page(cursor, filter, this.#pageBytes);
       byCursor.set(cursor, page);
-      this.read += this.#view.isInMemory(cursor) || page instanceof Promise ? 0 : 1;
+      const isRead = !this.#view.isInMemory(cursor) && !(page instanceof Promise);
+      this.readBytes += isRead ? this.#pageBytes : 0;
     }
     return page;
   }

@@ -54,8 +54,8 @@ export class DurableLog implements LogView {
     return this.startingPoint(request);
   }
 
-  page(after: number, filter: Filter): Page {
-    return this.#feed.page(after, this.#head, filter);
+  page(after: number, filter: Filter, maxBytes: number): Page {
+    return this.#feed.page(after, this.#head, filter, maxBytes);
   }
 
   isInMemory(after: number): boolean {

@@ -4,12 +4,6 @@ import type { Detail, EventLog, StoredEvent } from "./event-log.ts";
 import type { Filter } from "../filter.ts";
 import type { Page } from "./log-view.ts";
 
-/**
- * Bytes of one write at most. Two of them can wait for a slow client, 256 KiB: one in the writer, and one that the
- * runtime has taken from it but not got rid of. The largest event fits.
- */
-export const PAGE_BYTES = 128 * 1024;
-
 /** An envelope adds up to this factor to the smallest events, so its pages are smaller by it. */
 const ENVELOPE_FACTOR = 4;
 
@@ -69,14 +63,19 @@ export class FrameFeed {
     this.#firstSeq = nextSeq;
   }
 
-  /** The next page after a cursor, up to the durable head. */
-  page(cursor: number, head: number, filter: Filter): Page {
+  /**
+   * The next page after a cursor, up to the durable head.
+   *
+   * @param maxBytes of the page, unless its first event has more
+   */
+  page(cursor: number, head: number, filter: Filter, maxBytes: number): Page {
+    const size = filter.form === "envelope" ? maxBytes / ENVELOPE_FACTOR : maxBytes;
     return this.isRecent(cursor)
-      ? this.#encode(cursor, this.#recentEvents(cursor, head, filter), filter, true)
-      : this.#encode(cursor, this.#loggedEvents(cursor, head, filter), filter, false);
+      ? this.#encode(cursor, this.#recentEvents(cursor, head, filter, size), filter, true)
+      : this.#encode(cursor, this.#loggedEvents(cursor, head, filter, size), filter, false);
   }
 
-  #recentEvents(cursor: number, head: number, filter: Filter): Scanned {
+  #recentEvents(cursor: number, head: number, filter: Filter, maxSize: number): Scanned {
     const matching: StoredEvent[] = [];
     let size = 0;
     let seq = cursor;
@@ -87,7 +86,7 @@ export class FrameFeed {
       }
       if (filter.matches(recent.event)) {
         size += recent.size;
-        if (size > pageBytes(filter)) {
+        if (size > maxSize && matching.length > 0) {
           break;
         }
         matching.push(recent.event);
@@ -96,8 +95,8 @@ export class FrameFeed {
     return { matching, through: seq };
   }
 
-  #loggedEvents(cursor: number, head: number, filter: Filter): Scanned {
-    const events = this.#log.read(cursor, pageBytes(filter), detailFor(filter));
+  #loggedEvents(cursor: number, head: number, filter: Filter, maxSize: number): Scanned {
+    const events = this.#log.read(cursor, maxSize, detailFor(filter));
     const durable = events.filter((event) => event.seq <= head);
     if (durable.length === 0) {
       throw new RangeError(`the log has nothing between ${cursor} and its head ${head}`);
@@ -130,11 +129,6 @@ interface Scanned {
   readonly matching: readonly StoredEvent[];
   /** The last seq that was looked at. */
   readonly through: number;
-}
-
-/** Bytes of a page by the sizes that the log counts, so that its frames have no more than `PAGE_BYTES`. */
-function pageBytes({ form }: Filter): number {
-  return form === "envelope" ? PAGE_BYTES / ENVELOPE_FACTOR : PAGE_BYTES;
 }
 
 /** What is read of each event: every column costs. */

@@ -60,9 +60,10 @@ export interface LogView {
   /**
    * The page after a cursor, which must be below the head and not below `oldest - 1`.
    *
+   * @param maxBytes of the page; a first event that is larger goes alone
    * @throws if the log cannot be read
    */
-  page(after: number, filter: Filter): Page | Promise<Page>;
+  page(after: number, filter: Filter, maxBytes: number): Page | Promise<Page>;
   /** Whether the page after a cursor is in memory. Other pages cost a read, so a sweep asks for few of them. */
   isInMemory(after: number): boolean;
   /** Calls back whenever the head has moved. */

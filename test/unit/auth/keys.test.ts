@@ -6,6 +6,9 @@ import { createSigner, hs256, jwtConfig, NOW, type Signer } from "./tokens.ts";
 
 const URL_OF_KEYS = "https://issuer.test/keys";
 
+/** An RSA key of 512 bits: too small, and of another algorithm. */
+const RSA = { kty: "RSA", e: "AQAB", n: "x".repeat(86) };
+
 /** A key set somewhere else: what it answers, and how often it was asked. */
 class KeyServer {
   asked = 0;
@@ -113,6 +116,19 @@ describe("a key set at a URL", () => {
     await expect(verifier.verify(await other.sign(LATER))).resolves.not.toBeNull();
   });
 
+  it.each<[string, object[]]>([
+    ["a key without its numbers", [{ kty: "EC", kid: "known", alg: "ES256", crv: "P-256" }]],
+    ["keys of other algorithms", [{ kty: "OKP", crv: "Ed25519", x: "AAAA" }, RSA]],
+    ["a secret", [{ kty: "oct", k: "c2VjcmV0" }]],
+  ])("works with the usable keys beside %s", async (_, others) => {
+    const server = new KeyServer();
+    server.answer = () => Response.json({ keys: [...others, known.jwk, ...others] });
+    const verifier = server.verifier();
+    await expect(verifier.verify(await known.sign(LATER))).resolves.not.toBeNull();
+    await expect(verifier.verify(await known.sign(LATER, { kid: undefined }))).resolves.not.toBeNull();
+    await expect(verifier.verify(await other.sign(LATER))).resolves.toBeNull();
+  });
+
   it("is not fetched for a token of another algorithm, or for none", async () => {
     const server = new KeyServer(known);
     const verifier = server.verifier();
@@ -120,6 +136,21 @@ describe("a key set at a URL", () => {
       await expect(verifier.verify(token)).resolves.toBeNull();
     }
     expect(server.asked).toBe(0);
+  });
+});
+
+describe("a key set of RSA", () => {
+  it.each([
+    [1_024, 171],
+    [512, 86],
+  ])("that has a key of %i bits alone cannot be had", async (_, characters) => {
+    const config = jwtConfig({ algorithm: "RS256", jwks_url: URL_OF_KEYS });
+    const verifier = createJwtVerifier(config, undefined, {
+      fetch: async () => Response.json({ keys: [{ ...RSA, n: "x".repeat(characters) }] }),
+      keepAlive: () => undefined,
+    });
+    const signer = await createSigner("RS256");
+    await expect(verifier.verify(await signer.sign(LATER))).rejects.toThrow(KeysUnavailableError);
   });
 });
 
@@ -136,6 +167,13 @@ describe("a key set that cannot be had", () => {
     ["is no key set", () => Response.json([])],
     ["has keys that are no list", () => Response.json({ keys: {} })],
     ["has a key that is none", () => Response.json({ keys: [null] })],
+    ["is a key, not a set", () => Response.json({ kty: "EC" })],
+    ["has no keys", () => Response.json({ keys: [] })],
+    ["has a key without its numbers", () => Response.json({ keys: [{ kty: "EC" }] })],
+    ["has a key that is no point", () => Response.json({ keys: [{ ...known.jwk, y: known.jwk.x }] })],
+    ["has keys of other algorithms", () => Response.json({ keys: [{ ...known.jwk, alg: "ES384" }, RSA] })],
+    ["has keys of another use", () => Response.json({ keys: [{ ...known.jwk, use: "enc" }] })],
+    ["has a secret", () => Response.json({ keys: [{ kty: "oct", k: "c2VjcmV0" }] })],
     ["is too large", () => Response.json({ keys: [], pad: "x".repeat(256 * 1024) })],
   ])("since it %s lets nobody in", async (_, answer) => {
     const server = new KeyServer();
@@ -153,6 +191,33 @@ describe("a key set that cannot be had", () => {
     await expect(verifier.verify(token)).resolves.not.toBeNull();
     pass(1);
     await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailableError);
+  });
+
+  it("is asked for again after 2 s when it had no usable key, and lets in again once it was mended", async () => {
+    const server = new KeyServer();
+    server.answer = () => Response.json({ keys: [{ kty: "EC" }] });
+    const verifier = server.verifier();
+    const token = await known.sign(LATER);
+    await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailableError);
+    server.answer = keySet(known);
+    pass(1.9);
+    await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailableError);
+    expect(server.asked).toBe(1);
+    pass(0.1);
+    await expect(verifier.verify(token)).resolves.not.toBeNull();
+  });
+
+  it("when it loses all usable keys, lets the last ones hold, and comes back", async () => {
+    const server = new KeyServer(known);
+    const verifier = server.verifier();
+    await verifier.verify(await known.sign(LATER));
+    server.answer = () => Response.json({ keys: [{ kty: "EC" }] });
+    pass(30);
+    await expect(verifier.verify(await other.sign(LATER))).rejects.toThrow(KeysUnavailableError);
+    await expect(verifier.verify(await known.sign(LATER))).resolves.not.toBeNull();
+    server.answer = keySet(other);
+    pass(2);
+    await expect(verifier.verify(await other.sign(LATER))).resolves.not.toBeNull();
   });
 
   it("does not shut out who has a known key when somebody makes one up", async () => {

@@ -110,6 +110,48 @@ describe("frames", () => {
     expect(world.last.headers.get("Last-Event-ID")).toBe("41");
   });
 
+  it.each([
+    ["without a name", "x".repeat(64 * 1024)],
+    ["of comment", `:${" ".repeat(64 * 1024)}`],
+    ["of spaces", " ".repeat(64 * 1024)],
+  ])("that are an endless line %s are given up before the stream opens, too", async (_, part) => {
+    const { client, retries } = await connect();
+    world.last.accept();
+    for (let sent = 0; sent < 20; sent++) {
+      world.last.bytes(part);
+    }
+    await settle();
+    expect(retries.map(({ code, final }) => [code, final])).toEqual([["frame_too_large", false]]);
+    expect(client.state).toBe("reconnecting");
+    await world.nextRequest();
+  });
+
+  it("that never end, a byte now and then, are given up after two minutes", async () => {
+    const { client, retries } = await connected();
+    for (let seconds = 0; seconds < 119; seconds++) {
+      world.last.bytes("x");
+      await world.advance(1_000);
+    }
+    expect(client.state).toBe("connected");
+    world.last.bytes("x");
+    await world.advance(1_100);
+    expect(retries.map(({ code }) => code)).toEqual(["timeout"]);
+  });
+
+  it("that take less than two minutes each are waited for, however many come in a row", async () => {
+    const { client, retries } = await connected();
+    const got: unknown[] = [];
+    client.on("tick", (data) => got.push(data));
+    for (let n = 0; n < 5; n++) {
+      world.last.bytes(`event: tick\nid: ${42 + n}\n`);
+      await world.advance(70_000);
+      world.last.bytes(`data: ${n}\n\n`);
+      await world.advance(10);
+    }
+    expect(got).toEqual([0, 1, 2, 3, 4]);
+    expect(retries).toEqual([]);
+  });
+
   it("that are no UTF-8 are read with replacement characters", async () => {
     const { client } = await connected();
     const got: unknown[] = [];
@@ -245,6 +287,24 @@ describe("a server that accepts", () => {
     expect(retries.map(({ code }) => code)).toEqual(["timeout"]);
   });
 
+  it.each([
+    ["spaces", " "],
+    ["blank lines", "\n"],
+    ["comments", ": wait\n\n"],
+    ["errors", "event: error\ndata: {}\n\n"],
+  ])("and sends nothing but %s is given up after 15 s", async (_, part) => {
+    const { client, retries } = await connect();
+    world.last.accept();
+    for (let seconds = 0; seconds < 14; seconds++) {
+      world.last.bytes(part);
+      await world.advance(1_000);
+    }
+    expect(client.state).toBe("connecting");
+    await world.advance(1_000);
+    expect(retries.map(({ code }) => code)).toEqual(["timeout"]);
+    expect(client.state).toBe("reconnecting");
+  });
+
   it("and answers when it was given up is not listened to", async () => {
     world.obeysSignal = false;
     const { client } = await connect();
@@ -301,6 +361,7 @@ describe("whatever a server does", () => {
     ["opens and cuts", (exchange) => exchange.open().cut()],
     ["accepts and ends", (exchange) => exchange.accept().end()],
     ["sends an event and ends", (exchange) => exchange.open().event(42).end()],
+    ["sends a line without end", (exchange) => exchange.accept().bytes("x".repeat(1024 * 1024 + 1))],
     ["closes without a delay", (exchange) => exchange.open().frame({ event: "close", data: "{}" })],
   ])(
     "and be it that it %s, a client asks less than 20 times in a minute, and never at once",

@@ -80,11 +80,39 @@ describe("decoding a stream", () => {
     ]);
   });
 
-  it("refuses a frame without end", () => {
-    const line = `data: ${"x".repeat(64 * 1024)}`;
-    expect(() => decodeAll(...Array.from({ length: 20 }, () => `${line}\n`))).toThrow(
-      expect.objectContaining({ code: "frame_too_large" }),
-    );
+  const endless: [string, string][] = [
+    ["lines of data", `data: ${"x".repeat(64 * 1024)}\n`],
+    ["a line without a name", "x".repeat(64 * 1024)],
+    ["spaces", " ".repeat(64 * 1024)],
+    ["comments", `: ${"x".repeat(64 * 1024)}\n`],
+    ["empty comments", ":\r\n".repeat(20_000)],
+    ["fields without a colon", "x\r".repeat(32 * 1024)],
+    ["ids", `id: ${"1".repeat(64 * 1024)}\n`],
+    ["NUL", "\0".repeat(64 * 1024)],
+  ];
+
+  it.each(endless)("refuses %s without end, as soon as that is more than 1 MiB", (_, part) => {
+    const decode = createDecoder(() => {});
+    const most = Math.floor((1024 * 1024) / part.length);
+    for (let fed = 0; fed < most; fed++) {
+      expect(decode(encode(part))).toBe(false);
+    }
+    expect(() => decode(encode(part))).toThrow(expect.objectContaining({ code: "frame_too_large" }));
+  });
+
+  it("gives the frames before one that is too large, and nothing of that one", () => {
+    const frames: Frame[] = [];
+    const decode = createDecoder((frame) => frames.push(frame));
+    const chunk = `event: tick\nid: 1\ndata: a\n\nevent: tick\nid: 2\ndata: ${"x".repeat(1024 * 1024)}\n\nid: 3\n\n`;
+    expect(() => decode(encode(chunk))).toThrow(expect.objectContaining({ code: "frame_too_large" }));
+    expect(frames).toEqual([tick("1", "a")]);
+  });
+
+  it("says of each chunk whether a frame has ended in it, however lines end", () => {
+    const parts = ["event: ti", "ck\n", "data: a\r", "\n", "\r", "\n", ":", "\r", "\r", "data: b\n\ndata: c"];
+    const decode = createDecoder(() => {});
+    const ends = parts.map((part) => decode(encode(part)));
+    expect(ends).toEqual([false, false, false, false, true, false, false, false, true, true]);
   });
 
   it("gives a chunk of many frames whose sum is larger than one frame may be", () => {

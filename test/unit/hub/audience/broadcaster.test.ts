@@ -59,8 +59,8 @@ class Rig implements LogView {
     return { cursor: this.durable, gap: null };
   }
 
-  page(after: number, filter: Filter): Page | Promise<Page> {
-    const page = (): Page => this.feed.page(after, this.durable, filter);
+  page(after: number, filter: Filter, maxBytes: number): Page | Promise<Page> {
+    const page = (): Page => this.feed.page(after, this.durable, filter, maxBytes);
     return this.fetchMs === 0 || this.isInMemory(after) ? page() : this.#fetched(page);
   }
 

@@ -6,7 +6,8 @@ import { describe, expect, it } from "vitest";
 
 import { MemoryEventLog, sizeOf, type NewEvent } from "../../../../src/hub/log/event-log.ts";
 import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
-import { FrameFeed, PAGE_BYTES } from "../../../../src/hub/log/frame-feed.ts";
+import { pageBytes } from "../../../../src/hub/audience/page-size.ts";
+import { FrameFeed } from "../../../../src/hub/log/frame-feed.ts";
 import type { Page } from "../../../../src/hub/log/log-view.ts";
 import { encodeEvent } from "../../../../src/sse/encode.ts";
 import { decodeStream } from "../../../support/hub/frames.ts";
@@ -27,6 +28,9 @@ function append(log: MemoryEventLog, feed: FrameFeed, events: readonly NewEvent[
   }
 }
 
+/** What a write to a client of a small crowd holds. */
+const PAGE_BYTES = pageBytes(1);
+
 /** The same log, once with its frames in memory and once without. */
 function feedsOf(events: readonly NewEvent[]): { log: MemoryEventLog; recent: FrameFeed; logged: FrameFeed } {
   const log = new MemoryEventLog();
@@ -38,10 +42,10 @@ function feedsOf(events: readonly NewEvent[]): { log: MemoryEventLog; recent: Fr
 }
 
 /** All pages from a cursor to the head. */
-function readAll(feed: FrameFeed, from: number, head: number, filter: Filter): Page[] {
+function readAll(feed: FrameFeed, from: number, head: number, filter: Filter, maxBytes = PAGE_BYTES): Page[] {
   const pages: Page[] = [];
   for (let cursor = from; cursor < head;) {
-    const page = feed.page(cursor, head, filter);
+    const page = feed.page(cursor, head, filter, maxBytes);
     expect(page.cursor).toBeGreaterThan(cursor);
     expect(page.cursor).toBeLessThanOrEqual(head);
     pages.push(page);
@@ -60,7 +64,7 @@ describe("a page of envelopes", () => {
   it("holds each event with everything that is stored of it", () => {
     const { recent, logged } = feedsOf([newEvent({ type: "tick", data: '{"n":1}', projectId: "7" })]);
     for (const feed of [recent, logged]) {
-      const [event] = decodeStream([feed.page(0, 1, enveloped).bytes ?? new Uint8Array()]).events;
+      const [event] = decodeStream([feed.page(0, 1, enveloped, PAGE_BYTES).bytes ?? new Uint8Array()]).events;
       expect(event).toMatchObject({ type: "tick", id: "1" });
       expect(JSON.parse(event?.data ?? "")).toEqual({
         id: "1",
@@ -91,7 +95,7 @@ describe("a page", () => {
   it("holds the frames after a cursor, up to the durable head", () => {
     const { recent, logged } = feedsOf(newEvents(5));
     for (const feed of [recent, logged]) {
-      const page = feed.page(1, 3, ALL);
+      const page = feed.page(1, 3, ALL, PAGE_BYTES);
       expect(decodeStream(page.bytes ? [page.bytes] : []).text).toBe(
         encodeEvent("tick", 2, "{}") + encodeEvent("tick", 3, "{}"),
       );
@@ -103,12 +107,12 @@ describe("a page", () => {
     const events = [newEvent({ type: "a" }), newEvent({ type: "b" }), newEvent({ type: "b" })];
     const { recent, logged } = feedsOf(events);
     for (const feed of [recent, logged]) {
-      expect(feed.page(0, 3, createFilter({ types: ["a"] }))).toMatchObject({
+      expect(feed.page(0, 3, createFilter({ types: ["a"] }), PAGE_BYTES)).toMatchObject({
         cursor: 3,
         lastId: 1,
         events: 1,
       });
-      expect(feed.page(0, 3, createFilter({ types: ["c"] }))).toMatchObject({
+      expect(feed.page(0, 3, createFilter({ types: ["c"] }), PAGE_BYTES)).toMatchObject({
         bytes: null,
         cursor: 3,
         events: 0,
@@ -123,10 +127,10 @@ describe("a page", () => {
     append(log, recent, [newEvent({ type: "b" })]);
     append(log, recent, [newEvent({ type: "b" })]);
     const filter = createFilter({ types: ["b"] });
-    expect(recent.page(0, 3, filter).publishedAt).toBe(1_001);
-    expect(recent.page(0, 3, createFilter({ types: ["c"] })).publishedAt).toBeNull();
+    expect(recent.page(0, 3, filter, PAGE_BYTES).publishedAt).toBe(1_001);
+    expect(recent.page(0, 3, createFilter({ types: ["c"] }), PAGE_BYTES).publishedAt).toBeNull();
     recent.forget(4);
-    expect(recent.page(0, 3, filter).publishedAt).toBeNull();
+    expect(recent.page(0, 3, filter, PAGE_BYTES).publishedAt).toBeNull();
   });
 
   it("is never larger than what may wait for a slow client", () => {
@@ -139,6 +143,32 @@ describe("a page", () => {
       expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(0.9 * PAGE_BYTES);
     }
     expect(PAGE_BYTES).toBe(128 * 1024);
+  });
+
+  it("is the smaller, the more clients there are: a crowd that does not read takes bounded memory", () => {
+    expect([1, 64, 100, 256, 512, 1_000, 1_000_000].map(pageBytes)).toEqual([
+      128 * 1024,
+      128 * 1024,
+      83_886,
+      32 * 1024,
+      16 * 1024,
+      16 * 1024,
+      16 * 1024,
+    ]);
+  });
+
+  it("that is smaller than the next event holds that event alone", () => {
+    const { log, recent, logged } = feedsOf(newEvents(5, { data: JSON.stringify("x".repeat(40_000)) }));
+    for (const feed of [recent, logged]) {
+      const pages = readAll(feed, 0, log.head, ALL, 16 * 1024);
+      expect(pages.map(({ events, cursor }) => [events, cursor])).toEqual([
+        [1, 1],
+        [1, 2],
+        [1, 3],
+        [1, 4],
+        [1, 5],
+      ]);
+    }
   });
 
   it("holds an event of the largest size, in whatever characters it is written", () => {
@@ -158,7 +188,7 @@ describe("a page", () => {
     log.append(newEvents(50_000), 1, 1);
     const feed = new FrameFeed(log);
     feed.forget(log.head + 1);
-    const page = feed.page(0, log.head, createFilter({ types: ["other"] }));
+    const page = feed.page(0, log.head, createFilter({ types: ["other"] }), PAGE_BYTES);
     expect(page.bytes).toBeNull();
     expect(page.cursor).toBeGreaterThan(0);
     expect(log.eventsRead).toBeLessThanOrEqual(PAGE_BYTES / 64);
@@ -169,14 +199,14 @@ describe("a page", () => {
     log.append(newEvents(100, { data: JSON.stringify("x".repeat(60_000)) }), 1, 1);
     const feed = new FrameFeed(log);
     feed.forget(log.head + 1);
-    feed.page(0, log.head, createFilter({ types: ["other"] }));
+    feed.page(0, log.head, createFilter({ types: ["other"] }), PAGE_BYTES);
     expect(log.eventsRead).toBeLessThanOrEqual(20);
   });
 
   it("stays as it was when later pages are made", () => {
     const { logged } = feedsOf([newEvent({ data: '"first"' }), newEvent({ data: '"other"' })]);
-    const first = logged.page(0, 1, ALL);
-    logged.page(1, 2, ALL);
+    const first = logged.page(0, 1, ALL, PAGE_BYTES);
+    logged.page(1, 2, ALL, PAGE_BYTES);
     expect(textOf([first])).toBe(encodeEvent("tick", 1, '"first"'));
   });
 
@@ -227,7 +257,7 @@ describe("the frames in memory", () => {
     expect(feed.isRecent(17_000)).toBe(true);
     expect(feed.isRecent(16_000)).toBe(true);
     expect(feed.isRecent(0)).toBe(false);
-    feed.page(16_000, 17_000, ALL);
+    feed.page(16_000, 17_000, ALL, PAGE_BYTES);
     expect(log.eventsRead).toBe(0);
     const ids = decodeStream(readAll(feed, 0, log.head, ALL).flatMap(({ bytes }) => bytes ?? [])).events;
     expect(log.eventsRead).toBeGreaterThan(0);
