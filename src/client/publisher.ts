@@ -25,7 +25,7 @@ const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 429, 502, 503, 504])
 export interface NewEvent {
   /** `[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}`; not `connected`, `gap`, `error`, `close`, `heartbeat` or `open`. */
   readonly type: string;
-  /** What JSON can hold, at most 64 KiB of it. Send integers above 2^53 as strings. */
+  /** What JSON can hold, at most 65,000 bytes of it. Send integers above 2^53 as strings. */
   readonly data: unknown;
   /** For filters. Default: the one in `data`, if there is one. */
   readonly project_id?: Id | null | undefined;

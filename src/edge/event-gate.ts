@@ -6,8 +6,8 @@ import { isPlainText } from "./plain-text.ts";
 import type { Item } from "./publish-body.ts";
 import { isId } from "./query.ts";
 
-/** Bytes of the data of one event, serialised. */
-const DATA_BYTES = 64 * 1024;
+/** Bytes of the data of one event, serialised. A whole frame stays below 64 KiB, at which Go's clients end a line. */
+const DATA_BYTES = 65_000;
 
 /** Levels of the data of one event: what reads it must not run out of stack. */
 const DATA_DEPTH = 500;

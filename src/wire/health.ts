@@ -28,3 +28,13 @@ export interface HealthAnswer {
   readonly version: string;
   readonly sse: ChannelHealth;
 }
+
+/** The answer of `GET /health` without a channel: the service as a whole. */
+export interface ServiceHealthAnswer {
+  readonly status: HealthStatus;
+  readonly version: string;
+  /** How many channels have been used; null if that cannot be told. Left out where the numbers are guarded. */
+  readonly channels?: number | null;
+  /** The default channel, where it is allowed. */
+  readonly sse?: ChannelHealth;
+}

@@ -31,6 +31,18 @@ describe("Other routes: GET /health", () => {
     });
   });
 
+  it("counts the channels that were used, if none is asked for", async () => {
+    const channels = async (): Promise<number> => {
+      const { channels: count } = (await (await service.fetch("/health")).json()) as { channels: number };
+      return count;
+    };
+    const before = await channels();
+    await service.publish({ type: "a", data: 1 }, "h-new");
+    expect(await channels()).toBe(before + 1);
+    const one = (await (await service.fetch("/health?channel=h-new")).json()) as object;
+    expect(one).not.toHaveProperty("channels");
+  });
+
   it("counts the clients and knows the last id of the channel that is asked for", async () => {
     await Promise.all(Array.from({ length: 3 }, () => service.stream({ channel: "h-count" })));
     await service.publish(
@@ -72,6 +84,16 @@ describe("Other routes: GET /health", () => {
     const answer = await service.fetch("/health", { method: "POST" });
     expect(answer.headers.get("allow")).toContain("GET");
     expect(await problemOf(answer)).toMatchObject({ status: 405, code: "method_not_allowed" });
+  });
+});
+
+describe("Other routes: GET /health where the default channel is not allowed", () => {
+  it("is that of the service as a whole", async () => {
+    const other = await startService({ config: { channels: { allowed: ["board-*"] } } });
+    const answer = await other.fetch("/health");
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual({ status: "healthy", version: expect.any(String), channels: 0 });
+    await other.stop();
   });
 });
 
