@@ -63,8 +63,7 @@ export class HubObject extends DurableObject<Env> {
     super(ctx, env);
     this.#channel = ctx.id.name ?? "";
     this.#launchId = env.LAUNCH_ID ?? "";
-    const logger = createLogger(env.LOGGING.level, { channel: this.#channel });
-    this.#logger = new LogBudget(logger, systemClock).log;
+    this.#logger = createLogger(env.LOGGING.level, { channel: this.#channel });
     ({ log: this.#log, hub: this.#hub, directory: this.#directory } = this.#create());
     void ctx.blockConcurrencyWhile(async () => {
       this.#hub.restore({ alarmAt: await ctx.storage.getAlarm(), drainUntil: this.#keptDrain() });
@@ -181,7 +180,7 @@ export class HubObject extends DurableObject<Env> {
     });
     const directory = new DirectoryLink(this.#channel, {
       env: this.env,
-      logger: this.#logger,
+      logger: new LogBudget(this.#logger, systemClock).log,
       exists: () => log.name !== null,
       heed: async ({ isStopping, drainUntil }) => {
         if (isStopping) {
