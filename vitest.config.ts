@@ -1,7 +1,8 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-const MEASURED = [
+/** End-to-end tests that measure CPU, memory or time. */
+const MEASURED_E2E = [
   "attack/descriptors",
   "attack/history",
   "attack/storage",
@@ -30,6 +31,10 @@ export default defineConfig({
       {
         // Pure rooms, no runtime: milliseconds.
         test: { name: "unit", include: ["test/unit/**/*.test.ts"] },
+      },
+      {
+        // What spawns a process, builds, writes files or opens a socket, without the whole service.
+        test: { name: "integration", include: ["test/integration/**/*.test.ts"], testTimeout: 15_000 },
       },
       {
         // Objects inside workerd: SQLite, alarms on demand, eviction.
@@ -66,16 +71,16 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          exclude: MEASURED,
+          exclude: MEASURED_E2E,
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
       },
       {
-        // Of these, the ones that measure times: one file at a time, and nothing beside them.
+        // What measures CPU, memory or time: one file at a time, and nothing beside it.
         test: {
           name: "measured",
-          include: MEASURED,
+          include: ["test/measured/**/*.test.ts", ...MEASURED_E2E],
           fileParallelism: false,
           testTimeout: 30_000,
           hookTimeout: 30_000,

@@ -11,10 +11,6 @@ const world = useBrowserService({ sse: { heartbeat_interval_seconds: 1 } });
 
 const tick = (n: number) => ({ type: "tick", data: { n } });
 
-function quantile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? Number.NaN;
-}
-
 describe("a page in Chromium with the client", () => {
   it("lets its stream go when hidden for long, and gets what it missed when shown", async () => {
     const board = await openBoard(world.context, world.service.url, "{ pauseWhenHiddenSeconds: 0.5 }");
@@ -98,43 +94,5 @@ describe("a page in Chromium with the client", () => {
     await world.service.publish(tick(1));
     await until(async () => (await told()).length > 1, { what: "an event in the worker" });
     expect(await told()).toEqual(["connected", { id: "1", data: { n: 1 } }]);
-  });
-
-  // Measured again if it fails: what else the machine has to do passes, a slow way to the page does not.
-  it("has an event in the DOM within 100 ms of its publish, in 95 of 100 cases", { retry: 2 }, async () => {
-    const count = 200;
-    const everyMs = 25;
-    const board = await openBoard(world.context, world.service.url);
-    await board.page.evaluate(`
-      const list = document.body.appendChild(document.createElement("ul"));
-      globalThis.latencies = [];
-      new MutationObserver((mutations) => {
-        const at = performance.timeOrigin + performance.now();
-        for (const { addedNodes } of mutations) {
-          latencies.push(at - Number(addedNodes[0].textContent));
-        }
-      }).observe(list, { childList: true });
-      client.on("tick", ({ n }) => list.appendChild(document.createElement("li")).append(n));
-    `);
-    await board.untilConnected();
-    const calls: Promise<unknown>[] = [];
-    await new Promise<void>((resolve) => {
-      const timer = setInterval(() => {
-        calls.push(world.service.publish(tick(performance.timeOrigin + performance.now())));
-        if (calls.length === count) {
-          clearInterval(timer);
-          resolve();
-        }
-      }, everyMs);
-    });
-    await Promise.all(calls);
-    await board.ids(count);
-    const latencies = await board.page.evaluate<number[]>("latencies");
-    const p95 = quantile(latencies, 0.95);
-    console.info(
-      `publish to DOM, ${count} events: P50 ${quantile(latencies, 0.5).toFixed(1)} ms, P95 ${p95.toFixed(1)} ms`,
-    );
-    expect(latencies).toHaveLength(count);
-    expect(p95).toBeLessThan(100);
   });
 });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { createRandom, type Random } from "../support/faults/random.ts";
 import { startService, type Service } from "../support/service.ts";
 
 let service: Service;
@@ -53,12 +54,12 @@ describe("Promises: no loss, no double", () => {
     const steady = await Promise.all(Array.from({ length: 10 }, () => service.stream({ channel })));
 
     /** One client that is cut again and again, and what it saw over all its connections. */
-    async function comeAndGo(turns: number): Promise<{ ids: number[]; last: string }> {
+    async function comeAndGo(turns: number, random: Random): Promise<{ ids: number[]; last: string }> {
       const ids: number[] = [];
       let last = "0";
       for (let turn = 0; turn < turns; turn++) {
         const stream = await service.stream({ channel, last_event_id: last });
-        await sleep(Math.random() * 60);
+        await sleep(random.between(0, 60));
         if (turn % 2 === 0) {
           stream.reset();
         } else {
@@ -80,7 +81,9 @@ describe("Promises: no loss, no double", () => {
       }
       return count;
     })();
-    const visitors = await Promise.all(Array.from({ length: 20 }, () => comeAndGo(30)));
+    const visitors = await Promise.all(
+      Array.from({ length: 20 }, (_, visitor) => comeAndGo(30, createRandom(visitor))),
+    );
     publishing.abort();
     const count = await published;
 

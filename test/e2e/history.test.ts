@@ -121,30 +121,6 @@ describe("Other routes: GET /api/history", () => {
     expect(after).toBe("300");
   });
 
-  it("is at most 1 MiB a page, and loses nothing over the pages", async () => {
-    const data = "x".repeat(60 * 1024);
-    for (let n = 0; n < 4; n++) {
-      await service.publish(
-        Array.from({ length: 10 }, () => ({ type: "big", data })),
-        "big",
-      );
-    }
-    const seen: string[] = [];
-    let after = "0";
-    let pages = 0;
-    for (let more = true; more; pages++) {
-      const answer = await service.fetch(`/api/history?channel=big&limit=1000&after=${after}`);
-      const text = await answer.text();
-      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(1024 * 1024);
-      const next = JSON.parse(text) as Page;
-      expect(next.events.length).toBeGreaterThan(0);
-      seen.push(...ids(next));
-      ({ next: after, more } = next);
-    }
-    expect(seen).toEqual(upTo(40));
-    expect(pages).toBeGreaterThan(2);
-  });
-
   it.each(["x", "-1", "1.5", "0x1"])(
     "takes an id that is none for one it does not know (%s)",
     async (after) => {

@@ -1,8 +1,10 @@
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { buildClient } from "../../src/local/build-client.ts";
 import { encodeFrame } from "../../src/sse/encode.ts";
 
 /** What is done to one request for a stream. */
@@ -16,11 +18,15 @@ export interface UnrulyService {
   stop(): Promise<void>;
 }
 
-const client = join(import.meta.dirname, "../../public/sse-client.js");
+const project = join(import.meta.dirname, "../..");
 
 export async function startUnruly(...answers: readonly Answer[]): Promise<UnrulyService> {
   const requests: IncomingMessage["headers"][] = [];
-  const script = await readFile(client);
+  const folder = await mkdtemp(join(tmpdir(), "edge-sse-client-"));
+  // Built here: a run of one file, on a clean checkout, has nothing in public/ yet.
+  await buildClient(project, folder);
+  const script = await readFile(join(folder, "sse-client.js"));
+  await rm(folder, { recursive: true });
   const server = createServer((request, response) => {
     if (request.url?.startsWith("/api/events")) {
       answers[Math.min(requests.push(request.headers), answers.length) - 1]?.(response, request);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { matchToken, tokensOf } from "../../../src/auth/static-token.ts";
 
@@ -52,6 +52,15 @@ describe("the comparison with a static token", () => {
     ["oldest", 2],
   ])("tells which token of a list %j is", async (given, place) => {
     await expect(matchToken(given, " new,, old ,oldest")).resolves.toBe(place);
+  });
+
+  it("goes through the whole list also after a match", async () => {
+    const digests = vi.spyOn(crypto.subtle, "digest");
+    await matchToken("first of a list", "first of a list,second of a list,third of a list");
+    const count = digests.mock.calls.length;
+    digests.mockRestore();
+    // The given token, and each of the list for the first time.
+    expect(count).toBe(4);
   });
 
   it("does not remember the wrong one when several are expected in turn, or at once", async () => {

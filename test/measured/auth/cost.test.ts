@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { bearerToken } from "../../../src/auth/bearer.ts";
 import { createJwtVerifier } from "../../../src/auth/jwt.ts";
 import { matchToken } from "../../../src/auth/static-token.ts";
-import { hs256, jwtConfig, SECRET } from "./tokens.ts";
+import { hs256, jwtConfig, SECRET } from "../../unit/auth/tokens.ts";
 
 const ROUNDS = 20;
 const REQUESTS = 100;
