@@ -44,10 +44,9 @@ const router = Router<IRequest, [Env]>({ catch: refuse })
 /** Answers a request, whatever it is. */
 export async function answerRequest(request: Request, env: Env): Promise<Response> {
   const refusal = refusalAtDoor(request, env);
-  const response =
-    refusal === null
-      ? await withinBudget(request, env, () => router.fetch(request, env))
-      : problemResponse(refusal, env.SSE.retry_after_seconds);
+  const response = await withinBudget(request, env, async () =>
+    refusal === null ? router.fetch(request, env) : problemResponse(refusal, env.SSE.retry_after_seconds),
+  );
   return withHeaders(response, request, env);
 }
 

@@ -30,7 +30,8 @@ export async function withinBudget(
   if (address === null || env.LIMITS.max_requests_per_minute_per_address === 0) {
     return answer();
   }
-  const { pathname } = new URL(request.url);
+  // The address of a request that the door has refused may be none.
+  const pathname = URL.canParse(request.url) ? new URL(request.url).pathname : "";
   const charge = (): Promise<void> => budgetOf(env).charge(address, env.REQUEST_RATE);
   try {
     if (CREDENTIAL_ROUTE.test(pathname)) {

@@ -10,6 +10,9 @@ const LOWER_LIMITS = [262_144, 65_536, 10_240];
 /** The runtime opens a second descriptor for every connection, to watch it. */
 const PER_CONNECTION = 2;
 
+/** The files of an open channel: its database, the write-ahead log and the index of that. */
+const PER_CHANNEL = 3;
+
 /**
  * Beyond the streams: connections that have not sent a request yet, which the runtime ends after 15 s, requests that
  * are being answered, and three files for each channel in use.
@@ -39,9 +42,17 @@ done
 printf '{"event":"descriptors","soft":"%s","hard":"%s"}\\n' "$(ulimit -S -n)" "$hard" >&3
 `;
 
-/** How many descriptors a channel needs that is full. */
-export function descriptorsFor(maxConnections: number): number {
-  return maxConnections * PER_CONNECTION + RESERVE;
+/** What has to fit into the limit. */
+export interface Demand {
+  /** Clients of a full channel. */
+  readonly maxConnections: number;
+  /** Channels that subscribers may bring into being. */
+  readonly newChannels: number;
+}
+
+/** How many descriptors a service needs whose busiest channel is full, and whose new channels are as many as allowed. */
+export function descriptorsFor({ maxConnections, newChannels }: Demand): number {
+  return maxConnections * PER_CONNECTION + newChannels * PER_CHANNEL + RESERVE;
 }
 
 /** A limit as the shell says it. */
@@ -49,7 +60,7 @@ export function readLimit(text: string): DescriptorLimit {
   return text === "unlimited" ? text : Number(text);
 }
 
-/** Whether a full channel fits in a limit. */
-export function areEnough({ soft }: DescriptorLimits, maxConnections: number): boolean {
-  return soft === "unlimited" || soft >= descriptorsFor(maxConnections);
+/** Whether a demand fits into a limit. */
+export function areEnough({ soft }: DescriptorLimits, demand: Demand): boolean {
+  return soft === "unlimited" || soft >= descriptorsFor(demand);
 }

@@ -9,7 +9,7 @@ import { buildWorkers } from "./bundle.ts";
 import { compileConfigFile } from "./config-file.ts";
 import { curlLines } from "./curl.ts";
 import { openDataFolder } from "./data-folder.ts";
-import { areEnough, descriptorsFor } from "./descriptors.ts";
+import { areEnough, descriptorsFor, type Demand } from "./descriptors.ts";
 import { readDevVars } from "./dev-vars.ts";
 import { LaunchError } from "./launch-error.ts";
 import { log } from "./log.ts";
@@ -71,7 +71,7 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
   // Tokens are for the person at a terminal. A file or a collector of logs gets a way to look them up.
   const refer = process.stdout.isTTY ? undefined : referTo({ file: options.devVarsFile, env: process.env });
   console.log(curlLines(url, config, vars, refer).join("\n"));
-  await logDescriptors(runtime, config.sse.max_connections);
+  await logDescriptors(runtime, demandOf(config));
   for (const missing of missingSecrets(config.auth, vars)) {
     log("warn", "secret_missing", missing);
   }
@@ -85,10 +85,19 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
   return 0;
 }
 
-async function logDescriptors(runtime: Runtime, maxConnections: number): Promise<void> {
+/** Subscribers can bring channels into being only where not every name is listed. */
+function demandOf({ sse, channels, limits }: Config): Demand {
+  const isOpen = channels.allowed.some((name) => name.endsWith("*"));
+  return {
+    maxConnections: sse.max_connections,
+    newChannels: isOpen ? limits.max_unpublished_channels : 0,
+  };
+}
+
+async function logDescriptors(runtime: Runtime, demand: Demand): Promise<void> {
   const limits = await runtime.descriptors;
-  const facts = { limit: limits.soft, hard_limit: limits.hard, needed: descriptorsFor(maxConnections) };
-  if (areEnough(limits, maxConnections)) {
+  const facts = { limit: limits.soft, hard_limit: limits.hard, needed: descriptorsFor(demand) };
+  if (areEnough(limits, demand)) {
     log("info", "descriptors", facts);
   } else {
     const detail =

@@ -29,6 +29,8 @@ const anonymous: readonly Ask[] = [
   { path: "/health" },
   { path: "/health?channel=board-2" },
   { path: "/metrics" },
+  { path: `/health?${"x".repeat(20_000)}` },
+  { path: `/health?${"a=1&".repeat(600)}` },
   { path: "/nothing-here" },
   { path: "/" },
   { path: "/sse-client.js" },
