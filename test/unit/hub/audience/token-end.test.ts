@@ -119,7 +119,7 @@ describe("a client whose token ends", () => {
   it("is refused when it has ended already, and nothing is written", async () => {
     const hub = new FakeHub();
     for (const ms of [0, -1, -DAY]) {
-      await expect(connectFor(hub, ms)).rejects.toMatchObject({ code: "unauthorized" });
+      await expect(connectFor(hub, ms)).rejects.toMatchObject({ code: "token_ended" });
     }
     expect([hub.log.name, hub.alarmAt]).toEqual([null, null]);
     expect(hub.hub.counters).toMatchObject({ connects: 0, rejections: { unauthorized: 3 } });
