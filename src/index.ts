@@ -1,5 +1,5 @@
 import type { Env } from "./edge/env.ts";
-import { answerRequest } from "./edge/router.ts";
+import { answerRequest } from "./edge/host.ts";
 
 export { DirectoryObject } from "./edge/directory-object.ts";
 export { HubObject } from "./edge/hub-object.ts";

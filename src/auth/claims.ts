@@ -6,8 +6,10 @@ export type Group = "publish" | "subscribe" | "admin" | "metrics";
 /** What a token grants to each group of routes. An absent group is closed to it. */
 export type Grants = { readonly [Name in Group]?: Grant };
 
-/** Entries of one list, and characters of one entry. */
-const LIST_ENTRIES = 100;
+/** Entries of one list of a grant or a filter: bounds what a token or a client makes the hub compare with every event. */
+export const LIST_ENTRIES = 100;
+
+/** Characters of one entry. */
 const ENTRY_LENGTH = 128;
 
 const LISTS = { channels: "channels", types: "types", projects: "projectIds", agents: "agentIds" } as const;

@@ -1,5 +1,5 @@
 import type { Filterable, FilterTerms } from "../hub/filter.ts";
-import { commonPatterns, isListed } from "./pattern.ts";
+import { commonPatterns, isListed } from "../hub/pattern.ts";
 
 /** What a token may read or publish. An absent list grants everything, an empty one nothing: as in a filter. */
 export interface Grant extends FilterTerms {

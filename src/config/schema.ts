@@ -320,15 +320,9 @@ export const configSchema = section({
 });
 
 export type Config = z.output<typeof configSchema>;
-export type SseConfig = Config["sse"];
-export type ChannelsConfig = Config["channels"];
-export type HistoryConfig = Config["history"];
-export type LimitsConfig = Config["limits"];
 export type AuthConfig = Config["auth"];
 export type JwtConfig = AuthConfig["jwt"];
 export type CorsConfig = Config["cors"];
-export type HostsConfig = Config["hosts"];
-export type LoggingConfig = Config["logging"];
 
 function reportRepeated(message: string) {
   return (entries: readonly string[], context: z.core.$RefinementCtx<string[]>) => {

@@ -1,12 +1,12 @@
-import { HubError, type ProblemCode, type ProblemItem } from "../hub/errors.ts";
+import { HubError, type RefusalCode, type EventMistake } from "../hub/errors.ts";
 
 /** What an object's method answers over RPC, which carries no error class of ours: a value, or a refusal as data. */
 export type Answer<Value> = { readonly value: Value } | { readonly refusal: Refusal };
 
 interface Refusal {
-  readonly code: ProblemCode;
+  readonly code: RefusalCode;
   readonly detail: string;
-  readonly errors: readonly ProblemItem[];
+  readonly errors: readonly EventMistake[];
   readonly retryAfterSeconds: number | undefined;
 }
 

@@ -1,5 +1,4 @@
-/** What a hub that was to be forgotten has found out. */
-export type Forgotten = "forgotten" | "in_use" | "published";
+import type { Forgotten } from "./objects.ts";
 
 /** The channels that exist. */
 export class ChannelTable {

@@ -1,12 +1,12 @@
 import { HubError } from "../hub/errors.ts";
 import type { Logger } from "../hub/logger.ts";
 import { unwrap, type Answer } from "./answer.ts";
-import { directoryOf, type DirectoryObject, type Standing } from "./directory-object.ts";
-import type { Env } from "./env.ts";
+import type { DirectoryRpc, Standing } from "./objects.ts";
 
 /** What a link needs from the object that it belongs to. */
 export interface LinkHost {
-  readonly env: Env;
+  /** Gives a stub of the directory. A stub that has failed stays broken, so every question asks for a new one. */
+  directory(): DurableObjectStub<DirectoryRpc>;
   readonly logger: Logger;
   /** Whether the log of the channel was created. */
   exists(): boolean;
@@ -80,7 +80,7 @@ export class DirectoryLink {
     this.#isOccupied = false;
     return this.#inTurn(async () => {
       try {
-        await directoryOf(this.#host.env).vacate(this.#channel);
+        unwrap(await this.#host.directory().vacate(this.#channel));
         return true;
       } catch (error) {
         this.#isOccupied = null;
@@ -96,7 +96,7 @@ export class DirectoryLink {
       return null;
     }
     try {
-      const { epoch, drainUntil } = await directoryOf(this.#host.env).look(this.#channel);
+      const { epoch, drainUntil } = unwrap(await this.#host.directory().look(this.#channel));
       return epoch >= this.#epoch ? drainUntil : null;
     } catch {
       return null;
@@ -114,11 +114,11 @@ export class DirectoryLink {
 
   /** Answers whether the directory could be asked. */
   async #ask(
-    question: (directory: DurableObjectStub<DirectoryObject>) => Promise<Answer<Standing>>,
+    question: (directory: DurableObjectStub<DirectoryRpc>) => Promise<Answer<Standing>>,
   ): Promise<boolean> {
     let standing: Standing;
     try {
-      standing = unwrap(await question(directoryOf(this.#host.env)));
+      standing = unwrap(await question(this.#host.directory()));
     } catch (error) {
       if (error instanceof HubError) {
         throw error;

@@ -1,14 +1,16 @@
 import { DurableObject } from "cloudflare:workers";
 import { closedRefusal } from "../hub/closing.ts";
 import { HubError } from "../hub/errors.ts";
-import { answer, type Answer } from "./answer.ts";
+import { answer, unwrap, type Answer } from "./answer.ts";
 import { ChannelTable } from "./channel-table.ts";
 import { CreationQuota } from "./creation-quota.ts";
 import { DIRECTORY_MIGRATIONS } from "./directory-migrations.ts";
 import { DrainTable } from "./drain-table.ts";
 import type { Env } from "./env.ts";
-import { createLogger } from "./logger.ts";
+import type { Entrant, Knowledge } from "../service/host.ts";
+import { createLogger } from "../service/logger.ts";
 import { migrate } from "./migrations.ts";
+import type { DirectoryRpc, Standing } from "./objects.ts";
 
 /** A channel that was never published to is forgotten this long after its last client: its place is needed by others. */
 const FORGET_AFTER_MS = 600_000;
@@ -19,39 +21,11 @@ const FORGOTTEN_AT_ONCE = 50;
 /** Names of one answer. */
 const PAGE = 1_000;
 
-/** Who uses a channel: what a channel that is new is counted under. */
-export interface Entrant {
-  readonly role: "client" | "publisher";
-  /** The address of a client, the token of a publisher; null: not limited. */
-  readonly key: string | null;
-}
-
-/** What holds for a channel because of all of them. */
-export interface Standing {
-  /** Rises with every drain and resume: a hub ignores what is older than what it knows. */
-  readonly epoch: number;
-  /** Until when the channel is drained; null: it is not. */
-  readonly drainUntil: number | null;
-  /** The service is shutting down. */
-  readonly isStopping: boolean;
-}
-
-/** What the directory knows of a channel without its hub. */
-export interface Knowledge extends Pick<Standing, "epoch" | "drainUntil"> {
-  /** Somebody has used it: it has a hub. */
-  readonly isKnown: boolean;
-}
-
-/** The one directory of all channels. */
-export function directoryOf(env: Env): DurableObjectStub<DirectoryObject> {
-  return env.DIRECTORY.get(env.DIRECTORY.idFromName("directory"));
-}
-
 /**
  * Knows which channels exist and which of them have clients. So a look at a channel that nobody has used creates nothing,
  * the number of channels is bounded, and a drain or a stop of all wakes only those that have something to end.
  */
-export class DirectoryObject extends DurableObject<Env> {
+export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc {
   readonly #launchId: string;
   readonly #channels: ChannelTable;
   readonly #drains: DrainTable;
@@ -68,8 +42,8 @@ export class DirectoryObject extends DurableObject<Env> {
   }
 
   /** What is known of a channel. Writes nothing. */
-  look(channel: string): Knowledge {
-    return { isKnown: this.#channels.has(channel), ...this.#drains.of(channel) };
+  look(channel: string): Promise<Answer<Knowledge>> {
+    return answer(() => this.#look(channel));
   }
 
   /**
@@ -95,57 +69,65 @@ export class DirectoryObject extends DurableObject<Env> {
   }
 
   /** The hub of a channel has no clients any more. */
-  async vacate(channel: string): Promise<void> {
-    this.#channels.setOccupied(channel, false);
-    await this.#armForgetting();
+  vacate(channel: string): Promise<Answer<void>> {
+    return answer(() => {
+      this.#channels.setOccupied(channel, false);
+      return this.#armForgetting();
+    });
   }
 
   /** The channels that have clients, in the order of their names, from after one of them. */
-  occupied(after = "", limit = PAGE): string[] {
-    return this.#channels.occupied(after, limit);
+  occupied(after = "", limit = PAGE): Promise<Answer<string[]>> {
+    return answer(() => this.#channels.occupied(after, limit));
   }
 
   /** The most active channels, and how many there are: those with clients first, then those that were used last. */
-  active(limit: number): { readonly channels: string[]; readonly total: number } {
-    return { channels: this.#channels.active(limit), total: this.#channels.count() };
+  active(limit: number): Promise<Answer<{ channels: string[]; total: number }>> {
+    return answer(() => ({ channels: this.#channels.active(limit), total: this.#channels.count() }));
   }
 
   /** Drains all channels until a time. Those with clients have to be told; the others learn of it by `occupy`. */
-  drainAll(until: number): number {
-    return this.#drains.drainAll(until);
+  drainAll(until: number): Promise<Answer<number>> {
+    return answer(() => this.#drains.drainAll(until));
   }
 
   /** Ends the drains of all channels. Those that were told of one have to be told of its end. */
-  resumeAll(): number {
-    return this.#drains.resumeAll();
+  resumeAll(): Promise<Answer<number>> {
+    return answer(() => this.#drains.resumeAll());
   }
 
   /** The channels that were told of a drain, in the order of their names, from after one of them. */
-  drained(after = "", limit = PAGE): string[] {
-    return this.#drains.channels(after, limit);
+  drained(after = "", limit = PAGE): Promise<Answer<string[]>> {
+    return answer(() => this.#drains.channels(after, limit));
   }
 
   /** The hub of a channel was told that all drains before an epoch are over. */
-  resumed(channel: string, epoch: number): void {
-    this.#drains.forget(channel, epoch);
+  resumed(channel: string, epoch: number): Promise<Answer<void>> {
+    return answer(() => this.#drains.forget(channel, epoch));
   }
 
   /** Drains one channel. Its hub has to be told, if it has one. */
-  drain(channel: string, until: number): Knowledge {
-    this.#drains.drain(channel, until);
-    return this.look(channel);
+  drain(channel: string, until: number): Promise<Answer<Knowledge>> {
+    return answer(() => {
+      this.#drains.drain(channel, until);
+      return this.#look(channel);
+    });
   }
 
   /** Ends the drain of one channel, and holds it open during a drain of all. Its hub has to be told, if it has one. */
-  resume(channel: string): Knowledge {
-    this.#drains.resume(channel);
-    return this.look(channel);
+  resume(channel: string): Promise<Answer<Knowledge>> {
+    return answer(() => {
+      this.#drains.resume(channel);
+      return this.#look(channel);
+    });
   }
 
   /** The service is shutting down. Answers the channels that have clients. */
-  stop(): string[] {
-    this.ctx.storage.kv.put("stopping", this.#launchId);
-    return this.#channels.occupied("", Number.MAX_SAFE_INTEGER);
+  stop(): Promise<Answer<string[]>> {
+    return answer(() => {
+      this.ctx.storage.kv.put("stopping", this.#launchId);
+      return this.#channels.occupied("", Number.MAX_SAFE_INTEGER);
+    });
   }
 
   /** Forgets channels that nobody has published to and that have no client, so that there is room for others. */
@@ -154,7 +136,7 @@ export class DirectoryObject extends DurableObject<Env> {
     await Promise.all(
       vacant.map(async ({ name, usedAt }) => {
         try {
-          const found = await this.env.HUBS.get(this.env.HUBS.idFromName(name)).forget();
+          const found = unwrap(await this.env.HUBS.get(this.env.HUBS.idFromName(name)).forget());
           this.#channels.settle(name, usedAt, found);
         } catch (error) {
           // It is tried again after another while, and until then holds its place.
@@ -165,6 +147,10 @@ export class DirectoryObject extends DurableObject<Env> {
       }),
     );
     await this.#armForgetting();
+  }
+
+  #look(channel: string): Knowledge {
+    return { isKnown: this.#channels.has(channel), ...this.#drains.of(channel) };
   }
 
   #admit(channel: string, { role, key }: Entrant): Standing {

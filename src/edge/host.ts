@@ -1,68 +1,108 @@
-import ipaddr from "ipaddr.js";
-import type { HostsConfig } from "../config/schema.ts";
+import { waitUntil } from "cloudflare:workers";
+import { hexDigest } from "../auth/digest.ts";
+import type { DirectoryPort, Host, HubPort, TicketsPort } from "../service/host.ts";
+import { createService } from "../service/router.ts";
 import { HubError } from "../hub/errors.ts";
+import { unwrap, type Answer } from "./answer.ts";
+import { configOf, type Env } from "./env.ts";
+import { streamRequest, type DirectoryRpc, type HubRpc } from "./objects.ts";
+import { peerOf } from "./peer.ts";
+import { isStorageFull, storageFull } from "./storage-full.ts";
+import { systemClock } from "./system-clock.ts";
+import { workerLogger } from "./worker-logger.ts";
 
-/** What is looked at of the bindings. */
-export interface HostSetting {
-  readonly HOSTS: HostsConfig;
-  readonly LISTEN_HOST?: string;
+/** One service for each isolate: its bindings are the same object for all requests. */
+const services = new WeakMap<Env, ReturnType<typeof createService>>();
+
+/** Answers a request to the Worker. */
+export function answerRequest(request: Request, env: Env): Promise<Response> {
+  const service = services.get(env) ?? createService(hostOf(env));
+  services.set(env, service);
+  return service.fetch(request);
 }
 
-/** A name, an IPv4 address or an IPv6 address in brackets, and a port. The lengths bound what is looked at at all. */
-const HOST = /^(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/i;
+/** How the ports of the service are kept on Cloudflare. */
+function hostOf(env: Env): Host {
+  return {
+    config: configOf(env),
+    secrets: env,
+    hubs: { of: (channel) => hubPort(env.HUBS.get(env.HUBS.idFromName(channel))) },
+    directory: directoryPort(() => env.DIRECTORY.get(env.DIRECTORY.idFromName("directory"))),
+    tickets: ticketsPort(env),
+    logger: workerLogger(env.LOGGING.level),
+    clock: systemClock,
+    rate: env.REQUEST_RATE,
+    launcherToken: env.SHUTDOWN_TOKEN,
+    listenHost: env.LISTEN_HOST,
+    asset: (request) => env.ASSETS.fetch(request),
+    peerOf: (request) => peerOf(request, env.LAUNCH_ID !== undefined),
+    keepAlive: waitUntil,
+    refusalOf,
+  };
+}
 
-/** The host of an address as a URL has it. Some are right for the standard, and a fetch of them is not: `GET *` makes one. */
-const HOSTNAME = /^(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])$/;
+/** Asks an object: the value of its answer, or its refusal thrown. */
+async function ask<Value>(answer: Promise<Answer<Value>>): Promise<Value> {
+  return unwrap(await answer);
+}
 
-/**
- * Why a request with this `Host` is refused; null: it is not.
- *
- * The local runtime puts the header and the target of a request together to its URL. A Host of `a/api/admin/drain#` would
- * then choose the route, and a proxy in front, which looks at the target alone, would not see it.
- *
- * @param header null: the platform has read it, and gives only the URL
- */
-export function hostRefusal(header: string | null, url: string, env: HostSetting): HubError | null {
-  if (
-    (header !== null && !HOST.test(header)) ||
-    !URL.canParse(url) ||
-    !HOSTNAME.test(new URL(url).hostname)
-  ) {
-    const detail =
-      "The Host header of this request is not a host and an optional port, or its target is no path.";
-    return new HubError("invalid_request", detail);
+/** The hub of a channel as the service reaches it. */
+export function hubPort(hub: DurableObjectStub<HubRpc>): HubPort {
+  return {
+    connect: async (request) => {
+      const response = await hub.fetch(streamRequest(request));
+      return response.status === 200 ? response : ask(response.json<Answer<never>>());
+    },
+    publish: (events, publisher, grant) => ask(hub.publish(events, publisher, grant)),
+    history: (request) => ask(hub.history(request)),
+    health: () => ask(hub.health()),
+    counters: () => ask(hub.counters()),
+    clients: () => ask(hub.clients()),
+    kick: (clientId) => ask(hub.kick(clientId)),
+    drain: (until, epoch) => ask(hub.drain(until, epoch)),
+    resume: (epoch) => ask(hub.resume(epoch)),
+    stop: () => ask(hub.stop()),
+    settled: () => ask(hub.settled()),
+  };
+}
+
+/** The directory as the service reaches it. @param reach gives a stub: one that has failed stays broken. */
+export function directoryPort(reach: () => DurableObjectStub<DirectoryRpc>): DirectoryPort {
+  return {
+    look: (channel) => ask(reach().look(channel)),
+    enter: async (channel, entrant) => {
+      await ask(reach().enter(channel, entrant));
+    },
+    occupied: (after) => ask(reach().occupied(after)),
+    active: (limit) => ask(reach().active(limit)),
+    drainAll: (until) => ask(reach().drainAll(until)),
+    resumeAll: () => ask(reach().resumeAll()),
+    drained: (after) => ask(reach().drained(after)),
+    resumed: (channel, epoch) => ask(reach().resumed(channel, epoch)),
+    drain: (channel, until) => ask(reach().drain(channel, until)),
+    resume: (channel) => ask(reach().resume(channel)),
+    stop: () => ask(reach().stop()),
+  };
+}
+
+/** Tickets are spread over 16 objects by their first digit. An object gets only the digest of a ticket. */
+function ticketsPort({ TICKETS }: Env): TicketsPort {
+  const keeperOf = (ticket: string) => TICKETS.get(TICKETS.idFromName(ticket.slice(0, 1)));
+  return {
+    keep: async (ticket, principal, expiresAt, address) =>
+      ask(keeperOf(ticket).keep(await hexDigest(ticket), principal, expiresAt, address)),
+    take: async (ticket) => ask(keeperOf(ticket).take(await hexDigest(ticket))),
+  };
+}
+
+/** What breaks without a bug of ours: an object that is overloaded, moved or reset, as the runtime marks it; storage. */
+function refusalOf(failure: unknown): HubError | null {
+  const { retryable, overloaded } = (failure ?? {}) as { retryable?: unknown; overloaded?: unknown };
+  if (isStorageFull(failure)) {
+    return storageFull();
   }
-  const { hostname } = new URL(url);
-  if (env.LISTEN_HOST !== undefined && !isOwnHost(hostname, env.LISTEN_HOST, env.HOSTS.allowed)) {
-    const detail =
-      "This service is not known by the name in the Host header: config.yaml, hosts.allowed, can add it.";
-    return new HubError("invalid_request", detail);
+  if (retryable === true || overloaded === true) {
+    return new HubError("hub_unreachable", "The hub cannot be reached just now.");
   }
   return null;
-}
-
-/**
- * Whether a listener of this machine goes by a name. A page of anybody can make its own name lead to this machine (DNS
- * rebinding), and would then be of the same origin as the service; an address has no name to rebind, and a browser never
- * asks the network for names below `localhost`.
- *
- * @param hostname as a URL has it: in lower case, an address in its one spelling
- */
-function isOwnHost(hostname: string, listenHost: string, allowed: readonly string[]): boolean {
-  const name = hostname.endsWith(".") ? hostname.slice(0, -1) : hostname;
-  return (
-    hostname.startsWith("[") ||
-    ipaddr.IPv4.isValidFourPartDecimal(name) ||
-    name === "localhost" ||
-    name.endsWith(".localhost") ||
-    name === listenHost.toLowerCase() ||
-    allowed.some((entry) => isNamed(name, entry))
-  );
-}
-
-/** `*.example.com` is every subdomain, and not the name itself. */
-function isNamed(name: string, entry: string): boolean {
-  return entry.startsWith("*")
-    ? name.endsWith(entry.slice(1)) && name.length >= entry.length
-    : name === entry;
 }

@@ -1,27 +1,23 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Counters } from "../hub/counters.ts";
-import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
-import type { HistoryPage } from "../hub/log/history.ts";
-import type { ConnectRequest } from "../hub/audience/audience.ts";
+import type { FilterTerms } from "../hub/filter.ts";
 import { Hub } from "../hub/hub.ts";
+import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import { LogBudget } from "../hub/log-budget.ts";
+import type { HistoryPage } from "../hub/log/history.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { Logger } from "../hub/logger.ts";
-import type { FilterTerms } from "../hub/filter.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
-import { answer, unwrap, type Answer } from "./answer.ts";
-import type { Forgotten } from "./channel-table.ts";
+import { settingsOf } from "../service/hub-settings.ts";
+import { createLogger } from "../service/logger.ts";
+import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
+import { answer, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { DirectoryLink } from "./directory-link.ts";
-import type { Env } from "./env.ts";
-import { settingsOf } from "./hub-settings.ts";
-import { createLogger } from "./logger.ts";
+import { configOf, type Env } from "./env.ts";
+import { wantedStream, type Forgotten, type HubRpc } from "./objects.ts";
 import { SqliteLog } from "./sqlite-log.ts";
-import { STREAM_HEADERS } from "./stream-headers.ts";
 import { systemClock } from "./system-clock.ts";
-
-/** Carries a ConnectRequest from the Worker to the object, as percent-encoded JSON. */
-const STREAM_REQUEST_HEADER = "Stream-Request";
 
 /** A drain as it is kept. The launch tells whether the service was started anew since: then it is over. */
 interface KeptDrain {
@@ -29,27 +25,8 @@ interface KeptDrain {
   readonly launchId: string;
 }
 
-/**
- * Opens a stream at the hub of a channel.
- *
- * @throws HubError as `Hub.connect`
- */
-export async function openStream(
-  hub: DurableObjectStub<HubObject>,
-  request: ConnectRequest,
-): Promise<Response> {
-  const header = encodeURIComponent(JSON.stringify(request));
-  const response = await hub.fetch("https://hub/", { headers: { [STREAM_REQUEST_HEADER]: header } });
-  return response.status === 200 ? response : unwrap(await response.json<Answer<never>>());
-}
-
-/** The hub of a channel. */
-export function hubOf(env: Env, channel: string): DurableObjectStub<HubObject> {
-  return env.HUBS.get(env.HUBS.idFromName(channel));
-}
-
 /** Hosts the hub of one channel: storage, alarm, and the way in. What the hub does is in `src/hub`. */
-export class HubObject extends DurableObject<Env> {
+export class HubObject extends DurableObject<Env> implements HubRpc {
   readonly #channel: string;
   readonly #launchId: string;
   readonly #logger: Logger;
@@ -72,8 +49,7 @@ export class HubObject extends DurableObject<Env> {
 
   /** The stream hop: bytes of a stream cross from object to Worker only as a response. */
   override async fetch(request: Request): Promise<Response> {
-    const header = request.headers.get(STREAM_REQUEST_HEADER) ?? "";
-    const wanted = JSON.parse(decodeURIComponent(header)) as ConnectRequest;
+    const wanted = wantedStream(request);
     const answered = await this.#arrival(async () => {
       const stream = new TransformClientStream(request.signal);
       await this.#hub.connect(wanted, stream);
@@ -111,47 +87,57 @@ export class HubObject extends DurableObject<Env> {
     return answer(() => this.#hub.history(request));
   }
 
-  async health(): Promise<HubHealth> {
-    const health = this.#hub.health();
-    // A hub without clients is not told of a drain of all; but that is what its next client will meet.
-    const drainUntil = health.status === "draining" ? null : await this.#directory.drainUntil();
-    return drainUntil === null ? health : { ...health, status: "draining", drainUntil };
+  health(): Promise<Answer<HubHealth>> {
+    return answer(async () => {
+      const health = this.#hub.health();
+      // A hub without clients is not told of a drain of all; but that is what its next client will meet.
+      const drainUntil = health.status === "draining" ? null : await this.#directory.drainUntil();
+      return drainUntil === null ? health : { ...health, status: "draining", drainUntil };
+    });
   }
 
-  counters(): { counters: Counters; health: HubHealth } {
-    return { counters: this.#hub.counters, health: this.#hub.health() };
+  counters(): Promise<Answer<{ counters: Counters; health: HubHealth }>> {
+    return answer(() => ({ counters: this.#hub.counters, health: this.#hub.health() }));
   }
 
-  clients(): ClientView[] {
-    return this.#hub.clients();
+  clients(): Promise<Answer<ClientView[]>> {
+    return answer(() => this.#hub.clients());
   }
 
-  kick(clientId: string): boolean {
-    return this.#hub.kick(clientId);
+  kick(clientId: string): Promise<Answer<boolean>> {
+    return answer(() => this.#hub.kick(clientId));
   }
 
   /** @param epoch of the directory, with which this drain begins; null: it cannot be asked. */
-  drain(until: number, epoch: number | null): Ended {
-    return this.#directory.isNews(epoch) ? this.#hub.drain(until) : { closed: 0, lingering: 0 };
+  drain(until: number, epoch: number | null): Promise<Answer<Ended>> {
+    return answer(() =>
+      this.#directory.isNews(epoch) ? this.#hub.drain(until) : { closed: 0, lingering: 0 },
+    );
   }
 
   /** @param epoch of the directory, with which all drains before it end; null: it cannot be asked. */
-  resume(epoch: number | null): void {
-    if (this.#directory.isNews(epoch)) {
-      this.#hub.resume();
-    }
+  resume(epoch: number | null): Promise<Answer<void>> {
+    return answer(() => {
+      if (this.#directory.isNews(epoch)) {
+        this.#hub.resume();
+      }
+    });
   }
 
-  stop(): Ended {
-    return this.#hub.stop();
+  stop(): Promise<Answer<Ended>> {
+    return answer(() => this.#hub.stop());
   }
 
-  settled(): Promise<number> {
-    return this.#hub.settled();
+  settled(): Promise<Answer<number>> {
+    return answer(() => this.#hub.settled());
   }
 
   /** Deletes everything of a channel that nobody has published to and that has no client. */
-  forget(): Promise<Forgotten> {
+  forget(): Promise<Answer<Forgotten>> {
+    return answer(() => this.#forget());
+  }
+
+  #forget(): Promise<Forgotten> {
     return this.ctx.blockConcurrencyWhile(async () => {
       if (!this.#hub.isEmpty || this.#arriving > 0) {
         return "in_use";
@@ -169,7 +155,7 @@ export class HubObject extends DurableObject<Env> {
   #create(): { log: SqliteLog; hub: Hub; directory: DirectoryLink } {
     const { storage } = this.ctx;
     const log = new SqliteLog(storage);
-    const hub = new Hub(settingsOf(this.env, this.#channel), {
+    const hub = new Hub(settingsOf(configOf(this.env), this.#channel), {
       log,
       clock: systemClock,
       logger: this.#logger,
@@ -179,7 +165,7 @@ export class HubObject extends DurableObject<Env> {
       beforeFirstClient: (address) => directory.occupy(address),
     });
     const directory = new DirectoryLink(this.#channel, {
-      env: this.env,
+      directory: () => this.env.DIRECTORY.get(this.env.DIRECTORY.idFromName("directory")),
       logger: new LogBudget(this.#logger, systemClock).log,
       exists: () => log.name !== null,
       heed: async ({ isStopping, drainUntil }) => {

@@ -1,7 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Principal } from "./guard.ts";
-import { migrate } from "./migrations.ts";
+import type { Principal } from "../service/access/principal.ts";
+import { answer, type Answer } from "./answer.ts";
 import type { Env } from "./env.ts";
+import { migrate } from "./migrations.ts";
+import type { TicketsRpc } from "./objects.ts";
 
 const MIGRATIONS: readonly string[] = [
   `CREATE TABLE tickets (
@@ -24,7 +26,7 @@ const TICKETS = 20_000;
 const TICKETS_OF_ADDRESS = 20;
 
 /** Keeps a share of the tickets that were issued and not yet used. */
-export class TicketsObject extends DurableObject<Env> {
+export class TicketsObject extends DurableObject<Env> implements TicketsRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     migrate(ctx.storage, MIGRATIONS);
@@ -37,7 +39,31 @@ export class TicketsObject extends DurableObject<Env> {
    * @param address that buys it, as the limits per address count; null: they do not apply
    * @returns false when too many wait already
    */
-  async keep(
+  keep(
+    digest: string,
+    principal: Principal,
+    expiresAt: number,
+    address: string | null,
+  ): Promise<Answer<boolean>> {
+    return answer(() => this.#keep(digest, principal, expiresAt, address));
+  }
+
+  /** Takes a ticket: nobody gets it a second time. Null: there is none, or not any more. */
+  take(digest: string): Promise<Answer<Principal | null>> {
+    return answer(() => this.#take(digest));
+  }
+
+  override async alarm(): Promise<void> {
+    this.#forgetExpired();
+    const [next] = this.ctx.storage.sql.exec<{ at: number | null }>(
+      "SELECT MIN(expires_at) AS at FROM tickets",
+    );
+    if (next?.at) {
+      await this.ctx.storage.setAlarm(next.at);
+    }
+  }
+
+  async #keep(
     digest: string,
     principal: Principal,
     expiresAt: number,
@@ -67,8 +93,7 @@ export class TicketsObject extends DurableObject<Env> {
     return true;
   }
 
-  /** Takes a ticket: nobody gets it a second time. Null: there is none, or not any more. */
-  take(digest: string): Principal | null {
+  #take(digest: string): Principal | null {
     const [taken] = this.ctx.storage.sql.exec<{ principal: string; expires_at: number }>(
       "DELETE FROM tickets WHERE digest = ? RETURNING principal, expires_at",
       digest,
@@ -76,16 +101,6 @@ export class TicketsObject extends DurableObject<Env> {
     return taken === undefined || taken.expires_at <= Date.now()
       ? null
       : (JSON.parse(taken.principal) as Principal);
-  }
-
-  override async alarm(): Promise<void> {
-    this.#forgetExpired();
-    const [next] = this.ctx.storage.sql.exec<{ at: number | null }>(
-      "SELECT MIN(expires_at) AS at FROM tickets",
-    );
-    if (next?.at) {
-      await this.ctx.storage.setAlarm(next.at);
-    }
   }
 
   #forgetExpired(): void {

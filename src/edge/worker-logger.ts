@@ -1,7 +1,7 @@
 import { waitUntil } from "cloudflare:workers";
 import { LogBudget } from "../hub/log-budget.ts";
 import type { Logger, LogLevel } from "../hub/logger.ts";
-import { createLogger } from "./logger.ts";
+import { createLogger } from "../service/logger.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** A timer of a Worker lasts as long as its request, unless somebody waits for it. */

@@ -1,5 +1,5 @@
 import type { LeaveReason } from "./audience/client.ts";
-import type { ProblemCode } from "./errors.ts";
+import type { RefusalCode } from "./errors.ts";
 
 /** Upper bounds of the delivery latency histogram, in seconds. */
 export const LATENCY_BOUNDS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10] as const;
@@ -18,11 +18,11 @@ export interface Counters {
   trimmed: number;
   readFailures: number;
   /** Connects that were refused. */
-  rejections: Partial<Record<ProblemCode, number>>;
+  rejections: Partial<Record<RefusalCode, number>>;
   /** Publishes that were refused. */
-  publishRejections: Partial<Record<ProblemCode, number>>;
+  publishRejections: Partial<Record<RefusalCode, number>>;
   /** Requests for history that were refused. */
-  historyRejections: Partial<Record<ProblemCode, number>>;
+  historyRejections: Partial<Record<RefusalCode, number>>;
   disconnects: Partial<Record<LeaveReason, number>>;
   latency: { buckets: number[]; sumSeconds: number; count: number };
 }

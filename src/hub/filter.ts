@@ -1,3 +1,5 @@
+import { prefixOf } from "./pattern.ts";
+
 /** What a client asks for. An absent list lets everything through; entries of one list are ORed, lists are ANDed. */
 export interface FilterTerms {
   /** Exact types, or prefixes that end in `*`. */
@@ -63,8 +65,8 @@ function compileTypes(types: readonly string[] | undefined): ((type: string) => 
   if (types === undefined || types.includes("*")) {
     return null;
   }
-  const exact = new Set(types.filter((type) => !type.endsWith("*")));
-  const prefixes = uncovered(types.filter((type) => type.endsWith("*")).map((type) => type.slice(0, -1)));
+  const exact = new Set(types.filter((type) => prefixOf(type) === null));
+  const prefixes = uncovered(types.map(prefixOf).filter((prefix) => prefix !== null));
   return (type) => exact.has(type) || hasPrefix(type, prefixes);
 }
 

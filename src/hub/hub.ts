@@ -98,7 +98,7 @@ export class Hub {
   /**
    * Registers a client and starts its stream, as soon as there is a slot for it.
    *
-   * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`, and what
+   * @throws HubError `rate_limited`, `token_ended`, `limit`, `address_limit`, `draining` or `shutting_down`, and what
    * `beforeFirstClient` throws
    */
   connect(request: ConnectRequest, stream: ClientStream): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 import { count } from "./counters.ts";
-import { HubError, type ProblemCode } from "./errors.ts";
+import { HubError, type RefusalCode } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 
 /** Refusals are logged at once, and then summed up for so long. */
@@ -9,14 +9,14 @@ const SUM_UP_MS = 1_000;
 /** Counts what the hub refuses, and tells the operator of it: why and how often, but not to whom. */
 export class Refusals {
   readonly #event: string;
-  readonly #counts: Partial<Record<ProblemCode, number>>;
+  readonly #counts: Partial<Record<RefusalCode, number>>;
   readonly #clock: Clock;
   readonly #log: Logger;
   /** Of each code, the refusals that are not logged yet. */
-  readonly #unlogged = new Map<ProblemCode, number>();
+  readonly #unlogged = new Map<RefusalCode, number>();
 
   /** @param event the name of the log line; that of a full channel is `limit_reached`. */
-  constructor(event: string, counts: Partial<Record<ProblemCode, number>>, clock: Clock, log: Logger) {
+  constructor(event: string, counts: Partial<Record<RefusalCode, number>>, clock: Clock, log: Logger) {
     this.#event = event;
     this.#counts = counts;
     this.#clock = clock;
@@ -38,7 +38,7 @@ export class Refusals {
     }
   }
 
-  #logNow(code: ProblemCode, refused: number): void {
+  #logNow(code: RefusalCode, refused: number): void {
     this.#log("warn", code === "limit" ? "limit_reached" : this.#event, { code, count: refused });
     this.#unlogged.set(code, 0);
     this.#clock.after(SUM_UP_MS, () => {

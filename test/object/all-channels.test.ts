@@ -1,8 +1,8 @@
-import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 
-import { onListed } from "../../src/edge/all-channels.ts";
-import { newChannel, publish, tick } from "./service.ts";
+import { onListed } from "../../src/service/all-channels.ts";
+import { createLogger } from "../../src/service/logger.ts";
+import { hubPortOf, newChannel, publish, tick } from "./service.ts";
 
 describe("What is done to all channels", () => {
   it("is done to the others too when one cannot be reached, and is not called a success", async () => {
@@ -16,12 +16,16 @@ describe("What is done to all channels", () => {
         .slice(0, 1);
     const done = new Set<string>();
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
-    const acting = onListed(env, pages, async (_hub, channel) => {
-      if (channel === broken) {
-        throw new Error("the object is gone");
-      }
-      done.add(channel);
-    });
+    const acting = onListed(
+      { hubs: { of: hubPortOf }, logger: createLogger("error") },
+      pages,
+      async (_hub, channel) => {
+        if (channel === broken) {
+          throw new Error("the object is gone");
+        }
+        done.add(channel);
+      },
+    );
     await expect(acting).rejects.toMatchObject({
       code: "hub_unreachable",
       message: expect.stringMatching(/^1 of 2 channels/),

@@ -3,13 +3,20 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { DirectoryLink } from "../../src/edge/directory-link.ts";
-import type { DirectoryObject } from "../../src/edge/directory-object.ts";
-import { hubOf, newChannel, openStream, publish, publishRequest, send, tick } from "./service.ts";
+import { unwrap } from "../../src/edge/answer.ts";
+import { directoryPort } from "../../src/edge/host.ts";
+import type { DirectoryRpc } from "../../src/edge/objects.ts";
+import type { DirectoryPort } from "../../src/service/host.ts";
+import { hubOf, hubPortOf, newChannel, openStream, publish, publishRequest, send, tick } from "./service.ts";
 
 const MINUTE = 60_000;
 
-function theDirectory(): DurableObjectStub<DirectoryObject> {
+function directoryObject(): DurableObjectStub<DirectoryRpc> {
   return env.DIRECTORY.get(env.DIRECTORY.idFromName("directory"));
+}
+
+function theDirectory(): DirectoryPort {
+  return directoryPort(directoryObject);
 }
 
 function operate(action: string): Promise<Response> {
@@ -72,7 +79,7 @@ describe("a channel", () => {
     await runDurableObjectAlarm(hubOf(channel));
     expect(await theDirectory().occupied()).toContain(channel);
     await stream.leave();
-    expect((await hubOf(channel).health()).activeConnections).toBe(0);
+    expect((await hubPortOf(channel).health()).activeConnections).toBe(0);
     await runDurableObjectAlarm(hubOf(channel));
     expect(await theDirectory().occupied()).not.toContain(channel);
     const again = await openStream(channel);
@@ -84,7 +91,7 @@ describe("a channel", () => {
     const channel = newChannel();
     const before = await openStream(channel);
     await before.leave();
-    expect(await hubOf(channel).forget()).toBe("forgotten");
+    expect(unwrap(await hubOf(channel).forget())).toBe("forgotten");
     await runInDurableObject(hubOf(channel), async (_hub, { storage }) => {
       const tables = storage.sql.exec("SELECT name FROM sqlite_master").toArray();
       expect([tables, [...storage.kv.list()], await storage.getAlarm()]).toEqual([[], [], null]);
@@ -92,9 +99,9 @@ describe("a channel", () => {
     expect(await publish(channel, tick())).toMatchObject({ events: [{ id: "1" }] });
     const after = await openStream(channel);
     expect(after.dataOf("connected")["log"]).not.toBe(before.dataOf("connected")["log"]);
-    expect(await hubOf(channel).forget()).toBe("in_use");
+    expect(unwrap(await hubOf(channel).forget())).toBe("in_use");
     await after.leave();
-    expect(await hubOf(channel).forget()).toBe("published");
+    expect(unwrap(await hubOf(channel).forget())).toBe("published");
   });
 });
 
@@ -150,7 +157,7 @@ describe("a drain of all channels", () => {
     vi.useFakeTimers({ now: Date.now() + 2_000, toFake: ["Date"] });
     const channel = newChannel();
     await (await openStream(channel)).leave();
-    expect((await hubOf(channel).health()).status).toBe("healthy");
+    expect((await hubPortOf(channel).health()).status).toBe("healthy");
     const keys = await runInDurableObject(
       hubOf(channel),
       (_hub, { storage }) => [...storage.kv.list()].length,
@@ -172,23 +179,24 @@ describe("a stop", () => {
         expect(await refused.json()).toMatchObject({ status: 503, code: "shutting_down" });
       }
     } finally {
-      await runInDurableObject(theDirectory(), (_directory, { storage }) => storage.kv.delete("stopping"));
+      await runInDurableObject(directoryObject(), (_directory, { storage }) => storage.kv.delete("stopping"));
     }
   });
 });
 
-describe("without the directory", () => {
-  const DIRECTORY = new Proxy(env.DIRECTORY, {
-    get() {
+/** The link of a hub to a directory that cannot be reached. */
+function linkOf(exists: boolean): DirectoryLink {
+  return new DirectoryLink("a", {
+    directory: () => {
       throw new Error("unreachable");
     },
+    logger: () => {},
+    exists: () => exists,
+    heed: async () => {},
   });
+}
 
-  function linkOf(exists: boolean): DirectoryLink {
-    const host = { env: { ...env, DIRECTORY }, logger: () => {}, exists: () => exists, heed: async () => {} };
-    return new DirectoryLink("a", host);
-  }
-
+describe("without the directory", () => {
   it("a channel that exists goes on", async () => {
     const link = linkOf(true);
     await link.enter(null);
@@ -209,7 +217,7 @@ describe("a channel that is forgotten by the directory's alarm", () => {
     await (await openStream(channel)).leave();
     await runDurableObjectAlarm(hubOf(channel));
     vi.useFakeTimers({ now: Date.now() + 11 * MINUTE, toFake: ["Date"] });
-    await runDurableObjectAlarm(theDirectory());
+    await runDurableObjectAlarm(directoryObject());
     expect(await isKnown(channel)).toBe(false);
     await (await openStream(channel)).leave();
     expect(await isKnown(channel)).toBe(true);

@@ -4,8 +4,10 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { unwrap } from "../../src/edge/answer.ts";
 import { DIRECTORY_MIGRATIONS } from "../../src/edge/directory-migrations.ts";
-import { DirectoryObject, type Entrant, type Standing } from "../../src/edge/directory-object.ts";
+import { DirectoryObject } from "../../src/edge/directory-object.ts";
 import { migrate } from "../../src/edge/migrations.ts";
+import type { DirectoryRpc, Standing } from "../../src/edge/objects.ts";
+import type { Entrant } from "../../src/service/host.ts";
 
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
@@ -13,7 +15,7 @@ const HOUR = 3_600_000;
 const ANYBODY: Entrant = { role: "client", key: null };
 const PUBLISHER: Entrant = { role: "publisher", key: null };
 
-type Directory = DurableObjectStub<DirectoryObject>;
+type Directory = DurableObjectStub<DirectoryRpc>;
 
 /** A directory of its own, beside the one of the service. */
 function newDirectory(): Directory {
@@ -54,9 +56,9 @@ describe("the directory", () => {
   it("knows a channel that somebody has used, and writes nothing when it is asked for one", async () => {
     const directory = newDirectory();
     await enter(directory, "a");
-    expect(await directory.look("a")).toMatchObject({ isKnown: true });
-    expect(await directory.look("b")).toMatchObject({ isKnown: false });
-    expect(await directory.active(10)).toEqual({ channels: ["a"], total: 1 });
+    expect(unwrap(await directory.look("a"))).toMatchObject({ isKnown: true });
+    expect(unwrap(await directory.look("b"))).toMatchObject({ isKnown: false });
+    expect(unwrap(await directory.active(10))).toEqual({ channels: ["a"], total: 1 });
   });
 
   it("lists the channels that have clients, page by page, in the order of their names", async () => {
@@ -65,10 +67,10 @@ describe("the directory", () => {
       await occupy(directory, channel);
     }
     await enter(directory, "published", PUBLISHER);
-    await directory.vacate("d");
-    expect(await directory.occupied()).toEqual(["a", "b", "c"]);
-    expect(await directory.occupied("a")).toEqual(["b", "c"]);
-    expect(await directory.occupied("", 2)).toEqual(["a", "b"]);
+    unwrap(await directory.vacate("d"));
+    expect(unwrap(await directory.occupied())).toEqual(["a", "b", "c"]);
+    expect(unwrap(await directory.occupied("a"))).toEqual(["b", "c"]);
+    expect(unwrap(await directory.occupied("", 2))).toEqual(["a", "b"]);
   });
 
   it("names the channels with clients first, then those that were used last, and says how many there are", async () => {
@@ -79,14 +81,14 @@ describe("the directory", () => {
       await enter(directory, channel, PUBLISHER);
     }
     await occupy(directory, "occupied");
-    expect(await directory.active(2)).toEqual({ channels: ["occupied", "new"], total: 3 });
+    expect(unwrap(await directory.active(2))).toEqual({ channels: ["occupied", "new"], total: 3 });
   });
 
   it("tells everybody that the service is stopping, lets no channel in that is new, and says who has clients", async () => {
     const directory = newDirectory();
     await occupy(directory, "a");
     await enter(directory, "b", PUBLISHER);
-    expect(await directory.stop()).toEqual(["a"]);
+    expect(unwrap(await directory.stop())).toEqual(["a"]);
     expect(await enter(directory, "b", PUBLISHER)).toMatchObject({ isStopping: true });
     expect(await occupy(directory, "a")).toMatchObject({ isStopping: true });
     await expect(enter(directory, "c", PUBLISHER)).rejects.toMatchObject({ code: "shutting_down" });
@@ -104,11 +106,11 @@ describe("the directory", () => {
       sql.exec("INSERT INTO channels (name, launch_id) VALUES ('old', ''), ('older', '')");
       kv.put("drain", { value: until, launchId: "" });
       const woken = new DirectoryObject(state, env);
-      expect(woken.look("old")).toMatchObject({ isKnown: true, drainUntil: until });
-      expect(woken.occupied()).toEqual(["old", "older"]);
-      expect(woken.drained()).toEqual(["old", "older"]);
-      woken.resumeAll();
-      expect(woken.look("old")).toMatchObject({ drainUntil: null });
+      expect(unwrap(await woken.look("old"))).toMatchObject({ isKnown: true, drainUntil: until });
+      expect(unwrap(await woken.occupied())).toEqual(["old", "older"]);
+      expect(unwrap(await woken.drained())).toEqual(["old", "older"]);
+      unwrap(await woken.resumeAll());
+      expect(unwrap(await woken.look("old"))).toMatchObject({ drainUntil: null });
     });
   });
 });
@@ -119,11 +121,11 @@ describe("a drain of all", () => {
   it("is told to the next client of a channel, and lets no channel in that is new, except a publisher's", async () => {
     const directory = newDirectory();
     await enter(directory, "a", PUBLISHER);
-    await directory.drainAll(until);
+    unwrap(await directory.drainAll(until));
     expect(await occupy(directory, "a")).toMatchObject({ drainUntil: until });
     await expect(enter(directory, "b")).rejects.toMatchObject({ code: "draining" });
     await enter(directory, "c", PUBLISHER);
-    expect(await directory.look("d")).toMatchObject({ isKnown: false, drainUntil: until });
+    expect(unwrap(await directory.look("d"))).toMatchObject({ isKnown: false, drainUntil: until });
   });
 
   it("lists for a resume the channels that have learned of it, and no other", async () => {
@@ -132,38 +134,38 @@ describe("a drain of all", () => {
     for (const channel of ["asleep", "woken"]) {
       await enter(directory, channel, PUBLISHER);
     }
-    await directory.drainAll(until);
+    unwrap(await directory.drainAll(until));
     await occupy(directory, "woken");
-    const epoch = await directory.resumeAll();
-    expect(await directory.drained()).toEqual(["told", "woken"]);
-    await directory.resumed("told", epoch);
+    const epoch = unwrap(await directory.resumeAll());
+    expect(unwrap(await directory.drained())).toEqual(["told", "woken"]);
+    unwrap(await directory.resumed("told", epoch));
     await evictDurableObject(directory);
-    expect(await directory.drained()).toEqual(["woken"]);
+    expect(unwrap(await directory.drained())).toEqual(["woken"]);
     expect(await occupy(directory, "woken")).toMatchObject({ drainUntil: null });
   });
 
   it("does not hold for a channel that was resumed alone, but the next one does", async () => {
     const directory = newDirectory();
     await occupy(directory, "a");
-    await directory.drainAll(until);
-    await directory.resume("a");
+    unwrap(await directory.drainAll(until));
+    unwrap(await directory.resume("a"));
     await evictDurableObject(directory);
     expect(await occupy(directory, "a")).toMatchObject({ drainUntil: null });
-    expect(await directory.look("b")).toMatchObject({ drainUntil: until });
-    await directory.drainAll(until + 1);
+    expect(unwrap(await directory.look("b"))).toMatchObject({ drainUntil: until });
+    unwrap(await directory.drainAll(until + 1));
     expect(await occupy(directory, "a")).toMatchObject({ drainUntil: until + 1 });
   });
 
   it("leaves a drain of one channel alone until a resume of all", async () => {
     const directory = newDirectory();
-    await directory.drain("a", until);
-    expect([await directory.look("a"), await directory.look("b")]).toMatchObject([
+    unwrap(await directory.drain("a", until));
+    expect([unwrap(await directory.look("a")), unwrap(await directory.look("b"))]).toMatchObject([
       { drainUntil: until, isKnown: false },
       { drainUntil: null, isKnown: false },
     ]);
-    await directory.resumeAll();
-    expect(await directory.look("a")).toMatchObject({ drainUntil: null });
-    expect(await directory.drained()).toEqual([]);
+    unwrap(await directory.resumeAll());
+    expect(unwrap(await directory.look("a"))).toMatchObject({ drainUntil: null });
+    expect(unwrap(await directory.drained())).toEqual([]);
   });
 
   it("ends by its time", async () => {
@@ -191,7 +193,7 @@ describe("new channels", () => {
     });
     await enter(directory, "mine-7", client);
     await enter(directory, "of-another", { ...client, key: "198.51.100.2" });
-    expect(await directory.look("one-more")).toMatchObject({ isKnown: false });
+    expect(unwrap(await directory.look("one-more"))).toMatchObject({ isKnown: false });
     setTime(now + HOUR);
     await enter(directory, "one-more", client);
   });
@@ -254,14 +256,16 @@ describe("a channel that nobody has published to", () => {
     }
     await enter(directory, published ?? "", PUBLISHER);
     for (const channel of [left, published] as string[]) {
-      await directory.vacate(channel);
+      unwrap(await directory.vacate(channel));
     }
     setTime(now + 9 * MINUTE);
     await runDurableObjectAlarm(directory);
-    expect(await directory.look(left ?? "")).toMatchObject({ isKnown: true });
+    expect(unwrap(await directory.look(left ?? ""))).toMatchObject({ isKnown: true });
     setTime(now + 10 * MINUTE);
     await runDurableObjectAlarm(directory);
-    const known = await Promise.all([left, stays, published].map((channel) => directory.look(channel ?? "")));
+    const known = await Promise.all(
+      [left, stays, published].map(async (channel) => unwrap(await directory.look(channel ?? ""))),
+    );
     expect(known.map(({ isKnown }) => isKnown)).toEqual([false, true, true]);
     expect(await runDurableObjectAlarm(directory)).toBe(false);
   });

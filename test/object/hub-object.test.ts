@@ -1,11 +1,10 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { openStream as askHub } from "../../src/edge/hub-object.ts";
 import { SqliteLog } from "../../src/edge/sqlite-log.ts";
 import type { HubError } from "../../src/hub/errors.ts";
 import type { ConnectRequest } from "../../src/hub/audience/audience.ts";
-import { hubOf, newChannel, openStream, OpenStream, publish, send, tick } from "./service.ts";
+import { hubOf, hubPortOf, newChannel, openStream, OpenStream, publish, send, tick } from "./service.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;
@@ -56,7 +55,7 @@ describe("an object", () => {
     });
     await send(`/api/history?channel=${channel}`);
     await send(`/metrics?channel=${channel}`);
-    await hubOf(channel).clients();
+    await hubPortOf(channel).clients();
     expect(await storedIn(channel)).toEqual({ tables: [], keys: [], alarm: null });
   });
 
@@ -124,7 +123,7 @@ describe("an eviction", () => {
     await publish(channel, tick(), tick(), tick());
     await runInDurableObject(hubOf(channel), (_hub, { storage }) => new SqliteLog(storage).trim(3));
     await evictDurableObject(hubOf(channel));
-    const health = await hubOf(channel).health();
+    const health = await hubPortOf(channel).health();
     expect([health.lastEventId, health.oldestEventId]).toEqual([3, null]);
     expect(await publish(channel, tick())).toMatchObject({ events: [{ id: "4" }] });
   });
@@ -187,7 +186,7 @@ describe("the alarm", () => {
     const channel = newChannel();
     const stream = await openStream(channel);
     await stream.leave();
-    expect((await hubOf(channel).health()).activeConnections).toBe(0);
+    expect((await hubPortOf(channel).health()).activeConnections).toBe(0);
     setTime(Date.now() + 40 * SECOND);
     await runDurableObjectAlarm(hubOf(channel));
     expect((await storedIn(channel)).alarm).toBeNull();
@@ -240,7 +239,7 @@ describe("a drain", () => {
     await startDrain(channel, 60);
     await evictDurableObject(hubOf(channel));
     expect((await send(`/api/events?channel=${channel}`)).status).toBe(503);
-    expect((await hubOf(channel).health()).status).toBe("draining");
+    expect((await hubPortOf(channel).health()).status).toBe("draining");
     await publish(channel, tick());
     setTime(Date.now() + MINUTE - SECOND);
     expect((await send(`/api/events?channel=${channel}`)).status).toBe(503);
@@ -268,8 +267,8 @@ describe("a drain", () => {
 
 describe("a stream with a token", () => {
   it("is warned of its end, and ends with it", async () => {
-    const hub = hubOf(newChannel());
-    const response = await askHub(hub, { ...ENDED, endsAt: Date.now() + 200 });
+    const hub = hubPortOf(newChannel());
+    const response = await hub.connect({ ...ENDED, endsAt: Date.now() + 200 });
     expect(response.status).toBe(200);
     if (response.body === null) {
       throw new Error("a stream has a body");
@@ -284,17 +283,17 @@ describe("a stream with a token", () => {
 
   it("that has ended lets nobody in", async () => {
     const channel = newChannel();
-    await expect(askHub(hubOf(channel), ENDED)).rejects.toMatchObject({ code: "unauthorized" });
+    await expect(hubPortOf(channel).connect(ENDED)).rejects.toMatchObject({ code: "token_ended" });
     expect(await storedIn(channel)).toEqual({ tables: [], keys: [], alarm: null });
   });
 });
 
 describe("an address", () => {
   it("has so many connects in a minute, then is told when it ends", async () => {
-    const hub = hubOf(newChannel());
-    const ask = (): Promise<Response> => askHub(hub, { ...ENDED, address: "somewhere" });
+    const hub = hubPortOf(newChannel());
+    const ask = (): Promise<Response> => hub.connect({ ...ENDED, address: "somewhere" });
     for (let count = 0; count < 600; count++) {
-      await expect(ask()).rejects.toMatchObject({ code: "unauthorized" });
+      await expect(ask()).rejects.toMatchObject({ code: "token_ended" });
     }
     const refusal = await ask().catch((error: unknown) => error as HubError);
     const seconds = (refusal as HubError).retryAfterSeconds;
@@ -317,7 +316,7 @@ describe("a batch", () => {
     await expect(publishing).rejects.toThrow(/NOT NULL/);
     expect(String(log.mock.lastCall?.[0])).toContain("append_failed");
     log.mockRestore();
-    expect((await hubOf(channel).health()).lastEventId).toBe(0);
+    expect((await hubPortOf(channel).health()).lastEventId).toBe(0);
     expect((await publish(channel, tick(1))).events).toMatchObject([{ id: "1" }]);
     await stream.until(({ ids }) => ids.length === 1);
     expect(stream.events.at(-1)).toEqual({ type: "tick", id: "1", data: '{"n":1}' });

@@ -1,7 +1,9 @@
 import { env, exports } from "cloudflare:workers";
 import { createParser } from "eventsource-parser";
 
-import type { HubObject } from "../../src/edge/hub-object.ts";
+import { hubPort } from "../../src/edge/host.ts";
+import type { HubRpc } from "../../src/edge/objects.ts";
+import type { HubPort } from "../../src/service/host.ts";
 
 const ORIGIN = "https://edge-sse.test";
 
@@ -14,8 +16,13 @@ export function newChannel(): string {
 }
 
 /** The object of a channel. */
-export function hubOf(channel: string): DurableObjectStub<HubObject> {
+export function hubOf(channel: string): DurableObjectStub<HubRpc> {
   return env.HUBS.get(env.HUBS.idFromName(channel));
+}
+
+/** The hub of a channel as the service reaches it. */
+export function hubPortOf(channel: string): HubPort {
+  return hubPort(hubOf(channel));
 }
 
 /** Sends a request to the Worker. */

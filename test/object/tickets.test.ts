@@ -4,9 +4,10 @@ import { SignJWT } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import type { Env } from "../../src/edge/env.ts";
-import type { Principal } from "../../src/edge/guard.ts";
-import { answerRequest } from "../../src/edge/router.ts";
-import type { TicketsObject } from "../../src/edge/tickets-object.ts";
+import type { Principal } from "../../src/service/access/principal.ts";
+import { answerRequest } from "../../src/edge/host.ts";
+import { unwrap } from "../../src/edge/answer.ts";
+import type { TicketsRpc } from "../../src/edge/objects.ts";
 import { newChannel, OpenStream, publish, send, tick } from "./service.ts";
 
 const SECOND = 1_000;
@@ -14,21 +15,21 @@ const ALICE: Principal = { subject: "alice", grant: { channels: ["a"] }, endsAt:
 const DIGITS = [..."0123456789abcdef"];
 
 /** An object of its own, beside those of the service. */
-function newKeeper(): DurableObjectStub<TicketsObject> {
+function newKeeper(): DurableObjectStub<TicketsRpc> {
   return env.TICKETS.get(env.TICKETS.newUniqueId());
 }
 
-function rowsOf(keeper: DurableObjectStub<TicketsObject>): Promise<Record<string, SqlStorageValue>[]> {
+function rowsOf(keeper: DurableObjectStub<TicketsRpc>): Promise<Record<string, SqlStorageValue>[]> {
   return runInDurableObject(keeper, (_, { storage }) => storage.sql.exec("SELECT * FROM tickets").toArray());
 }
 
-function alarmOf(keeper: DurableObjectStub<TicketsObject>): Promise<number | null> {
+function alarmOf(keeper: DurableObjectStub<TicketsRpc>): Promise<number | null> {
   return runInDurableObject(keeper, (_, { storage }) => storage.getAlarm());
 }
 
 /** Tickets that wait, of one subject or each of its own. */
 async function fill(
-  keeper: DurableObjectStub<TicketsObject>,
+  keeper: DurableObjectStub<TicketsRpc>,
   count: number,
   subject: string | null,
   expiresAt: number,
@@ -53,17 +54,17 @@ afterEach(() => {
 describe("an object that keeps tickets", () => {
   it("gives each of them away once, and knows whose it was", async () => {
     const keeper = newKeeper();
-    expect(await keeper.keep("digest", ALICE, Date.now() + 30 * SECOND, null)).toBe(true);
-    expect(await keeper.take("digest")).toEqual(ALICE);
-    expect(await keeper.take("digest")).toBeNull();
-    expect(await keeper.take("another")).toBeNull();
+    expect(unwrap(await keeper.keep("digest", ALICE, Date.now() + 30 * SECOND, null))).toBe(true);
+    expect(unwrap(await keeper.take("digest"))).toEqual(ALICE);
+    expect(unwrap(await keeper.take("digest"))).toBeNull();
+    expect(unwrap(await keeper.take("another"))).toBeNull();
   });
 
   it("gives one to one of a hundred who come for it at the same time", async () => {
     const keeper = newKeeper();
     await keeper.keep("digest", ALICE, Date.now() + 30 * SECOND, null);
     const taken = await Promise.all(Array.from({ length: 100 }, () => keeper.take("digest")));
-    expect(taken.filter((each) => each !== null)).toEqual([ALICE]);
+    expect(taken.map(unwrap).filter((each) => each !== null)).toEqual([ALICE]);
   });
 
   it("gives none away from the moment on that it expires, and forgets it then", async () => {
@@ -74,9 +75,9 @@ describe("an object that keeps tickets", () => {
       await keeper.keep(digest, ALICE, now + 30 * SECOND, null);
     }
     setTime(now + 30 * SECOND - 1);
-    expect(await keeper.take("early")).toEqual(ALICE);
+    expect(unwrap(await keeper.take("early"))).toEqual(ALICE);
     setTime(now + 30 * SECOND);
-    expect(await keeper.take("late")).toBeNull();
+    expect(unwrap(await keeper.take("late"))).toBeNull();
     expect(await rowsOf(keeper)).toEqual([]);
   });
 
@@ -106,33 +107,33 @@ describe("an object that keeps tickets", () => {
     const keeper = newKeeper();
     const later = Date.now() + 30 * SECOND;
     await fill(keeper, 199, "alice", later);
-    expect(await keeper.keep("the 200th", ALICE, later, null)).toBe(true);
-    expect(await keeper.keep("the 201st", ALICE, later, null)).toBe(false);
-    expect(await keeper.keep("of bob", { ...ALICE, subject: "bob" }, later, null)).toBe(true);
-    expect(await keeper.take("the 200th")).toEqual(ALICE);
-    expect(await keeper.keep("in its place", ALICE, later, null)).toBe(true);
-    expect(await keeper.take("the 201st")).toBeNull();
+    expect(unwrap(await keeper.keep("the 200th", ALICE, later, null))).toBe(true);
+    expect(unwrap(await keeper.keep("the 201st", ALICE, later, null))).toBe(false);
+    expect(unwrap(await keeper.keep("of bob", { ...ALICE, subject: "bob" }, later, null))).toBe(true);
+    expect(unwrap(await keeper.take("the 200th"))).toEqual(ALICE);
+    expect(unwrap(await keeper.keep("in its place", ALICE, later, null))).toBe(true);
+    expect(unwrap(await keeper.take("the 201st"))).toBeNull();
   });
 
   it("keeps 20 of one address, and leaves the rest of its subject's share to others", async () => {
     const keeper = newKeeper();
     const later = Date.now() + 30 * SECOND;
     for (let count = 0; count < 20; count++) {
-      expect(await keeper.keep(`ticket ${count}`, ALICE, later, "198.51.100.1")).toBe(true);
+      expect(unwrap(await keeper.keep(`ticket ${count}`, ALICE, later, "198.51.100.1"))).toBe(true);
     }
-    expect(await keeper.keep("the 21st", ALICE, later, "198.51.100.1")).toBe(false);
-    expect(await keeper.keep("of another address", ALICE, later, "198.51.100.2")).toBe(true);
-    expect(await keeper.take("ticket 7")).toEqual(ALICE);
-    expect(await keeper.keep("in its place", ALICE, later, "198.51.100.1")).toBe(true);
+    expect(unwrap(await keeper.keep("the 21st", ALICE, later, "198.51.100.1"))).toBe(false);
+    expect(unwrap(await keeper.keep("of another address", ALICE, later, "198.51.100.2"))).toBe(true);
+    expect(unwrap(await keeper.take("ticket 7"))).toEqual(ALICE);
+    expect(unwrap(await keeper.keep("in its place", ALICE, later, "198.51.100.1"))).toBe(true);
   });
 
   it("keeps 20,000 in all, until some of them expire", async () => {
     const keeper = newKeeper();
     const now = Date.now();
     await fill(keeper, 20_000, null, now + 30 * SECOND);
-    expect(await keeper.keep("one more", ALICE, now + 30 * SECOND, null)).toBe(false);
+    expect(unwrap(await keeper.keep("one more", ALICE, now + 30 * SECOND, null))).toBe(false);
     setTime(now + 30 * SECOND);
-    expect(await keeper.keep("one more", ALICE, now + 60 * SECOND, null)).toBe(true);
+    expect(unwrap(await keeper.keep("one more", ALICE, now + 60 * SECOND, null))).toBe(true);
     expect(await rowsOf(keeper)).toHaveLength(1);
   });
 });
@@ -179,7 +180,7 @@ async function codeOf(response: Response): Promise<[number, string]> {
   return [response.status, code];
 }
 
-function keeperOf(ticket: string): DurableObjectStub<TicketsObject> {
+function keeperOf(ticket: string): DurableObjectStub<TicketsRpc> {
   return env.TICKETS.get(env.TICKETS.idFromName(ticket.slice(0, 1)));
 }
 

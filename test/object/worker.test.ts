@@ -2,8 +2,17 @@ import { listDurableObjectIds } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 
-import { answerRequest } from "../../src/edge/router.ts";
-import { hubOf, newChannel, openStream, OpenStream, publish, publishRequest, send, tick } from "./service.ts";
+import { answerRequest } from "../../src/edge/host.ts";
+import {
+  hubPortOf,
+  newChannel,
+  openStream,
+  OpenStream,
+  publish,
+  publishRequest,
+  send,
+  tick,
+} from "./service.ts";
 
 /** How many streams a channel takes in this lane. */
 const { max_connections: PLACES } = env.SSE;
@@ -44,17 +53,17 @@ describe("a stream through the Worker", () => {
       expect(headers.get("Cache-Control")).toBe("no-cache, no-store, no-transform");
       expect(headers.get("X-Accel-Buffering")).toBe("no");
     }
-    expect((await hubOf(channel).health()).activeConnections).toBe(1);
+    expect((await hubPortOf(channel).health()).activeConnections).toBe(1);
     await got.body?.cancel();
   });
 
   it("is left when the reader cancels: the client is out of the registry", async () => {
     const channel = newChannel();
     const stream = await openStream(channel);
-    expect((await hubOf(channel).health()).activeConnections).toBe(1);
+    expect((await hubPortOf(channel).health()).activeConnections).toBe(1);
     await stream.leave();
     await publish(channel, tick());
-    expect((await hubOf(channel).health()).activeConnections).toBe(0);
+    expect((await hubPortOf(channel).health()).activeConnections).toBe(0);
   });
 
   it("replays a long log and goes on live, without a seam", async () => {
@@ -88,7 +97,7 @@ describe("the limit", () => {
     const responses = await Promise.all(
       Array.from({ length: 2 * PLACES }, () => send(`/api/events?channel=${channel}`)),
     );
-    const { activeConnections } = await hubOf(channel).health();
+    const { activeConnections } = await hubPortOf(channel).health();
     const statuses = responses.map(({ status }) => status);
     expect(activeConnections).toBe(PLACES);
     expect(statuses.filter((status) => status === 200)).toHaveLength(PLACES);
@@ -159,15 +168,15 @@ describe("a publish through the Worker", () => {
       ),
     );
     expect(sent.map(({ status }) => status)).toEqual(sent.map((_, n) => (n % 2 === 0 ? 200 : 401)));
-    expect((await hubOf(channel).health()).lastEventId).toBe(10);
+    expect((await hubPortOf(channel).health()).lastEventId).toBe(10);
   });
 
   it("takes the channel of the event before that of the query", async () => {
     const [own, asked] = [newChannel(), newChannel()];
     const event = { type: "tick", data: 1, channel: own };
     expect((await send(`/api/publish?channel=${asked}`, publishRequest(event))).status).toBe(200);
-    expect((await hubOf(own).health()).lastEventId).toBe(1);
-    expect((await hubOf(asked).health()).lastEventId).toBe(0);
+    expect((await hubPortOf(own).health()).lastEventId).toBe(1);
+    expect((await hubPortOf(asked).health()).lastEventId).toBe(0);
   });
 
   it("takes the channel of the event though the default one is not allowed", async () => {
@@ -259,7 +268,7 @@ describe("the health through the Worker, where its numbers are guarded", () => {
   it("shows the state alone while a channel is drained", async () => {
     const channel = newChannel();
     await publish(channel, tick());
-    await hubOf(channel).drain(Date.now() + 60_000, null);
+    await hubPortOf(channel).drain(Date.now() + 60_000, null);
     expect(await healthOf(channel, guarded)).toEqual({ channel, status: "draining", reasons: [] });
     expect(await healthOf(channel, guarded, "metrics")).toHaveProperty("draining_until");
   });

@@ -19,25 +19,50 @@ interface Room {
   readonly modules?: RegExp;
 }
 
+/** Everything that the service may see of the domain. */
+const DOMAIN = ["sse", "hub", "hub/log", "hub/audience", "auth"];
+
 /**
- * Which room may import which. Imports flow one way: `sse <- hub <- edge <- index`. Inside of `hub`, the log and the
- * audience know the words of the hub but not the hub itself, and the audience knows of the log only its view.
+ * Which room may import which. Imports flow one way: `sse, wire <- hub <- service <- edge <- index`. Inside of `hub`,
+ * the log and the audience know the words of the hub but not the hub itself, and the audience knows of the log only its
+ * view. Inside of `service`, only the router knows the routes, and the responses know none of the other folders.
  */
 const ROOMS: Readonly<Record<string, Room>> = {
   sse: { rooms: [] },
   wire: { rooms: [] },
-  auth: { rooms: [], types: ["config", "hub", "hub/log"], modules: /^jose$/ },
+  auth: { rooms: ["hub"], types: ["config"], modules: /^jose$/ },
   hub: { rooms: ["sse", "hub/log", "hub/audience"] },
   "hub/log": { rooms: ["sse", "hub"] },
-  "hub/audience": { rooms: ["sse", "hub"], types: ["hub/log"] },
+  "hub/audience": { rooms: ["sse", "hub"], types: ["wire", "hub/log"] },
   client: { rooms: ["sse"], types: ["wire"], modules: /^eventsource-parser$/ },
   console: { rooms: [], types: ["wire"], modules: /^(?:\/sse-client\.js|uplot)$/ },
   htmx: { rooms: [], modules: /^\/sse-client\.js$/ },
   config: { rooms: [], modules: /^(?:zod|yaml)$/ },
+  service: {
+    rooms: [...DOMAIN, "service/routes", "service/request", "service/access", "service/response"],
+    types: ["config"],
+    modules: /^itty-router$/,
+  },
+  "service/routes": {
+    rooms: [...DOMAIN, "service", "service/request", "service/access", "service/response"],
+    types: ["wire"],
+    modules: /^(?:itty-router|negotiator)$/,
+  },
+  "service/access": {
+    rooms: [...DOMAIN, "service/response"],
+    types: ["wire", "service", "service/request"],
+    modules: /^ipaddr\.js$/,
+  },
+  "service/request": {
+    rooms: [...DOMAIN, "service/access", "service/response"],
+    types: ["wire"],
+    modules: /^ipaddr\.js$/,
+  },
+  "service/response": { rooms: DOMAIN, types: ["config", "wire"] },
   edge: {
-    rooms: ["sse", "hub", "hub/log", "hub/audience", "auth"],
-    types: ["config", "wire"],
-    modules: /^(?:cloudflare:workers|ipaddr\.js|itty-router|negotiator)$/,
+    rooms: [...DOMAIN, "service", "service/response"],
+    types: ["config", "service/access"],
+    modules: /^cloudflare:workers$/,
   },
   index: { rooms: ["edge"], modules: /^$/ },
   local: { rooms: ["config", "auth"], modules: /^(?:node:.+|esbuild)$/ },
@@ -45,10 +70,19 @@ const ROOMS: Readonly<Record<string, Room>> = {
 };
 
 /** The one file outside of `src` that something in it reads: the version comes from there. */
-const OUTSIDE = [{ from: "src/edge/health.ts", to: "package.json" }];
+const OUTSIDE = [{ from: "src/service/routes/health.ts", to: "package.json" }];
 
 const FILES = globSync("src/**/*.ts").toSorted();
 const IMPORTS = FILES.flatMap(importsOf);
+
+const read = new Map<string, readonly Import[]>();
+
+/** The same, read once for each file. */
+function importsFrom(file: string): readonly Import[] {
+  const imports = read.get(file) ?? importsOf(file);
+  read.set(file, imports);
+  return imports;
+}
 
 /** Static imports, re-exports and dynamic imports, as they are written at the start of a line or in an expression. */
 function importsOf(file: string): Import[] {
@@ -80,13 +114,13 @@ function isAllowed({ from, to, isTypeOnly }: Import): boolean {
   return other === own || rooms.includes(other) || (isTypeOnly && types.includes(other));
 }
 
-/** Files and modules that are loaded with a file: types are not. */
-function reachedFrom(file: string, reached = new Set<string>()): ReadonlySet<string> {
-  for (const { to, isTypeOnly } of importsOf(file)) {
-    if (!isTypeOnly && !reached.has(to)) {
+/** Files and modules that are loaded with a file; on request, those too of which only types are imported. */
+function reachedFrom(file: string, withTypes = false, reached = new Set<string>()): ReadonlySet<string> {
+  for (const { to, isTypeOnly } of importsFrom(file)) {
+    if ((withTypes || !isTypeOnly) && !reached.has(to)) {
       reached.add(to);
       if (to.endsWith(".ts")) {
-        reachedFrom(to, reached);
+        reachedFrom(to, withTypes, reached);
       }
     }
   }
@@ -133,6 +167,13 @@ describe("the architecture", () => {
     expect(inside.map(told)).toEqual([]);
   });
 
+  it("names the types of Durable Objects in edge only", () => {
+    const strangers = FILES.filter(
+      (file) => roomOf(file) !== "edge" && /\bDurableObject\w*/.test(readFileSync(file, "utf8")),
+    );
+    expect(strangers).toEqual([]);
+  });
+
   it("keeps Cloudflare in edge and Node in local", () => {
     const strangers = IMPORTS.filter(
       ({ from, to }) =>
@@ -148,8 +189,8 @@ describe("the architecture", () => {
     expect(reached.filter((each) => /^src\/(?:config|local)|^(?:zod|yaml|node:.*)$/.test(each))).toEqual([]);
   });
 
-  it("has no circle of imports, that of a file and its types aside", () => {
-    const circles = FILES.filter((file) => reachedFrom(file).has(file));
+  it("has no circle of imports, of types neither", () => {
+    const circles = FILES.filter((file) => reachedFrom(file, true).has(file));
     expect(circles).toEqual([]);
   });
 
@@ -159,7 +200,7 @@ describe("the architecture", () => {
   });
 
   it("has a unit lane that needs no runtime", () => {
-    const tests = globSync("test/unit/{sse,hub,auth,edge}/**/*.test.ts");
+    const tests = globSync("test/unit/{sse,hub,auth,service,edge}/**/*.test.ts");
     const needy = tests.filter((test) =>
       [...reachedFrom(test)].some((each) => each.startsWith("cloudflare:")),
     );

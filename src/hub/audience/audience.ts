@@ -104,7 +104,7 @@ export class Audience implements Slots, BroadcastObserver, AgedStreams {
   /**
    * Registers a client and starts its stream, as soon as there is a slot for it.
    *
-   * @throws HubError `rate_limited`, `unauthorized`, `limit`, `address_limit`, `draining` or `shutting_down`, and what
+   * @throws HubError `rate_limited`, `token_ended`, `limit`, `address_limit`, `draining` or `shutting_down`, and what
    * `beforeFirstClient` throws
    */
   async connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
@@ -328,7 +328,7 @@ export class Audience implements Slots, BroadcastObserver, AgedStreams {
 
   #requireValidToken({ endsAt }: ConnectRequest): void {
     if (endsAt !== null && endsAt <= this.#now()) {
-      throw new HubError("unauthorized", TOKEN_HAS_ENDED);
+      throw new HubError("token_ended", TOKEN_HAS_ENDED);
     }
   }
 

@@ -1,7 +1,8 @@
 import { encodeFrame } from "../../sse/encode.ts";
+import type { CloseNotice, Connected, ErrorNotice, GapNotice } from "../../wire/frames.ts";
 import type { Gap } from "../log/log-view.ts";
 import type { LeaveReason } from "./client.ts";
-import type { HubError, ProblemCode } from "../errors.ts";
+import type { HubError, RefusalCode } from "../errors.ts";
 
 /** What the service itself says on a stream. These frames pass every filter. */
 
@@ -38,7 +39,7 @@ export function openingFrames(opening: Opening): string {
       last_event_id: String(cursor),
       log: opening.logName,
       heartbeat_interval_seconds: opening.heartbeatIntervalSeconds,
-    }),
+    } satisfies Connected),
   };
   return gap === null ? encodeFrame({ ...connected, id: cursor }) : encodeFrame(connected) + gapFrame(gap);
 }
@@ -53,7 +54,7 @@ export function gapFrame(gap: Gap): string {
 }
 
 /** A gap as clients see it. */
-export function describeGap(gap: Gap): object {
+export function describeGap(gap: Gap): GapNotice {
   return {
     requested_id: gap.requestedId?.slice(0, REQUESTED_ID_LENGTH) ?? null,
     oldest_id: gap.oldest > gap.latest ? null : String(gap.oldest),
@@ -69,7 +70,8 @@ export function heartbeatFrame(cursor: number | null): string {
 
 /** Something recoverable happened to this stream. Carries no id. */
 export function errorFrame(errorType: string, message: string, retryable: boolean): string {
-  return encodeFrame({ event: "error", data: JSON.stringify({ error_type: errorType, message, retryable }) });
+  const notice: ErrorNotice = { error_type: errorType, message, retryable };
+  return encodeFrame({ event: "error", data: JSON.stringify(notice) });
 }
 
 /** Why the service ends or refuses a stream. */
@@ -85,7 +87,7 @@ export function closeFrame(reason: CloseReason, retryMs: number, id?: string): s
     retry: retryMs,
     event: "close",
     ...(id !== undefined && { id }),
-    data: JSON.stringify({ reason, retry_after_ms: retryMs }),
+    data: JSON.stringify({ reason, retry_after_ms: retryMs } satisfies CloseNotice),
   });
 }
 
@@ -99,7 +101,7 @@ export function retryDelayMs(reason: CloseReason, retryAfterMs: number, random: 
 }
 
 /** How a refusal is told on a stream: by reasons that pass by themselves. */
-const REFUSAL_REASONS: Partial<Record<ProblemCode, CloseReason>> = {
+const REFUSAL_REASONS: Partial<Record<RefusalCode, CloseReason>> = {
   limit: "limit",
   address_limit: "limit",
   rate_limited: "limit",

@@ -1,8 +1,5 @@
-import { HubError, type ProblemItem } from "../errors.ts";
+import { HubError, LISTED_MISTAKES, type EventMistake } from "../errors.ts";
 import type { Filter, Filterable } from "../filter.ts";
-
-/** Mistakes that one refusal lists. */
-const LISTED_ERRORS = 100;
 
 /**
  * The keys of a batch that belong to events beyond the publisher's grant. Calling those events duplicates would tell
@@ -10,7 +7,7 @@ const LISTED_ERRORS = 100;
  */
 export class TakenKeys {
   readonly #grant: Filter | undefined;
-  readonly #errors: ProblemItem[] = [];
+  readonly #errors: EventMistake[] = [];
 
   /** @param grant absent: everything. */
   constructor(grant: Filter | undefined) {
@@ -20,7 +17,7 @@ export class TakenKeys {
   /** Notes the key of the event at `index` as taken if the event that has it first is beyond the grant. */
   check(index: number, first: Filterable): void {
     const isKnown = this.#grant?.matches(first) ?? true;
-    if (!isKnown && this.#errors.length < LISTED_ERRORS) {
+    if (!isKnown && this.#errors.length < LISTED_MISTAKES) {
       this.#errors.push({ index, field: "key", detail: "Taken by an event beyond what this token grants." });
     }
   }

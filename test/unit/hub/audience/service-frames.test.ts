@@ -87,7 +87,7 @@ describe("a refusal on a stream", () => {
     expect(told(soon, 0)).toEqual(["limit", 5_000]);
   });
 
-  it.each(["unauthorized", "forbidden", "storage_full", "invalid_parameter"] as const)(
+  it.each(["token_ended", "storage_full", "key_taken", "busy"] as const)(
     "is none for %s: who may not come in, or asks for what is not there, has to know the status",
     (code) => {
       expect(refusalFrame(new HubError(code, "No."), "7", 5_000, () => 0)).toBeNull();

@@ -119,10 +119,10 @@ describe("a client whose token ends", () => {
   it("is refused when it has ended already, and nothing is written", async () => {
     const hub = new FakeHub();
     for (const ms of [0, -1, -DAY]) {
-      await expect(connectFor(hub, ms)).rejects.toMatchObject({ code: "unauthorized" });
+      await expect(connectFor(hub, ms)).rejects.toMatchObject({ code: "token_ended" });
     }
     expect([hub.log.name, hub.alarmAt]).toEqual([null, null]);
-    expect(hub.hub.counters).toMatchObject({ connects: 0, rejections: { unauthorized: 3 } });
+    expect(hub.hub.counters).toMatchObject({ connects: 0, rejections: { token_ended: 3 } });
   });
 
   it("while it waits for a place gets no event: it is told, and ended at once", async () => {

@@ -1,0 +1,84 @@
+import type { ConnectRequest } from "../hub/audience/audience.ts";
+import type { Counters } from "../hub/counters.ts";
+import type { FilterTerms } from "../hub/filter.ts";
+import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
+import type { HistoryPage } from "../hub/log/history.ts";
+import type { HistoryRequest } from "../hub/log/ledger.ts";
+import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
+import type { Principal } from "../service/access/principal.ts";
+import type { Entrant, Knowledge } from "../service/host.ts";
+import type { Answer } from "./answer.ts";
+
+/** What the objects answer over RPC. Every method answers an `Answer`: RPC carries no error class of ours. */
+
+/** What a hub that was to be forgotten has found out. */
+export type Forgotten = "forgotten" | "in_use" | "published";
+
+/** The hub of a channel. Its streams go through `fetch`, as a `streamRequest`. */
+export interface HubRpc extends Rpc.DurableObjectBranded {
+  fetch(request: Request): Promise<Response>;
+  publish(
+    events: readonly NewEvent[],
+    publisher: string | null,
+    grant: FilterTerms,
+  ): Promise<Answer<Receipt[]>>;
+  history(request: HistoryRequest): Promise<Answer<HistoryPage>>;
+  health(): Promise<Answer<HubHealth>>;
+  counters(): Promise<Answer<{ counters: Counters; health: HubHealth }>>;
+  clients(): Promise<Answer<ClientView[]>>;
+  kick(clientId: string): Promise<Answer<boolean>>;
+  drain(until: number, epoch: number | null): Promise<Answer<Ended>>;
+  resume(epoch: number | null): Promise<Answer<void>>;
+  stop(): Promise<Answer<Ended>>;
+  settled(): Promise<Answer<number>>;
+  forget(): Promise<Answer<Forgotten>>;
+}
+
+/** What holds for a channel because of all of them. */
+export interface Standing extends Pick<Knowledge, "epoch" | "drainUntil"> {
+  /** The service is shutting down. */
+  readonly isStopping: boolean;
+}
+
+/** The one directory of all channels. */
+export interface DirectoryRpc extends Rpc.DurableObjectBranded {
+  look(channel: string): Promise<Answer<Knowledge>>;
+  enter(channel: string, entrant: Entrant): Promise<Answer<Standing>>;
+  occupy(channel: string, address: string | null): Promise<Answer<Standing>>;
+  vacate(channel: string): Promise<Answer<void>>;
+  occupied(after?: string, limit?: number): Promise<Answer<string[]>>;
+  active(limit: number): Promise<Answer<{ channels: string[]; total: number }>>;
+  drainAll(until: number): Promise<Answer<number>>;
+  resumeAll(): Promise<Answer<number>>;
+  drained(after?: string, limit?: number): Promise<Answer<string[]>>;
+  resumed(channel: string, epoch: number): Promise<Answer<void>>;
+  drain(channel: string, until: number): Promise<Answer<Knowledge>>;
+  resume(channel: string): Promise<Answer<Knowledge>>;
+  stop(): Promise<Answer<string[]>>;
+}
+
+/** A share of the tickets that wait to be used. */
+export interface TicketsRpc extends Rpc.DurableObjectBranded {
+  keep(
+    digest: string,
+    principal: Principal,
+    expiresAt: number,
+    address: string | null,
+  ): Promise<Answer<boolean>>;
+  take(digest: string): Promise<Answer<Principal | null>>;
+}
+
+/** Carries a `ConnectRequest` to a hub, as percent-encoded JSON. */
+const STREAM_REQUEST_HEADER = "Stream-Request";
+
+/** The request that opens a stream at a hub: bytes of a stream cross from object to Worker only as a response. */
+export function streamRequest(request: ConnectRequest): Request {
+  const header = encodeURIComponent(JSON.stringify(request));
+  return new Request("https://hub/", { headers: { [STREAM_REQUEST_HEADER]: header } });
+}
+
+/** What a `streamRequest` asks for. */
+export function wantedStream(request: Request): ConnectRequest {
+  const header = request.headers.get(STREAM_REQUEST_HEADER) ?? "";
+  return JSON.parse(decodeURIComponent(header)) as ConnectRequest;
+}

@@ -1,0 +1,34 @@
+import { Hub } from "../hub/hub.ts";
+import { MemoryEventLog } from "../hub/log/event-log.ts";
+import type { ChannelReader } from "./host.ts";
+import { settingsOf } from "./hub-settings.ts";
+import type { Service } from "./service.ts";
+
+/**
+ * Reads a channel. One that nobody has used yet has no object, and does not get one from a look at it: its answers are
+ * those of a hub with an empty log.
+ */
+export async function readerOf(service: Service, channel: string): Promise<ChannelReader> {
+  const { isKnown, drainUntil } = await service.channels.look(channel);
+  return isKnown ? service.host.hubs.of(channel) : emptyReader(service, channel, drainUntil);
+}
+
+function emptyReader({ host }: Service, channel: string, drainUntil: number | null): ChannelReader {
+  const hub = new Hub(settingsOf(host.config, channel), {
+    log: new MemoryEventLog(),
+    clock: host.clock,
+    logger: () => {},
+    random: Math.random,
+    setAlarm: () => {},
+    saveDrain: () => {},
+    beforeFirstClient: () => Promise.resolve(),
+  });
+  hub.restore({ alarmAt: null, drainUntil });
+  return {
+    history: (request) => hub.history(request),
+    health: async () => hub.health(),
+    counters: async () => ({ counters: hub.counters, health: hub.health() }),
+    clients: async () => hub.clients(),
+    kick: async (clientId) => hub.kick(clientId),
+  };
+}

@@ -1,0 +1,21 @@
+import type { IRequest } from "itty-router";
+import { Problem } from "../response/problem.ts";
+import type { Service } from "../service.ts";
+
+const READING = ["GET", "HEAD"];
+
+/** The files of `public/`. On the edge they are served before the Worker runs: then only unknown paths come here. */
+export async function serveAsset(request: IRequest, service: Service): Promise<Response> {
+  const isReading = READING.includes(request.method);
+  const { url, headers } = request;
+  const asset = await service.host.asset(
+    new Request(url, { method: isReading ? request.method : "HEAD", headers }),
+  );
+  if (asset.status === 404) {
+    throw new Problem("not_found", "There is nothing at this path.");
+  }
+  if (!isReading) {
+    throw new Problem("method_not_allowed", "This route takes GET, HEAD.", { allow: READING });
+  }
+  return asset;
+}

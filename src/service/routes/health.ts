@@ -1,0 +1,97 @@
+import type { IRequest } from "itty-router";
+import { isListed } from "../../hub/pattern.ts";
+import type { ChannelHealth, ChannelNumbers, HealthAnswer, ServiceHealthAnswer } from "../../wire/health.ts";
+import { authorize } from "../access/authorize.ts";
+import { readerOf } from "../channel-reader.ts";
+import { requireAllowed } from "../request/channel-name.ts";
+import { Query } from "../request/query.ts";
+import { Problem } from "../response/problem.ts";
+import type { Service } from "../service.ts";
+import { version } from "../../../package.json";
+
+/** The reason of a channel whose hub does not answer. */
+const UNREACHABLE = "hub_unreachable";
+
+const DEFAULT_CHANNEL = "default";
+
+/**
+ * `GET /health`: whether a channel can be used, or without `channel` the service as a whole. 503 if the hub of the channel
+ * cannot be reached. Other parameters are ignored: probes may add some.
+ */
+export async function readHealth(request: IRequest, service: Service): Promise<Response> {
+  const asked = new URL(request.url).searchParams.getAll("channel");
+  const hasNumbers = await mayReadNumbers(request, service);
+  if (asked.length === 0) {
+    return respond(await serviceHealth(service, hasNumbers));
+  }
+  const query = new Query(new URLSearchParams(asked.map((name) => ["channel", name])), ["channel"]);
+  const channel = query.channel();
+  query.finish();
+  requireAllowed(channel, service.host.config.channels.allowed);
+  const sse = await channelHealth(service, channel, hasNumbers);
+  return respond({ status: sse.status, version, sse });
+}
+
+/** The service works as long as it answers. The default channel is shown too, where it is allowed. */
+async function serviceHealth(service: Service, hasNumbers: boolean): Promise<ServiceHealthAnswer> {
+  const channels = hasNumbers ? { channels: await countChannels(service) } : {};
+  if (!isListed(DEFAULT_CHANNEL, service.host.config.channels.allowed)) {
+    return { status: "healthy", version, ...channels };
+  }
+  const sse = await channelHealth(service, DEFAULT_CHANNEL, hasNumbers);
+  return { status: sse.status, version, ...channels, sse };
+}
+
+/** How many channels have been used; null if the directory cannot be asked. */
+async function countChannels({ host, channels }: Service): Promise<number | null> {
+  try {
+    return (await host.directory.active(0)).total;
+  } catch (error) {
+    channels.noteUnreachable(error);
+    return null;
+  }
+}
+
+async function channelHealth(service: Service, channel: string, hasNumbers: boolean): Promise<ChannelHealth> {
+  try {
+    const { status, reasons, drainUntil, ...sse } = await (await readerOf(service, channel)).health();
+    const numbers: ChannelNumbers = {
+      ...(drainUntil !== null && { draining_until: new Date(drainUntil).toISOString() }),
+      active_connections: sse.activeConnections,
+      lingering_connections: sse.lingeringConnections,
+      max_connections: sse.maxConnections,
+      last_event_id: String(sse.lastEventId),
+      oldest_event_id: sse.oldestEventId === null ? null : String(sse.oldestEventId),
+    };
+    return { channel, status, reasons, ...(hasNumbers && numbers) };
+  } catch (error) {
+    service.host.logger("error", "hub_unreachable", { channel, error: String(error) });
+    const numbers: ChannelNumbers = {
+      active_connections: null,
+      max_connections: service.host.config.sse.max_connections,
+      last_event_id: null,
+    };
+    return { channel, status: "degraded", reasons: [UNREACHABLE], ...(hasNumbers && numbers) };
+  }
+}
+
+/** A probe brings no token, and needs no numbers: where they are guarded it gets the state alone. */
+async function mayReadNumbers(request: IRequest, service: Service): Promise<boolean> {
+  try {
+    await authorize(request, service, "metrics");
+    return true;
+  } catch (error) {
+    if (error instanceof Problem) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+function respond(answer: HealthAnswer | ServiceHealthAnswer): Response {
+  const isReached = answer.sse?.reasons.includes(UNREACHABLE) !== true;
+  return Response.json(answer, {
+    status: isReached ? 200 : 503,
+    headers: { "Cache-Control": "no-store" },
+  });
+}

@@ -1,0 +1,50 @@
+import type { IRequest } from "itty-router";
+import { HubError } from "../../hub/errors.ts";
+import type { TicketAnswer } from "../../wire/ticket.ts";
+import { authorize, unauthorized } from "../access/authorize.ts";
+import type { Principal } from "../access/principal.ts";
+import { Query } from "../request/query.ts";
+import type { Service } from "../service.ts";
+
+/** How long a ticket waits to be used; less when the token that buys it ends before. */
+const TICKET_SECONDS = 30;
+
+/** Two random UUIDs without their dashes. */
+const TICKET = /^[0-9a-f]{64}$/;
+
+/**
+ * `POST /api/tickets`: a ticket for one stream, for whoever may open one. It goes into a URL, where a token must not: it
+ * is of no use to anybody who reads it in a log. Where streams are public nothing has to be kept.
+ */
+export async function issueTicket(request: IRequest, service: Service): Promise<Response> {
+  const query = new Query(new URL(request.url).searchParams, []);
+  const principal = await authorize(request, service, "subscribe");
+  query.finish();
+  const ticket = `${crypto.randomUUID()}${crypto.randomUUID()}`.replaceAll("-", "");
+  const now = service.host.clock.now();
+  const expiresAt = Math.min(now + TICKET_SECONDS * 1_000, principal.endsAt ?? Number.POSITIVE_INFINITY);
+  const isKept =
+    principal.subject === null ||
+    (await service.host.tickets.keep(ticket, principal, expiresAt, service.addressOf(request)));
+  if (!isKept) {
+    const detail = "Too many tickets wait to be used.";
+    throw new HubError("rate_limited", detail, { retryAfterSeconds: TICKET_SECONDS });
+  }
+  const expiresIn = Math.max(0, Math.floor((expiresAt - now) / 1_000));
+  const body: TicketAnswer = { ticket, expires_in: expiresIn, expires_at: new Date(expiresAt).toISOString() };
+  return Response.json(body, { headers: { "Cache-Control": "no-store" } });
+}
+
+/**
+ * Uses a ticket up.
+ *
+ * @returns who bought it
+ * @throws HubError `unauthorized`
+ */
+export async function redeemTicket(ticket: string, service: Service): Promise<Principal> {
+  const principal = TICKET.test(ticket) ? await service.host.tickets.take(ticket) : null;
+  if (principal === null) {
+    throw unauthorized();
+  }
+  return principal;
+}

@@ -1,0 +1,339 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { readEvents } from "../../../../src/service/request/event-gate.ts";
+import type { Problem } from "../../../../src/service/response/problem.ts";
+import type { NewEvent } from "../../../../src/hub/log/event-log.ts";
+
+type Fault = Pick<Problem, "code" | "message" | "errors">;
+
+/** Reads values as the events of a JSON array. */
+function read(...values: unknown[]): { channel: string; events: readonly NewEvent[] } {
+  const { channel, events } = readEvents(
+    values.map((value, index) => ({ position: { index }, value })),
+    "default",
+  );
+  return { channel, events: events.map(({ event }) => event) };
+}
+
+/** The one event of a request, given as JSON as it came over the wire. */
+function readJson(json: string): NewEvent | undefined {
+  return read(JSON.parse(json)).events[0];
+}
+
+function faultOf(...values: unknown[]): Fault {
+  try {
+    read(...values);
+  } catch (error) {
+    return error as Problem;
+  }
+  throw new Error("nothing was refused");
+}
+
+function fieldsOf(...values: unknown[]): unknown[] {
+  const { code, errors } = faultOf(...values);
+  expect(code).toBe("invalid_event");
+  return errors.map(({ field }) => field);
+}
+
+const tick = (members: object = {}): object => ({ type: "tick", data: {}, ...members });
+
+/** What becomes of data: how many bytes it has, or why it is refused. */
+function sizeOf(data: string): unknown {
+  try {
+    return read({ type: "tick", data }).events[0]?.dataBytes;
+  } catch (error) {
+    const { code, errors } = error as Problem;
+    return [code, ...errors.map(({ index, field }) => `${index} ${field}`)];
+  }
+}
+
+/** An array in an array, and so on. */
+function nested(depth: number): unknown {
+  return JSON.parse(`${"[".repeat(depth)}${"]".repeat(depth)}`);
+}
+
+describe("an event", () => {
+  it("passes as it is, with its data as one line of JSON", () => {
+    expect(readJson('{"type":"tick","data":{ "a" : [1, 2.50, "€"] },"key":"k"}')).toEqual({
+      type: "tick",
+      data: '{"a":[1,2.5,"€"]}',
+      dataBytes: 19,
+      projectId: null,
+      agentId: null,
+      key: "k",
+    });
+  });
+
+  it.each([null, true, 1, "text", [], [1, 2, 3]])("must be an object, not %j", (value) => {
+    expect(faultOf(value)).toMatchObject({ code: "invalid_event", errors: [{ index: 0 }] });
+  });
+
+  it("that was no JSON is refused by its line", () => {
+    const items = [{ position: { line: 3 }, value: undefined }];
+    expect(() => readEvents(items, "default")).toThrow(
+      expect.objectContaining({ errors: [{ line: 3, detail: "This is not valid JSON." }] }),
+    );
+  });
+
+  it("has no members but the known ones", () => {
+    expect(fieldsOf({ ...tick(), id: 1 })).toEqual(["id"]);
+    expect(fieldsOf({ ...tick(), Data: 1, ["x".repeat(100)]: 1 })).toEqual(["Data", "x".repeat(64)]);
+    for (const name of ["constructor", "toString", "__proto__", ""]) {
+      expect(fieldsOf(JSON.parse(`{"type":"tick","data":{},${JSON.stringify(name)}:1}`))).toEqual([name]);
+    }
+  });
+
+  it("has 100 mistakes named at most, however many members nobody knows", () => {
+    const members = Object.fromEntries(Array.from({ length: 150_000 }, (_, n) => [`x${n}`, n]));
+    expect(faultOf(tick(members)).errors).toHaveLength(100);
+    expect(fieldsOf(tick(members))).toContain("x0");
+  });
+
+  it("has every mistake named", () => {
+    const wrong = { type: "a b", project_id: "a,b", agent_id: 1.5, key: "", channel: "A" };
+    expect(fieldsOf(wrong).toSorted()).toEqual(["agent_id", "channel", "data", "key", "project_id", "type"]);
+    expect(fieldsOf({}).toSorted()).toEqual(["data", "type"]);
+  });
+});
+
+describe("the type", () => {
+  it.each([undefined, null, 1, "", "a b", "a\nb", "a,b", "a*", "x".repeat(65), ["tick"]])(
+    "may not be %j",
+    (type) => {
+      expect(fieldsOf({ type, data: {} })).toEqual(["type"]);
+    },
+  );
+
+  it.each(["connected", "gap", "error", "close", "heartbeat", "open"])(
+    "may not be the service's own %s",
+    (type) => {
+      expect(fieldsOf({ type, data: {} })).toEqual(["type"]);
+    },
+  );
+});
+
+describe("the data", () => {
+  it("may be any JSON", () => {
+    for (const data of [null, false, 0, -1.5e-7, "", "a\nb\r\u0000\u2028", [], {}, { a: { b: [null] } }]) {
+      expect(JSON.parse(read({ type: "tick", data }).events[0]?.data ?? "")).toEqual(data);
+    }
+  });
+
+  it("never breaks its line, whatever it is", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: "binary" }), (value) => {
+        const [event] = read({ type: "tick", data: value }).events;
+        expect(event?.data).not.toMatch(/[\r\n]/);
+        expect(new TextEncoder().encode(event?.data).byteLength).toBe(event?.dataBytes);
+        expect(JSON.parse(event?.data ?? "")).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("keeps a member called __proto__ or toJSON, and is not led astray by it", () => {
+    const json = '{"__proto__":{"a":1},"toJSON":"x","constructor":null}';
+    expect(readJson(`{"type":"tick","data":${json}}`)?.data).toBe(json);
+  });
+
+  it("must be there", () => {
+    expect(fieldsOf({ type: "tick" })).toEqual(["data"]);
+  });
+
+  it.each(["1e999", "-1e999", '{"a":[{"b":1e400}]}'])("is refused when a number overflows: %s", (data) => {
+    expect(fieldsOf(JSON.parse(`{"type":"tick","data":${data}}`))).toEqual(["data"]);
+  });
+
+  it("is 65,000 bytes of UTF-8 at most, to the byte", () => {
+    const room = 65_000 - 2;
+    const tooLarge = ["event_too_large", "0 data"];
+    expect([sizeOf("x".repeat(room)), sizeOf("x".repeat(room + 1))]).toEqual([65_000, tooLarge]);
+    expect([sizeOf("é".repeat(room / 2)), sizeOf(`${"é".repeat(room / 2)}x`)]).toEqual([65_000, tooLarge]);
+    const rest = "x".repeat(room % 3);
+    expect(sizeOf(rest + "€".repeat(Math.floor(room / 3)))).toBe(65_000);
+    expect(sizeOf(`${rest}x${"€".repeat(Math.floor(room / 3))}`)).toEqual(tooLarge);
+    expect(sizeOf(`xx${"😀".repeat((room - 2) / 4)}`)).toBe(65_000);
+    expect(sizeOf("😀".repeat((room - 2) / 4 + 1))).toEqual(tooLarge);
+  });
+
+  it("is 500 levels deep at most", () => {
+    expect(read({ type: "tick", data: nested(500) }).events).toHaveLength(1);
+    expect(fieldsOf({ type: "tick", data: nested(501) })).toEqual(["data"]);
+    expect(fieldsOf({ type: "tick", data: nested(200_000) })).toEqual(["data"]);
+  });
+});
+
+describe("the ids of project and agent", () => {
+  it("are taken from the event, else from its data", () => {
+    expect(read(tick({ project_id: "7", agent_id: 8 })).events[0]).toMatchObject({
+      projectId: "7",
+      agentId: "8",
+    });
+    expect(read(tick({ data: { project_id: 7, agent_id: "8" } })).events[0]).toMatchObject({
+      projectId: "7",
+      agentId: "8",
+    });
+  });
+
+  it.each([
+    ["project_id", "7", 7],
+    ["agent_id", 8, "8"],
+    ["project_id", "7", null],
+    ["agent_id", "a", "a,b"],
+    ["agent_id", "a", ""],
+    ["project_id", 7, { id: 8 }],
+    ["project_id", 7, 1.5],
+  ])(
+    "may stand in both places: %s %j with %j in the data, which is the same or no id",
+    (name, own, inData) => {
+      const [event] = read(tick({ [name]: own, data: { [name]: inData } })).events;
+      expect([event?.projectId, event?.agentId]).toContain(String(own));
+    },
+  );
+
+  it.each([
+    ["project_id", 7, 8],
+    ["project_id", "7", "07"],
+    ["agent_id", "a", "A"],
+    ["agent_id", "1", 2],
+  ])("are refused when %s is %j in the event and %j in its data", (name, own, inData) => {
+    const conflicting = tick({ [name]: own, data: { [name]: inData } });
+    expect(faultOf(tick(), conflicting)).toMatchObject({
+      code: "conflicting_field",
+      errors: [{ index: 1, field: name }],
+    });
+  });
+
+  it("that conflict are all named, and come after what is wrong with an event and before everything else", () => {
+    const conflicting = tick({ project_id: 1, agent_id: 1, data: { project_id: 2, agent_id: 2 } });
+    expect(faultOf(conflicting).errors.map(({ field }) => field)).toEqual(["project_id", "agent_id"]);
+    expect(faultOf(conflicting, tick({ type: "" }))).toMatchObject({
+      code: "invalid_event",
+      errors: [{ index: 1, field: "type" }],
+    });
+    expect(faultOf(conflicting, tick({ channel: "other" })).code).toBe("conflicting_field");
+    expect(faultOf(tick({ data: "x".repeat(70_000) }), conflicting).code).toBe("conflicting_field");
+    expect(faultOf(...Array.from({ length: 200 }, () => conflicting)).errors).toHaveLength(100);
+  });
+
+  it("are absent when they are null, and then taken from the data", () => {
+    expect(read(tick({ project_id: null, agent_id: null })).events[0]).toMatchObject({
+      projectId: null,
+      agentId: null,
+    });
+    expect(read(tick({ project_id: null, data: { project_id: 2, agent_id: null } })).events[0]).toMatchObject(
+      {
+        projectId: "2",
+        agentId: null,
+      },
+    );
+  });
+
+  it("are compared by their decimal text when they are numbers", () => {
+    const texts = ["0", "-0", "1.0", "1e3", "-5", "9007199254740991"].map(
+      (number) => readJson(`{"type":"tick","data":{},"project_id":${number}}`)?.projectId,
+    );
+    expect(texts).toEqual(["0", "0", "1", "1000", "-5", "9007199254740991"]);
+  });
+
+  const IMPOSSIBLE = [
+    "",
+    "a,b",
+    "a\nb",
+    "\u0000",
+    "x".repeat(129),
+    "\ud800",
+    1.5,
+    2 ** 53,
+    Number.POSITIVE_INFINITY,
+    true,
+    [],
+    {},
+  ];
+
+  it.each(IMPOSSIBLE)("are refused in the event when they cannot be: %j", (id) => {
+    expect(fieldsOf(tick({ project_id: id }))).toEqual(["project_id"]);
+    expect(fieldsOf(tick({ agent_id: id }))).toEqual(["agent_id"]);
+  });
+
+  it.each(IMPOSSIBLE.filter((id) => id !== Number.POSITIVE_INFINITY))(
+    "are ignored in the data when they cannot be: %j",
+    (id) => {
+      expect(read(tick({ data: { project_id: id, agent_id: id } })).events[0]).toMatchObject({
+        projectId: null,
+        agentId: null,
+      });
+    },
+  );
+
+  it("are not looked for in data that is no object, nor where they are inherited", () => {
+    for (const data of ["project_id", ["project_id"], null, 7]) {
+      expect(read(tick({ data })).events[0]).toMatchObject({ projectId: null });
+    }
+    expect(readJson('{"type":"tick","data":{"__proto__":{"project_id":7}}}')).toMatchObject({
+      projectId: null,
+    });
+  });
+});
+
+describe("the idempotency key", () => {
+  it.each(["a", " ", "x".repeat(128), "ä😀,;"])("may be %j", (key) => {
+    expect(read(tick({ key })).events[0]).toMatchObject({ key });
+  });
+
+  it.each(["", "x".repeat(129), 1, true, {}, "\ud800", "a\nb", "a\rb", "a\u0000b"])(
+    "may not be %j",
+    (key) => {
+      expect(fieldsOf(tick({ key }))).toEqual(["key"]);
+    },
+  );
+
+  it("is absent when it is null", () => {
+    expect(read(tick({ key: null })).events[0]).toMatchObject({ key: null });
+  });
+});
+
+describe("the channel of a request", () => {
+  it("is that of its events, else that of the query", () => {
+    expect(read(tick()).channel).toBe("default");
+    expect(read(tick({ channel: "a" }), tick({ channel: "a" })).channel).toBe("a");
+    expect(read(tick({ channel: "default" }), tick()).channel).toBe("default");
+  });
+
+  it("is one for all of them", () => {
+    expect(faultOf(tick({ channel: "a" }), tick({ channel: "b" })).code).toBe("mixed_channels");
+    expect(faultOf(tick({ channel: "a" }), tick()).code).toBe("mixed_channels");
+  });
+
+  it.each(["", "A", "a b", 1, null, "../x"])("may not be %j", (channel) => {
+    expect(fieldsOf(tick({ channel }))).toEqual(["channel"]);
+  });
+});
+
+describe("a batch", () => {
+  it("is refused whole, with every mistake and where it stands", () => {
+    const { code, errors, message } = faultOf(tick(), tick({ type: "" }), tick(), { type: "tick" });
+    expect(code).toBe("invalid_event");
+    expect(errors.map(({ index, field }) => [index, field])).toEqual([
+      [1, "type"],
+      [3, "data"],
+    ]);
+    expect(message).toContain("event 1");
+  });
+
+  it("lists 100 mistakes at most", () => {
+    expect(faultOf(...Array.from({ length: 1_000 }, () => ({}))).errors).toHaveLength(100);
+  });
+
+  it("says that an event is malformed before it says that one is too large, or that channels are mixed", () => {
+    const large = tick({ data: "x".repeat(70_000) });
+    expect(faultOf(large, tick({ type: "" })).code).toBe("invalid_event");
+    expect(faultOf(tick({ type: "" }), tick({ channel: "b" })).code).toBe("invalid_event");
+    expect(faultOf(large, tick({ channel: "b" })).code).toBe("mixed_channels");
+    expect(faultOf(tick(), large)).toMatchObject({
+      code: "event_too_large",
+      errors: [{ index: 1, field: "data" }],
+    });
+  });
+});

@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+
+import { addCors, preflightResponse } from "../../../../src/service/response/cors.ts";
+
+const ORIGIN = "https://app.example.com";
+const SETTING = { allowed_origins: [ORIGIN, "https://*.example.org"] };
+const NONE = { allowed_origins: [] };
+
+function requestOf(origin: string | null, method = "GET", headers: Record<string, string> = {}): Request {
+  const all = new Headers(headers);
+  if (origin !== null) {
+    all.set("Origin", origin);
+  }
+  // `Request` in Node leaves Origin out, as a browser would; a server sees it.
+  const request = new Request("https://edge-sse.test/api/events", { method });
+  Object.defineProperty(request, "headers", { value: all });
+  return request;
+}
+
+function corsOf(origin: string | null, setting = SETTING, headers = new Headers()): Record<string, string> {
+  addCors(headers, requestOf(origin), setting);
+  return Object.fromEntries(headers);
+}
+
+const PREFLIGHT = { "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-anything" };
+
+describe("the headers for pages of other origins", () => {
+  it.each([ORIGIN, "https://a.example.org", "https://a.b.example.org"])(
+    "let %s read, with credentials",
+    (origin) => {
+      expect(corsOf(origin)).toEqual({
+        "access-control-allow-origin": origin,
+        "access-control-allow-credentials": "true",
+        "access-control-expose-headers": "Retry-After",
+        vary: "Origin",
+      });
+    },
+  );
+
+  it.each([null, "", "null", "*", "https://evil.test", `${ORIGIN}.evil.test`, "https://example.org"])(
+    "are not there for %j, but say that it depends",
+    (origin) => {
+      expect(corsOf(origin)).toEqual({ vary: "Origin" });
+    },
+  );
+
+  it("are not there at all when no origin is listed", () => {
+    expect(corsOf(ORIGIN, NONE)).toEqual({});
+  });
+
+  it("leave what a response depends on otherwise", () => {
+    const headers = new Headers({ Vary: "Accept-Encoding" });
+    expect(corsOf(ORIGIN, SETTING, headers)).toMatchObject({ vary: "Accept-Encoding, Origin" });
+  });
+
+  it("replace those of somebody else", () => {
+    const headers = new Headers({ "Access-Control-Allow-Origin": "*" });
+    expect(corsOf(ORIGIN, SETTING, headers)).toMatchObject({ "access-control-allow-origin": ORIGIN });
+  });
+});
+
+describe("the answer to a preflight", () => {
+  it("names the methods of the route, and headers that do not depend on what was asked for", () => {
+    const response = preflightResponse(requestOf(ORIGIN, "OPTIONS", PREFLIGHT), SETTING, ["GET", "HEAD"]);
+    expect(response?.status).toBe(204);
+    expect(Object.fromEntries(response?.headers ?? [])).toEqual({
+      "access-control-allow-methods": "GET, HEAD",
+      "access-control-allow-headers": "Authorization, Content-Type, Last-Event-ID, Cache-Control",
+      "access-control-max-age": "7200",
+    });
+  });
+
+  it.each<[string, Request]>([
+    ["another origin", requestOf("https://evil.test", "OPTIONS", PREFLIGHT)],
+    ["no origin", requestOf(null, "OPTIONS", PREFLIGHT)],
+    ["null", requestOf("null", "OPTIONS", PREFLIGHT)],
+    ["an OPTIONS that is no preflight", requestOf(ORIGIN, "OPTIONS")],
+    ["another method", requestOf(ORIGIN, "POST", PREFLIGHT)],
+  ])("is none for %s", (_, request) => {
+    expect(preflightResponse(request, SETTING, ["GET"])).toBeNull();
+  });
+
+  it("is none when no origin is listed", () => {
+    expect(preflightResponse(requestOf(ORIGIN, "OPTIONS", PREFLIGHT), NONE, ["GET"])).toBeNull();
+  });
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+
+import { HubError } from "../../../../src/hub/errors.ts";
+import { RefusalLog } from "../../../../src/service/response/refusal-log.ts";
+
+const refusal = new HubError("rate_limited", "Too many.");
+
+/** Notes errors at times; answers the lines that are logged. */
+function linesOf(notes: readonly [at: number, error: Error][]): unknown[] {
+  const lines: unknown[] = [];
+  let now = 0;
+  const log = new RefusalLog((level, event, fields) => lines.push([level, event, fields]), {
+    now: () => now,
+  });
+  for (const [at, error] of notes) {
+    now = at;
+    log.note(error);
+  }
+  return lines;
+}
+
+describe("the log of refusals", () => {
+  it("has one line a second, with the number of refusals since the last one", () => {
+    const times = Array.from({ length: 300 }, (_, index) => 1_000_000 + index * 10);
+    expect(linesOf(times.map((at) => [at, refusal]))).toEqual(
+      [1, 100, 100].map((count) => ["warn", "request_refused", { code: "rate_limited", count }]),
+    );
+  });
+
+  it("does not wait for a clock that was set back, and does not log what is no refusal", () => {
+    expect(
+      linesOf([
+        [1_000_000, refusal],
+        [5_000, new Error("a bug")],
+        [5_000, refusal],
+      ]),
+    ).toHaveLength(2);
+  });
+});
