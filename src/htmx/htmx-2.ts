@@ -46,7 +46,7 @@ export function adaptHtmx2(htmx: Htmx2): boolean {
  * the extension has opened before this was there: in a page into which the partial was swapped.
  */
 export function reviveHtmx2(htmx: Htmx2): void {
-  for (const connection of connections()) {
+  for (const connection of connections().filter((element) => !isSettling(element))) {
     const source = sourceOf(connection);
     if (!(source instanceof ClientEventSource)) {
       source?.close();
@@ -55,6 +55,14 @@ export function reviveHtmx2(htmx: Htmx2): void {
       }
     }
   }
+}
+
+/**
+ * Whether HTMX has swapped an element in and has not processed it yet. It will show the element to the extension itself:
+ * if this did so too, the element would get two sources, and the first one would never be closed.
+ */
+function isSettling(element: Element): boolean {
+  return element.closest(".htmx-added") !== null;
 }
 
 function sourceOf(element: Processed | undefined): { close(): void } | undefined {
