@@ -24,7 +24,9 @@ export async function readHealth(request: IRequest, service: Service): Promise<R
   if (asked.length === 0) {
     return respond(await serviceHealth(service, hasNumbers));
   }
-  const query = new Query(new URLSearchParams(asked.map((name) => ["channel", name])), ["channel"]);
+  const query = new Query(new URLSearchParams(asked.map((name): [string, string] => ["channel", name])), [
+    "channel",
+  ]);
   const channel = query.channel();
   query.finish();
   requireAllowed(channel, service.host.config.channels.allowed);

@@ -39,7 +39,7 @@ export async function issueTicket(request: IRequest, service: Service): Promise<
  * Uses a ticket up.
  *
  * @returns who bought it
- * @throws HubError `unauthorized`
+ * @throws Problem `unauthorized`
  */
 export async function redeemTicket(ticket: string, service: Service): Promise<Principal> {
   const principal = TICKET.test(ticket) ? await service.host.tickets.take(ticket) : null;

@@ -1,0 +1,113 @@
+import { describe, expect, it } from "vitest";
+
+import type { Config } from "../../../../src/config/schema.ts";
+import { authorize } from "../../../../src/service/access/authorize.ts";
+import type { Secrets } from "../../../../src/service/host.ts";
+import { Problem } from "../../../../src/service/response/problem.ts";
+import { Service } from "../../../../src/service/service.ts";
+import { jwtSecret, tokenOf } from "../../../support/jwt.ts";
+import { MemoryHost } from "../../../support/service/memory-host.ts";
+
+type Words = readonly Config["auth"]["subscribe"][number][];
+
+interface Case {
+  readonly accepts?: Words;
+  readonly secrets?: Secrets;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly origins?: readonly string[];
+}
+
+const STATIC: Case = { accepts: ["token"], secrets: { SUBSCRIBE_TOKEN: "one,two" } };
+const JWT: Case = { accepts: ["jwt"], secrets: { JWT_SECRET: jwtSecret } };
+
+function bearer(token: string): Record<string, string> {
+  return { Authorization: `Bearer ${token}` };
+}
+
+/** Who may subscribe; or the code of the refusal. */
+async function outcomeOf({ accepts = ["public"], secrets = {}, headers = {}, origins = [] }: Case) {
+  const config = { auth: { subscribe: accepts }, cors: { allowed_origins: origins } };
+  const service = new Service(new MemoryHost({ config, secrets }));
+  const request = new Request("https://sse.example.com/api/events");
+  // `Request` in Node leaves Cookie and Origin out, as a browser would; a server sees them.
+  Object.defineProperty(request, "headers", { value: new Headers(headers) });
+  try {
+    return { ...(await authorize(request, service, "subscribe")), isProven: service.proven.has(request) };
+  } catch (error) {
+    if (error instanceof Problem) {
+      return service.proven.has(request) ? `${error.code}, and yet proven` : error.code;
+    }
+    throw error;
+  }
+}
+
+describe("a public group of routes", () => {
+  it("lets anybody in, and looks at no credential", async () => {
+    expect(await outcomeOf({ headers: bearer("wrong") })).toEqual({
+      subject: null,
+      grant: {},
+      endsAt: null,
+      isProven: false,
+    });
+  });
+});
+
+describe("a group that takes a static token", () => {
+  it.each([
+    ["one", "SUBSCRIBE_TOKEN 0"],
+    ["two", "SUBSCRIBE_TOKEN 1"],
+  ])("lets %s in, as a subject of its own that may do everything", async (token, subject) => {
+    const principal = { subject, grant: {}, endsAt: null, isProven: true };
+    expect(await outcomeOf({ ...STATIC, headers: bearer(token) })).toEqual(principal);
+  });
+
+  it.each<[Record<string, string>]>([
+    [{}],
+    [bearer("wrong")],
+    [bearer("one,two")],
+    [{ Authorization: "Basic one" }],
+    [{ Authorization: "", Cookie: "__Host-edge_sse=one" }],
+  ])("refuses %j", async (headers) => {
+    expect(await outcomeOf({ ...STATIC, headers })).toBe("unauthorized");
+  });
+
+  it.each<[Secrets]>([[{}], [{ SUBSCRIBE_TOKEN: "" }], [{ SUBSCRIBE_TOKEN: " , " }]])(
+    "is closed, and not open, with the secrets %j",
+    async (secrets) => {
+      expect(await outcomeOf({ accepts: ["token"], secrets, headers: bearer("one") })).toBe("not_configured");
+    },
+  );
+
+  it("takes the token as a cookie, from an allowed origin only", async () => {
+    const Cookie = "__Host-edge_sse=one";
+    const origins = ["https://app.example.com"];
+    const from = (Origin: string): Promise<unknown> =>
+      outcomeOf({ ...STATIC, origins, headers: { Cookie, Origin } });
+    expect(await from("https://app.example.com")).toMatchObject({ subject: "SUBSCRIBE_TOKEN 0" });
+    expect(await from("https://evil.example.com")).toBe("origin_not_allowed");
+  });
+});
+
+describe("a group that takes a JWT", () => {
+  it("lets the token in with its subject, its grant and its end", async () => {
+    const exp = Math.floor(Date.now() / 1_000) + 600;
+    const token = await tokenOf({ sub: "alice", exp, edge_sse: { subscribe: { channels: ["a"] } } });
+    expect(await outcomeOf({ ...JWT, headers: bearer(token) })).toMatchObject({
+      grant: { channels: ["a"] },
+      isProven: true,
+    });
+  });
+
+  it("tells a token that is valid but grants nothing here from one that is not valid", async () => {
+    const elsewhere = await tokenOf({ sub: "alice", edge_sse: { publish: {} } });
+    const forged = await tokenOf({ sub: "alice" }, "another-secret-of-32-bytes-and-more");
+    expect(await outcomeOf({ ...JWT, headers: bearer(elsewhere) })).toBe("forbidden");
+    expect(await outcomeOf({ ...JWT, headers: bearer(forged) })).toBe("unauthorized");
+  });
+
+  it("is closed without a key, and with one that is too short", async () => {
+    for (const secrets of [{}, { JWT_SECRET: "short" }]) {
+      expect(await outcomeOf({ ...JWT, secrets, headers: bearer(await tokenOf()) })).toBe("not_configured");
+    }
+  });
+});

@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+
+import { MemoryService, refusalOf } from "../../../support/service/memory-service.ts";
+
+async function healthOf(service: MemoryService, path = "/health", token?: string): Promise<unknown> {
+  const response = await service.send(path, token === undefined ? {} : { token });
+  return [response.status, ((await response.json()) as { sse: unknown }).sse];
+}
+
+const GUARDED = {
+  config: { auth: { metrics: "token" } },
+  secrets: { METRICS_TOKEN: "metrics", PUBLISH_TOKEN: "publish" },
+} as const;
+
+describe("GET /health", () => {
+  it("answers the state and the numbers of a channel; probes may add parameters", async () => {
+    const service = new MemoryService();
+    await service.publish("default", "a", "b");
+    expect(await healthOf(service, "/health?probe=7")).toEqual([
+      200,
+      {
+        channel: "default",
+        status: "healthy",
+        reasons: [],
+        active_connections: 0,
+        lingering_connections: 0,
+        max_connections: 100,
+        last_event_id: "2",
+        oldest_event_id: "1",
+      },
+    ]);
+  });
+
+  it("is 503 if the hub cannot be reached", async () => {
+    const service = new MemoryService();
+    await service.publish("default", "a");
+    service.host.broken.set("default", new Error("gone"));
+    const state = { channel: "default", status: "degraded", reasons: ["hub_unreachable"] };
+    const numbers = { active_connections: null, max_connections: 100, last_event_id: null };
+    expect(await healthOf(service)).toEqual([503, { ...state, ...numbers }]);
+    expect(service.host.lines.map(({ event }) => event)).toContain("hub_unreachable");
+  });
+
+  it("says until when a channel is drained", async () => {
+    const service = new MemoryService();
+    await service.send("/api/admin/drain?channel=default&for_seconds=60", { method: "POST", token: "admin" });
+    expect(await healthOf(service)).toMatchObject([
+      200,
+      { status: "draining", draining_until: "2026-01-29T10:01:00.000Z" },
+    ]);
+  });
+
+  it("shows the state alone to a probe where the numbers are guarded", async () => {
+    const service = new MemoryService(GUARDED);
+    const state = { channel: "default", status: "healthy", reasons: [] };
+    expect(await healthOf(service)).toEqual([200, state]);
+    expect(await healthOf(service, "/health", "wrong")).toEqual([200, state]);
+    expect(await healthOf(service, "/health", "metrics")).toMatchObject([200, { active_connections: 0 }]);
+  });
+
+  it("refuses a channel that is malformed or not allowed", async () => {
+    const service = new MemoryService();
+    expect(await refusalOf(service.send("/health?channel=A"))).toEqual([400, "invalid_parameter"]);
+    expect(await refusalOf(service.send("/health?channel=nowhere"))).toEqual([404, "unknown_channel"]);
+  });
+});
