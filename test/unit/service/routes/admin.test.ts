@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { MemoryService, refusalOf } from "../../../support/service/memory-service.ts";
 
@@ -109,8 +109,9 @@ describe("the shutdown by the local launcher", () => {
   });
 
   it("ends all streams, and from then on refuses streams and publishes", async () => {
-    const service = new MemoryService({ launcherToken: "launcher" });
+    const service = new MemoryService({ config: ANY, launcherToken: "launcher" });
     await service.publish("default", "tick");
+    await service.publish("quiet", "tick");
     const stream = await service.send("/api/events");
     const reading = stream.text();
     const stopped = service.send(path, { method: "POST", token: "launcher" });
@@ -119,5 +120,20 @@ describe("the shutdown by the local launcher", () => {
     expect(await refusalOf(service.send("/api/events"))).toEqual([503, "shutting_down"]);
     const publish = { method: "POST", token: "publish", body: { type: "tick", data: 1 } };
     expect(await refusalOf(service.send("/api/publish", publish))).toEqual([503, "shutting_down"]);
+    const quiet = "channel=quiet";
+    expect(await refusalOf(service.send(`/api/events?${quiet}`))).toEqual([503, "shutting_down"]);
+    expect(await refusalOf(service.send(`/api/publish?${quiet}`, publish))).toEqual([503, "shutting_down"]);
+  });
+
+  it("refuses streams, and not yet publishes, while it waits for a peer that does not read", async () => {
+    const service = new MemoryService({ config: ANY, launcherToken: "launcher" });
+    const unread = await service.send("/api/events");
+    await service.publish("quiet", "tick");
+    const stopped = service.send(path, { method: "POST", token: "launcher" });
+    await vi.waitUntil(() => service.host.lines.some(({ event }) => event === "channel_closed"));
+    expect(await refusalOf(service.send("/api/events?channel=quiet"))).toEqual([503, "shutting_down"]);
+    await service.publish("quiet", "tick");
+    await unread.text();
+    expect(await jsonOf(stopped)).toMatchObject({ closed: 1, lingering: 0 });
   });
 });
