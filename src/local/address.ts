@@ -22,6 +22,11 @@ export async function claimAddress({ host, port }: { host: string; port: number 
   return authority(address, port);
 }
 
+/** The same address with the port that it was given, where any free one was asked for. */
+export function withPort(address: string, port: number): string {
+  return address.replace(/:\d+$/, `:${port}`);
+}
+
 export function toUrl(host: string, port: number): string {
   return `http://${authority(host, port)}`;
 }

@@ -1,9 +1,10 @@
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { toBindings } from "../config/bindings.ts";
 import { formatMistake } from "../config/mistake.ts";
 import type { Config } from "../config/schema.ts";
-import { claimAddress, reachable, toUrl } from "./address.ts";
+import { claimAddress, reachable, toUrl, withPort } from "./address.ts";
 import { buildPublic } from "./build-public.ts";
 import { buildWorkers } from "./bundle.ts";
 import { compileConfigFile } from "./config-file.ts";
@@ -15,7 +16,7 @@ import { LaunchError } from "./launch-error.ts";
 import { log } from "./log.ts";
 import { missingSecrets } from "./missing-secrets.ts";
 import { readOptions, USAGE, type Options } from "./options.ts";
-import { startRuntime, type Runtime } from "./runtime.ts";
+import { startRuntime, type Ended, type Runtime } from "./runtime.ts";
 import { shutDown } from "./shutdown.ts";
 import type { StopSignal } from "./stop-signal.ts";
 import { referTo } from "./token-reference.ts";
@@ -52,17 +53,14 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
     SHUTDOWN_TOKEN: crypto.randomUUID(),
     LISTEN_HOST: options.host,
   };
-  const runtime = startRuntime({
-    configFile: writeWorkerdConfig({
-      project,
-      folder,
-      bindings: toBindings(config),
-      secrets: Object.keys(secrets),
-    }),
-    address,
-    secrets,
-  });
-  folder.recordRuntime(runtime.pid);
+  const bindings = toBindings(config);
+  const configFile = writeWorkerdConfig({ project, folder, bindings, secrets: Object.keys(secrets) });
+  const start = (at: string): Runtime => {
+    const started = startRuntime({ configFile, address: at, secrets });
+    folder.recordRuntime(started.pid);
+    return started;
+  };
+  let runtime = start(address);
 
   const port = await runtime.listening;
   const stopped = stop.wait();
@@ -76,14 +74,32 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
     log("warn", "secret_missing", missing);
   }
 
-  const cause = await Promise.race([stopped, runtime.ended]);
-  if (typeof cause !== "string") {
+  for (;;) {
+    const cause = await Promise.race([stopped, runtime.ended]);
+    if (typeof cause === "string") {
+      await shutDown({ signal: cause, runtime, url, token: secrets.SHUTDOWN_TOKEN });
+      return 0;
+    }
     log("error", "runtime_ended", { ...cause });
-    return 1;
+    if (!gaveUp(cause)) {
+      return 1;
+    }
+    await sleep(RESTART_DELAY_MS);
+    runtime = start(withPort(address, port));
+    await runtime.listening;
+    log("warn", "runtime_restarted", { url });
   }
-  await shutDown({ signal: cause, runtime, url, token: secrets.SHUTDOWN_TOKEN });
-  return 0;
 }
+
+/** Long enough that a runtime that keeps failing does not keep a core busy. */
+const RESTART_DELAY_MS = 500;
+
+/**
+ * workerd exits with 1 when `accept()` fails because all file descriptors are in use (it does not catch
+ * "overloaded: accept(): Too many open files"), so a flood of connections ends it. Its clients resume by themselves
+ * from a new one. A runtime that was killed by a signal is not restarted: somebody wanted it to end.
+ */
+const gaveUp = ({ code }: Ended): boolean => code !== null && code !== 0;
 
 /** Subscribers can bring channels into being only where not every name is listed. */
 function demandOf({ sse, channels, limits }: Config): Demand {

@@ -21,7 +21,7 @@ export interface Runtime {
   stop(): Promise<boolean>;
 }
 
-interface Ended {
+export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -73,6 +73,9 @@ export function startRuntime({ configFile, address, secrets }: RuntimeOptions): 
   process.once("exit", killGroup);
   const said = new RuntimeLog().follow(child.stdio[2] as Readable);
   const ended = once(child, "exit").then(async ([code, signal]): Promise<Ended> => {
+    // The guard is still there. As long as it is, the group's id belongs to no other process.
+    killGroup();
+    process.off("exit", killGroup);
     await Promise.race([said, sleep(LAST_WORDS_MS)]);
     return { code, signal };
   });
