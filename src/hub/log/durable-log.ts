@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Filter } from "../filter.ts";
-import { sizeOf, type EventLog, type NewEvent, type Receipt } from "./event-log.ts";
+import type { Appended, EventLog, NewEvent } from "./event-log.ts";
 import type { FrameFeed } from "./frame-feed.ts";
 import type { LogView, Page, Start, StartRequest } from "./log-view.ts";
 import type { Retention } from "./retention.ts";
@@ -75,27 +75,16 @@ export class DurableLog implements LogView {
    *
    * @param grant what the publisher may know of
    */
-  async append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
+  async append(events: readonly NewEvent[], grant: Filter): Promise<Appended> {
     const now = this.#clock.now();
-    const receipts = this.#log.append(events, now, this.#retention.oldest(now), grant);
+    const appended = this.#log.append(events, now, this.#retention.oldest(now), grant);
     const head = this.#log.head;
-    this.#keepFrames(events, receipts);
+    appended.stored.forEach((event) => this.#feed.push(event));
     await this.#log.sync();
     if (head > this.#head) {
       this.#head = head;
       this.#listeners.forEach((advanced) => advanced());
     }
-    return receipts;
-  }
-
-  #keepFrames(events: readonly NewEvent[], receipts: readonly Receipt[]): void {
-    const { publishedAt } = this.#log.stamp(this.#log.head);
-    for (const [index, event] of events.entries()) {
-      const receipt = receipts[index];
-      if (receipt !== undefined && !receipt.duplicate) {
-        const { type, projectId, agentId, data } = event;
-        this.#feed.push({ seq: receipt.seq, type, projectId, agentId, data, publishedAt }, sizeOf(event));
-      }
-    }
+    return appended;
   }
 }

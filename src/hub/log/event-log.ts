@@ -21,6 +21,12 @@ export interface StoredEvent extends Filterable {
   readonly publishedAt: number;
 }
 
+/** An event as `append` has just stored it. */
+export interface AppendedEvent extends StoredEvent {
+  /** As `sizeOf` counts it. */
+  readonly size: number;
+}
+
 /** What became of one published event. */
 export interface Receipt {
   readonly seq: number;
@@ -29,6 +35,14 @@ export interface Receipt {
   readonly duplicate: boolean;
   /** A duplicate whose content differs from what is stored. The first one stands. */
   readonly conflict: boolean;
+}
+
+/** What an append has done with a batch. */
+export interface Appended {
+  /** One for each event of the batch, in the same order. */
+  readonly receipts: Receipt[];
+  /** The events of the batch that were stored, in the same order. Duplicates are not among them. */
+  readonly stored: readonly AppendedEvent[];
 }
 
 /** What is read of events: what a frame needs; the ids too, that a filter compares; or the time as well. */
@@ -68,7 +82,7 @@ export interface EventLog {
    * @param grant what the publisher may know of: the key of an event beyond it is taken, and its id is not told. Absent: all.
    * @throws HubError `storage_full` or `key_taken`
    */
-  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Receipt[];
+  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Appended;
   /** Resolves when everything that was appended before the call is durable. */
   sync(): Promise<void>;
   /**
@@ -112,7 +126,7 @@ export function sameContent(a: Filterable & { data: string }, b: Filterable & { 
   return a.type === b.type && a.data === b.data && a.projectId === b.projectId && a.agentId === b.agentId;
 }
 
-type MemoryRow = StoredEvent & Stamp & { readonly key: string | null };
+type MemoryRow = AppendedEvent & Stamp & { readonly key: string | null };
 
 /** The in-memory twin: what the log means, without SQLite. The same tests run against both. */
 export class MemoryEventLog implements EventLog {
@@ -135,7 +149,7 @@ export class MemoryEventLog implements EventLog {
     this.name ??= crypto.randomUUID();
   }
 
-  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Receipt[] {
+  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Appended {
     this.create();
     const taken = new TakenKeys(grant);
     const added: MemoryRow[] = [];
@@ -149,8 +163,9 @@ export class MemoryEventLog implements EventLog {
         taken.check(index, first);
         return { seq: first.seq, type: event.type, duplicate: true, conflict: !sameContent(first, event) };
       }
-      end = { ...end, endOffset: end.endOffset + sizeOf(event) };
-      const row = { ...event, ...end, seq: this.head + added.length + 1 };
+      const size = sizeOf(event);
+      end = { ...end, endOffset: end.endOffset + size };
+      const row = { ...event, ...end, size, seq: this.head + added.length + 1 };
       added.push(row);
       if (event.key !== null) {
         known.set(event.key, row);
@@ -163,7 +178,7 @@ export class MemoryEventLog implements EventLog {
     }
     this.#rows.push(...added);
     this.head += added.length;
-    return receipts;
+    return { receipts, stored: added };
   }
 
   sync(): Promise<void> {

@@ -1,6 +1,6 @@
 import { encodeEvent } from "../../sse/encode.ts";
 import { eventJson } from "./event-json.ts";
-import type { Detail, EventLog, StoredEvent } from "./event-log.ts";
+import type { AppendedEvent, Detail, EventLog, StoredEvent } from "./event-log.ts";
 import type { Filter } from "../filter.ts";
 import type { Page } from "./log-view.ts";
 
@@ -11,18 +11,12 @@ const ENVELOPE_FACTOR = 4;
 const RECENT_BYTES = 8 * 1024 * 1024;
 const RECENT_EVENTS = 16_384;
 
-/** An event in memory, and its size as the log counts it: never less than its frame has bytes. */
-interface RecentEvent {
-  readonly event: StoredEvent;
-  readonly size: number;
-}
-
 /** Reads the log as pages of encoded frames. The newest events stay in memory, older ones come from the log. */
 export class FrameFeed {
   readonly #log: EventLog;
   readonly #encoder = new TextEncoder();
   /** Events of consecutive seqs; before `#start` they are given up, and their places are cut off now and then. */
-  #recent: (RecentEvent | null)[] = [];
+  #recent: (AppendedEvent | null)[] = [];
   #start = 0;
   #firstSeq = 1;
   #bytes = 0;
@@ -37,12 +31,12 @@ export class FrameFeed {
   }
 
   /** Keeps an event that was just appended. Seqs come without holes. */
-  push(event: StoredEvent, size: number): void {
+  push(event: AppendedEvent): void {
     if (event.seq !== this.#firstSeq + this.#recent.length - this.#start) {
       this.forget(event.seq);
     }
-    this.#recent.push({ event, size });
-    this.#bytes += size;
+    this.#recent.push(event);
+    this.#bytes += event.size;
     while (this.#bytes > RECENT_BYTES || this.#recent.length - this.#start > RECENT_EVENTS) {
       this.#bytes -= this.#recent[this.#start]?.size ?? 0;
       this.#recent[this.#start] = null;
@@ -80,16 +74,16 @@ export class FrameFeed {
     let size = 0;
     let seq = cursor;
     for (; seq < head; seq++) {
-      const recent = this.#recent[seq + 1 - this.#firstSeq + this.#start];
-      if (!recent) {
+      const event = this.#recent[seq + 1 - this.#firstSeq + this.#start];
+      if (!event) {
         throw new RangeError(`event ${seq + 1} is not in memory`);
       }
-      if (filter.matches(recent.event)) {
-        size += recent.size;
+      if (filter.matches(event)) {
+        size += event.size;
         if (size > maxSize && matching.length > 0) {
           break;
         }
-        matching.push(recent.event);
+        matching.push(event);
       }
     }
     return { matching, through: seq };

@@ -150,10 +150,9 @@ export class Ledger {
   async #append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
     const { counters, logger } = this.#port;
     try {
-      const receipts = await this.#durable.append(events, grant);
-      const duplicates = receipts.filter((receipt) => receipt.duplicate).length;
-      counters.published += receipts.length - duplicates;
-      counters.duplicates += duplicates;
+      const { receipts, stored } = await this.#durable.append(events, grant);
+      counters.published += stored.length;
+      counters.duplicates += receipts.length - stored.length;
       this.#hasFailed = false;
       return receipts;
     } catch (error) {

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 
 import { Broadcaster } from "../../../../src/hub/audience/broadcaster.ts";
 import { Client } from "../../../../src/hub/audience/client.ts";
-import { sizeOf } from "../../../../src/hub/log/event-log.ts";
 import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
 import { Registry } from "../../../../src/hub/audience/registry.ts";
 import { FrameFeed } from "../../../../src/hub/log/frame-feed.ts";
@@ -11,7 +10,7 @@ import { FakeClock } from "../../../support/hub/fake-clock.ts";
 import { SETTINGS } from "../../../support/hub/fake-hub.ts";
 import { FakeStream } from "../../../support/hub/fake-stream.ts";
 import { dataOf } from "../../../support/hub/frames.ts";
-import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
+import { newEvents } from "../../../support/hub/new-event.ts";
 import { UnrulyLog } from "../../../support/hub/unruly-log.ts";
 
 const ALL = createFilter({});
@@ -104,20 +103,8 @@ class Rig implements LogView {
 
   /** Appends events that stay in memory and makes them durable. */
   append(count: number, { data = "{}", type = "tick" } = {}): void {
-    const before = this.log.head;
-    const events = newEvents(count, { data, type });
-    this.log.append(events, this.clock.now(), 1);
-    for (const [index, { projectId, agentId }] of events.entries()) {
-      const event = {
-        seq: before + index + 1,
-        type,
-        projectId,
-        agentId,
-        data,
-        publishedAt: this.clock.now(),
-      };
-      this.feed.push(event, sizeOf(events[0] ?? newEvent()));
-    }
+    const { stored } = this.log.append(newEvents(count, { data, type }), this.clock.now(), 1);
+    stored.forEach((event) => this.feed.push(event));
     this.durable = this.log.head;
   }
 

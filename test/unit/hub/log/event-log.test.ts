@@ -27,7 +27,7 @@ describe("an event log that is full", () => {
   it("still answers a duplicate", () => {
     const log = new MemoryEventLog(1);
     log.append([newEvent({ key: "a" })], 1, 1);
-    expect(log.append([newEvent({ key: "a" })], 1, 1)[0]).toMatchObject({ seq: 1, duplicate: true });
+    expect(log.append([newEvent({ key: "a" })], 1, 1).receipts[0]).toMatchObject({ seq: 1, duplicate: true });
   });
 });
 

@@ -19,13 +19,7 @@ const ALL = createFilter({});
 const KIBIBYTE = "x".repeat(1_000);
 
 function append(log: MemoryEventLog, feed: FrameFeed, events: readonly NewEvent[]): void {
-  const before = log.head;
-  const publishedAt = 1_000 + before;
-  log.append(events, publishedAt, 1);
-  for (const [index, event] of events.entries()) {
-    const { type, projectId, agentId, data } = event;
-    feed.push({ seq: before + index + 1, type, projectId, agentId, data, publishedAt }, sizeOf(event));
-  }
+  log.append(events, 1_000 + log.head, 1).stored.forEach((event) => feed.push(event));
 }
 
 /** What a write to a client of a small crowd holds. */
@@ -286,7 +280,7 @@ describe("the frames in memory", () => {
     const before = memory();
     for (let seq = 1; seq <= 1_500; seq++) {
       const event = newEvent({ data: JSON.stringify(`${seq}${"x".repeat(65_000)}`) });
-      feed.push({ ...event, seq, publishedAt: 1 }, sizeOf(event));
+      feed.push({ ...event, seq, publishedAt: 1, size: sizeOf(event) });
     }
     const grown = memory() - before;
     expect(feed.isRecent(1_499)).toBe(true);
@@ -297,7 +291,7 @@ describe("the frames in memory", () => {
   it("start anew when a seq does not follow the last one", () => {
     const { log, recent } = feedsOf(newEvents(3));
     log.append(newEvents(2), 2_000, 1);
-    recent.push({ ...newEvent(), seq: 5, publishedAt: 2_000 }, 100);
+    recent.push({ ...newEvent(), seq: 5, publishedAt: 2_000, size: 100 });
     expect(recent.isRecent(3)).toBe(false);
     expect(textOf(readAll(recent, 0, 5, ALL))).toBe(
       [1, 2, 3, 4, 5].map((id) => encodeEvent("tick", id, "{}")).join(""),
