@@ -1,13 +1,9 @@
-import type { Alarm } from "../alarm.ts";
-import type { Clock } from "../clock.ts";
-import type { Closing } from "../closing.ts";
-import type { Counters } from "../counters.ts";
 import { HubError } from "../errors.ts";
 import { createFilter, type Filter, type FilterTerms } from "../filter.ts";
 import type { HubSettings } from "../hub-settings.ts";
-import type { Logger } from "../logger.ts";
 import { Quota } from "../quota.ts";
 import { Refusals } from "../refusals.ts";
+import type { Shared } from "../shared.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
 import { FrameFeed } from "./frame-feed.ts";
@@ -29,19 +25,10 @@ export interface HistoryRequest {
   readonly address: string | null;
 }
 
-/** What the ledger needs from its hub. */
-export interface LedgerPort {
-  readonly log: EventLog;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly counters: Counters;
-  readonly alarm: Alarm;
-  readonly closing: Closing;
-}
-
 /** What is stored: the order, durability, keys, retention and history of one channel. */
 export class Ledger {
-  readonly #port: LedgerPort;
+  readonly #log: EventLog;
+  readonly #shared: Shared;
   readonly #durable: DurableLog;
   readonly #trimmer: Trimmer;
   readonly #publishes: Quota;
@@ -50,10 +37,11 @@ export class Ledger {
   readonly #refusedReadings: Refusals;
   #hasFailed = false;
 
-  constructor(settings: HubSettings, port: LedgerPort) {
-    const { log, clock, logger, counters, alarm } = port;
+  constructor(settings: HubSettings, log: EventLog, shared: Shared) {
+    const { clock, logger, counters, alarm } = shared;
     const retention = new Retention(log, settings.retention);
-    this.#port = port;
+    this.#log = log;
+    this.#shared = shared;
     this.#durable = new DurableLog(log, new FrameFeed(log), retention, clock);
     this.#trimmer = new Trimmer(log, retention, clock, alarm);
     this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
@@ -85,7 +73,7 @@ export class Ledger {
     grant: FilterTerms,
   ): Promise<Receipt[]> {
     try {
-      this.#port.closing.requireOpenToEvents();
+      this.#shared.closing.requireOpenToEvents();
       this.#publishes.use(publisher);
       this.#relieveLog();
       const receipts = await this.#append(events, createFilter(grant));
@@ -106,7 +94,7 @@ export class Ledger {
     try {
       return await this.#readings.read(address, () => {
         const from = this.#durable.startingPoint(start);
-        return new HistoryReading(this.#port.log, this.#durable, from, createFilter(terms), limit);
+        return new HistoryReading(this.#log, this.#durable, from, createFilter(terms), limit);
       });
     } catch (error) {
       this.#refusedReadings.note(error);
@@ -120,7 +108,7 @@ export class Ledger {
    * @param between is called between two steps, so that heartbeats do not wait for a long trimming.
    */
   async trim(between: () => void): Promise<void> {
-    const { counters, logger } = this.#port;
+    const { counters, logger } = this.#shared;
     this.#publishes.tidy();
     const trimmed = await this.#trimmer.trim(between);
     if (trimmed > 0) {
@@ -134,21 +122,21 @@ export class Ledger {
     try {
       this.#trimmer.arm();
     } catch (error) {
-      this.#port.logger("error", "trim_not_armed", { error: String(error) });
+      this.#shared.logger("error", "trim_not_armed", { error: String(error) });
     }
   }
 
   /** Deletes a little if the log is far over a bound. A publish must not fail because old events cannot be deleted. */
   #relieveLog(): void {
     try {
-      this.#port.counters.trimmed += this.#trimmer.relieve();
+      this.#shared.counters.trimmed += this.#trimmer.relieve();
     } catch (error) {
-      this.#port.logger("error", "trim_failed", { error: String(error) });
+      this.#shared.logger("error", "trim_failed", { error: String(error) });
     }
   }
 
   async #append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
-    const { counters, logger } = this.#port;
+    const { counters, logger } = this.#shared;
     try {
       const { receipts, stored } = await this.#durable.append(events, grant);
       counters.published += stored.length;

@@ -36,14 +36,17 @@ class Rig implements LogView {
   kept = 1;
 
   constructor() {
-    this.broadcaster = new Broadcaster(this.clients, this, this.clock, {
+    const observer = {
       wrote: () => undefined,
-      taken: (_client, page) => page !== null && this.pages.push(page),
-      lost: (client) => this.remove(client),
-      swept: (clients, head) => this.sweeps.push({ clients, head }),
-      gap: (client) => this.gaps.push(client),
-      readFailed: (_client, error) => this.failures.push(error),
-    });
+      taken: (_client: Client, page: Page | null) => page !== null && this.pages.push(page),
+      lost: (client: Client) => this.remove(client),
+    };
+    const record = {
+      swept: (clients: number, head: number) => this.sweeps.push({ clients, head }),
+      gap: (client: Client) => this.gaps.push(client),
+      readFailed: (_client: Client, error: unknown) => this.failures.push(error),
+    };
+    this.broadcaster = new Broadcaster(this.clients, this, this.clock, observer, record);
   }
 
   head(): number {
