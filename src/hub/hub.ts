@@ -21,7 +21,9 @@ export interface HubHost extends ClosingHost, AudienceHost {
   setAlarm(at: number): void;
 }
 
-/** Orders, logs and delivers the events of one channel: a ledger and its audience. Knows neither HTTP nor Cloudflare. */
+/**
+ * Orders, logs and delivers the events of one channel: a ledger and its audience. Knows neither HTTP nor Cloudflare.
+ */
 export class Hub {
   readonly counters: Counters = createCounters();
   readonly #settings: HubSettings;
@@ -112,7 +114,9 @@ export class Hub {
     return { closed, lingering: this.#audience.lingering };
   }
 
-  /** Waits a moment for the peers of a stop, and then refuses publishes too. Resolves to how many streams still linger. */
+  /**
+   * Waits a moment for the peers of a stop, and then refuses publishes too. Resolves to how many streams still linger.
+   */
   async settled(): Promise<number> {
     const lingering = await this.#audience.settled();
     this.#closing.complete();

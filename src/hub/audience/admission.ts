@@ -156,7 +156,10 @@ export class Admission {
     }
   }
 
-  /** Probes the clients of an address, or all (null), unless the last probe was too recent. Returns when they were probed. */
+  /**
+   * Probes the clients of an address, or all (null), unless the last probe was too recent. Returns when they were
+   * probed.
+   */
   #probe(address: string | null): number {
     const now = this.#shared.clock.now();
     for (const [probed, at] of this.#probedAt) {

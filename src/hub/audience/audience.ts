@@ -77,7 +77,9 @@ export class Audience implements BroadcastObserver, AgedStreams {
     return this.lingering < this.#settings.maxConnections;
   }
 
-  /** Registers a client and starts its stream, as soon as there is a slot for it. Throws what `Admission.enter` throws. */
+  /**
+   * Registers a client and starts its stream, as soon as there is a slot for it. Throws what `Admission.enter` throws.
+   */
   connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
     return this.#admission.enter(request, (start) => {
       const client = this.#register(request, start, stream);

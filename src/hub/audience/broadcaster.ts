@@ -15,10 +15,10 @@ const FETCHED_PAGES = 4;
 const RETRY_READ_MS = 1_000;
 
 /**
- * Delivery by sweeps. A client is a cursor into the log. A sweep gives each client that is behind and idle the next page
- * after its cursor as one write. The next sweep starts when the clients have accepted these writes, or without the clients
- * that take too long. Replay and live delivery are therefore the same thing, load turns into batching, and a slow client
- * delays nobody.
+ * Delivery by sweeps. A client is a cursor into the log. A sweep gives each client that is behind and idle the next
+ * page after its cursor as one write. The next sweep starts when the clients have accepted these writes, or without the
+ * clients that take too long. Replay and live delivery are therefore the same thing, load turns into batching, and a
+ * slow client delays nobody.
  */
 export class Broadcaster {
   readonly #clients: Registry;
@@ -54,8 +54,8 @@ export class Broadcaster {
   }
 
   /**
-   * Starts delivery to a new client: these frames now, and the log after its cursor once it has accepted them. Accepting
-   * them wakes the broadcaster.
+   * Starts delivery to a new client: these frames now, and the log after its cursor once it has accepted them.
+   * Accepting them wakes the broadcaster.
    */
   start(client: Client, frames: string): void {
     this.write(client, frames);

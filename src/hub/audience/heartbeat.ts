@@ -54,8 +54,8 @@ export class Heartbeat {
   /**
    * When the next client is due for a heartbeat or counts as stalled, in ms since the epoch; Infinity if none is.
    *
-   * @param canDrop false while too many streams linger. A stalled client cannot be dropped then, and an alarm that is due
-   * at once would ring without end.
+   * @param canDrop false while too many streams linger. A stalled client cannot be dropped then, and an alarm that is
+   *   due at once would ring without end.
    */
   nextDue(canDrop: boolean): number {
     const now = this.#clock.now();

@@ -1,6 +1,6 @@
 /**
- * The bounds of one write, in bytes. The runtime accepts several writes for a client that does not read before one of them
- * stays pending, and it copies each, so the memory of a stalled client grows with the size of a write.
+ * The bounds of one write, in bytes. The runtime accepts several writes for a client that does not read before one of
+ * them stays pending, and it copies each, so the memory of a stalled client grows with the size of a write.
  */
 const PAGE_BYTES = { most: 128 * 1024, least: 16 * 1024 } as const;
 

@@ -18,7 +18,8 @@ export interface WriteObserver {
 
 /**
  * The writes that clients have not accepted yet, one per client at most. A sweep waits for the writes that it makes. A
- * client that accepts its write too late becomes busy: sweeps do not wait for it until it accepts a write in time again.
+ * client that accepts its write too late becomes busy: sweeps do not wait for it until it accepts a write in time
+ * again.
  */
 export class PendingWrites {
   readonly #clock: Clock;

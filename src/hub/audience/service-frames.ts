@@ -10,15 +10,17 @@ import type { Client, LeaveReason } from "./client.ts";
 /** How many characters of a client's id are repeated to it: a client may send any text. */
 const REQUESTED_ID_LENGTH = 64;
 
-/** An id that can be repeated in an `id:` line: it has no line break and no NUL, and is no longer than any id of a log. */
+/**
+ * An id that can be repeated in an `id:` line: it has no line break and no NUL, and is no longer than any id of a log.
+ */
 const REPEATABLE_ID = /^[\x21-\x7e]{1,64}$/;
 
 const SLOW_MESSAGE = "This client did not accept its events in time. It can resume with its last event id.";
 
 /**
- * The first bytes of every stream. `connected` carries the cursor as its id, so that a browser that is cut off before its
- * first matching event resumes from there. With a gap it carries no id, so that the browser's id moves only when the
- * client is told of the gap.
+ * The first bytes of every stream. `connected` carries the cursor as its id, so that a browser that is cut off before
+ * its first matching event resumes from there. With a gap it carries no id, so that the browser's id moves only when
+ * the client is told of the gap.
  */
 export function openingFrames(
   client: Client,

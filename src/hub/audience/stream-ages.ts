@@ -4,7 +4,10 @@ import type { Client } from "./client.ts";
 import type { Registry } from "./registry.ts";
 import { errorFrame } from "./service-frames.ts";
 
-/** A stream ends after 80 to 100 % of the maximum age, so that clients that connected together do not reconnect together. */
+/**
+ * A stream ends after 80 to 100 % of the maximum age, so that clients that connected together do not reconnect
+ * together.
+ */
 const JITTER = 0.2;
 
 /** How often an object with streams checks that it still owns its storage. No timer runs for longer. */

@@ -7,8 +7,8 @@ import type { Retention } from "./retention.ts";
 import { startingPoint } from "./starting-point.ts";
 
 /**
- * The log up to its durable head. Rows can be read from storage before they are durable, so everything that leaves the
- * hub comes from here.
+ * The log up to its durable head. Storage shows rows before they are durable. Everything that leaves the hub is read
+ * through this class, so that no client sees an event that a crash can take back.
  */
 export class DurableLog implements LogView {
   readonly #log: EventLog;
@@ -41,12 +41,12 @@ export class DurableLog implements LogView {
     return Math.min(this.#retention.oldest(this.#clock.now()), this.#head + 1);
   }
 
-  /** Where a reader begins, in a log that may not exist yet. */
+  /** Where a reader starts. The log may not exist yet. */
   startingPoint(request: StartRequest): Start {
     return startingPoint(request, this.#log, this.#retention, this.#head, this.#clock.now());
   }
 
-  /** Resolves when the name of the log survives a crash: the client will send it back. */
+  /** Resolves when the name of the log is durable: the client will send it back. */
   async start(request: StartRequest): Promise<Start> {
     this.#log.create();
     this.#created ??= this.#log.sync();
@@ -71,9 +71,10 @@ export class DurableLog implements LogView {
   }
 
   /**
-   * Stores events in one transaction. Resolves when they are durable, and so are those that they duplicate.
+   * Stores events in one transaction. Resolves when they are durable. The events that they duplicate are durable then
+   * too.
    *
-   * @param grant what the publisher may know of
+   * @param grant the events that the publisher may know about
    */
   async append(events: readonly NewEvent[], grant: Filter): Promise<Appended> {
     const now = this.#clock.now();

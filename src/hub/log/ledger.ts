@@ -13,19 +13,19 @@ import type { LogView, StartRequest } from "./log-view.ts";
 import { Retention } from "./retention.ts";
 import { Trimmer } from "./trimmer.ts";
 
-const TOO_MANY_PUBLISHES = "This token has made as many publishes as it may in a minute.";
+const TOO_MANY_PUBLISHES = "This token has published too often in the last minute.";
 
-/** A part of the past that a client wants to read. */
+/** A request for a part of the history. */
 export interface HistoryRequest {
   readonly terms: FilterTerms;
   readonly start: StartRequest;
-  /** Events at most. */
+  /** The most events in the answer. */
   readonly limit: number;
-  /** Where the request comes from, as in a `ConnectRequest`: addresses take turns. */
+  /** The client's address, as in a `ConnectRequest`: addresses take turns. */
   readonly address: string | null;
 }
 
-/** What is stored: the order, durability, keys, retention and history of one channel. */
+/** The half of a hub that stores: order, durability, keys, retention and history of one channel. */
 export class Ledger {
   readonly #log: EventLog;
   readonly #shared: Shared;
@@ -50,12 +50,12 @@ export class Ledger {
     this.#refusedReadings = new Refusals("history_refused", counters.historyRejections, clock, logger);
   }
 
-  /** What the audience may see. */
+  /** The log as the audience sees it. */
   get view(): LogView {
     return this.#durable;
   }
 
-  /** Whether the last events could not be stored. */
+  /** Whether the last publish failed because its events could not be stored. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
@@ -63,8 +63,8 @@ export class Ledger {
   /**
    * Stores events in one transaction. Resolves once they are durable.
    *
-   * @param publisher the token that they came with, as a key to count by; null if it is not limited.
-   * @param grant what that token grants, which bounds what it learns of events that were stored under its keys
+   * @param publisher the publisher's token, as the key by which the limit counts; null for no limit
+   * @param grant the events that the publisher may know about: see `EventLog.append`
    * @throws HubError `shutting_down`, `rate_limited`, `key_taken` or `storage_full`
    */
   async publish(
@@ -86,7 +86,7 @@ export class Ledger {
   }
 
   /**
-   * Reads the past as a stream would replay it, when the turn of this address has come.
+   * Reads the history as a stream would replay it, when it is this address's turn.
    *
    * @throws HubError `busy`
    */
@@ -103,9 +103,9 @@ export class Ledger {
   }
 
   /**
-   * Deletes what is beyond the bounds of the history, in steps.
+   * Deletes the events beyond the bounds of the history, in steps.
    *
-   * @param between is called between two steps, so that heartbeats do not wait for a long trimming.
+   * @param between called between two steps, so that heartbeats do not wait for a long trimming
    */
   async trim(between: () => void): Promise<void> {
     const { counters, logger } = this.#shared;
@@ -117,7 +117,10 @@ export class Ledger {
     }
   }
 
-  /** Sets the alarm for the next trimming. Never throws: what is durable stays acknowledged if the log cannot be read. */
+  /**
+   * Sets the alarm for the next trimming. Never throws: a durable publish is acknowledged even if the log cannot be
+   * read.
+   */
   armTrimming(): void {
     try {
       this.#trimmer.arm();
@@ -126,7 +129,9 @@ export class Ledger {
     }
   }
 
-  /** Deletes a little if the log is far over a bound. A publish must not fail because old events cannot be deleted. */
+  /**
+   * Deletes some events if the log is far over a bound. Never throws: a publish must not fail because trimming failed.
+   */
   #relieveLog(): void {
     try {
       this.#shared.counters.trimmed += this.#trimmer.relieve();
