@@ -21,12 +21,6 @@ describe("the token of an Authorization header", () => {
     },
   );
 
-  it("is found in a header of any length in no time", () => {
-    const started = performance.now();
-    bearerToken(`Bearer a${" ".repeat(200_000)}b`);
-    expect(performance.now() - started).toBeLessThan(100);
-  });
-
   it.each([null, "", "Bearer", "Bearer ", "Bearerabc", "Basic abc", "abc", " Bearer abc", "Bearer\tabc"])(
     "is not there in %j",
     (header) => {

@@ -77,11 +77,4 @@ describe("an origin", () => {
     expect(isAllowedOrigin("https://a.example.org", allowed)).toBe(false);
     expect(isAllowedOrigin("https://a.example.org:84430", allowed)).toBe(false);
   });
-
-  it("of any length is looked at in no time", () => {
-    const start = performance.now();
-    isAllowedOrigin(`https://${"a.".repeat(50_000)}!.example.org`, ALLOWED);
-    isAllowedOrigin(`https://${"a-".repeat(50_000)}!.example.org`, ALLOWED);
-    expect(performance.now() - start).toBeLessThan(200);
-  });
 });
