@@ -34,7 +34,7 @@ const NOON = Date.UTC(2026, 0, 29, 12);
 
 /** What every event log promises, whatever it is kept in. Called inside a `describe`. */
 export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void {
-  describe("that was not created", () => {
+  describe("before it is created", () => {
     it("is empty and has no name", () =>
       withLog((log) => {
         expect(log.name).toBeNull();
@@ -43,7 +43,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(eventsOf(log)).toEqual([]);
       }));
 
-    it("gets a random name by being created, once", () =>
+    it("gets a random name when it is created, and keeps it", () =>
       withLog((log) => {
         log.create();
         const { name } = log;
@@ -73,13 +73,13 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(eventsOf(log).map((event) => event.seq)).toEqual([1, 2, 3, 4, 5, 6]);
       }));
 
-    it("do not move when nothing is appended", () =>
+    it("do not change if nothing is appended", () =>
       withLog((log) => {
         expect(log.append([], NOON, 1)).toEqual({ receipts: [], stored: [] });
         expect(log.head).toBe(0);
       }));
 
-    it("are never given out again, also after the log was trimmed to nothing", () =>
+    it("are never reused, even after the log was trimmed to nothing", () =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(5);
@@ -90,7 +90,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("content", () => {
-    it("comes back exactly as it was appended", () =>
+    it("is read exactly as it was appended", () =>
       withLog((log) => {
         const contents = [
           {
@@ -113,7 +113,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         );
       }));
 
-    it("carries the time at which it was stored, which never decreases when the clock is set back", () =>
+    it("has the time at which it was stored, which never decreases if the clock is set back", () =>
       withLog((log) => {
         log.append([newEvent()], NOON, 1);
         log.append([newEvent()], NOON - 60_000, 1);
@@ -126,7 +126,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("a read", () => {
-    it("gives what comes after an id, in order", () =>
+    it("returns the events after an id, in order", () =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         expect(log.read(3, MUCH, "all").map((each) => each.seq)).toEqual([4, 5]);
@@ -134,14 +134,14 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(log.read(99, MUCH, "all")).toEqual([]);
       }));
 
-    it("starts with the oldest when the id is older", () =>
+    it("starts with the oldest event if the id is older", () =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(3);
         expect(log.read(0, MUCH, "all").map((each) => each.seq)).toEqual([4, 5]);
       }));
 
-    it("of a log that is empty, or was trimmed to nothing, gives nothing", () =>
+    it("returns nothing if the log is empty or was trimmed to nothing", () =>
       withLog((log) => {
         expect(log.read(0, MUCH, "all")).toEqual([]);
         log.append(newEvents(3), NOON, 1);
@@ -151,7 +151,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         }
       }));
 
-    it("gives as many as have room by their sizes, that size included, but one at least", () =>
+    it("returns as many events as fit by their sizes, but at least one", () =>
       withLog((log) => {
         const events = [10, 20, 30, 40].map((length) =>
           newEvent({ data: JSON.stringify("x".repeat(length)) }),
@@ -165,7 +165,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(seqs(1)).toEqual([2]);
       }));
 
-    it("counts from where it starts, also after a trim", () =>
+    it("counts sizes from its start, also after a trim", () =>
       withLog((log) => {
         log.append(newEvents(10), NOON, 1);
         log.trim(4);
@@ -174,7 +174,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(log.read(7, 2 * size, "frame").map((each) => each.seq)).toEqual([8, 9]);
       }));
 
-    it("never gives an event larger than its size beside its frame", () =>
+    it("never returns an event whose frame is larger than its size", () =>
       withLog((log) => {
         log.append([newEvent({ type: "x".repeat(64), data: '"€😀"' })], NOON, 1);
         const [stored] = log.read(0, MUCH, "frame");
@@ -182,7 +182,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(new TextEncoder().encode(frame).byteLength).toBeLessThanOrEqual(log.stamp(1).endOffset);
       }));
 
-    it("gives of each event what is asked for", () =>
+    it("returns the requested fields of each event", () =>
       withLog((log) => {
         log.append([newEvent({ projectId: "7", agentId: "8", data: "9" })], NOON, 1);
         const frame = { seq: 1, type: "tick", data: "9" };
@@ -192,7 +192,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(log.read(0, MUCH, "all")).toMatchObject([{ ...filterable, publishedAt: NOON }]);
       }));
 
-    it("of a long log comes to its end in bounded pieces", () =>
+    it("reaches the end of a long log in bounded parts", () =>
       withLog((log) => {
         for (let count = 0; count < 6; count++) {
           log.append(newEvents(1_000), NOON, 1);
@@ -204,7 +204,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("an outline", () => {
-    it("gives what filters compare, and the size, of so many events after an id", () =>
+    it("returns the fields that filters compare, and the size, of the events after an id", () =>
       withLog((log) => {
         const events = [
           newEvent({ type: "a", projectId: "7", agentId: "x" }),
@@ -228,7 +228,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         );
       }));
 
-    it("starts with the oldest event, and is empty when nothing is kept", () =>
+    it("starts with the oldest event, and is empty if no event is kept", () =>
       withLog((log) => {
         expect(log.outline(0, 10, true)).toEqual([]);
         log.append(newEvents(5), NOON, 1);
@@ -242,7 +242,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
       }));
   });
 
-  it("picks events by their ids, whole and in order, and passes over those that are gone", () =>
+  it("picks events by their ids, in order, and skips those that are no longer kept", () =>
     withLog((log) => {
       log.append(
         ["1", "2", "3", "4", "5"].map((data) => newEvent({ data, projectId: data })),
@@ -276,7 +276,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(accented - ascii).toBe(3);
       }));
 
-    it("of the last trimmed event is kept, so that the sizes of what is left still come out", () =>
+    it("include the last trimmed event, so that the sizes of the kept events are still known", () =>
       withLog((log) => {
         log.append(newEvents(4), NOON, 1);
         const before = [log.stamp(2), log.stamp(3)].map(({ publishedAt, endOffset }) => ({
@@ -291,7 +291,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(log.stamp(5).endOffset - log.stamp(4).endOffset).toBe(sizeOf(newEvent()));
       }));
 
-    it.each([-1, 0, 1, 6, 99])("refuse event %d when 3 to 5 are kept", (seq) =>
+    it.each([-1, 0, 1, 6, 99])("are refused for event %d if 3 to 5 are kept", (seq) =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(2);
@@ -301,7 +301,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("idempotency keys", () => {
-    it("answer the first id and store nothing", () =>
+    it("of a kept event return its id and store nothing", () =>
       withLog((log) => {
         log.append([newEvent({ key: "a" })], NOON, 1);
         const before = log.stamp(1).endOffset;
@@ -316,7 +316,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
       ["data", { data: '{"a":1}' }],
       ["project", { projectId: "1" }],
       ["agent", { agentId: "1" }],
-    ])("report a conflict when the %s differs, and keep the first one", (_, other) =>
+    ])("report a conflict if the %s differs, and keep the first event", (_, other) =>
       withLog((log) => {
         log.append([newEvent({ key: "a" })], NOON, 1);
         const first = eventsOf(log);
@@ -329,7 +329,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
       }),
     );
 
-    it("make the later one of a batch the duplicate, and leave no hole", () =>
+    it("make the later event of a batch the duplicate, and leave no hole in the ids", () =>
       withLog((log) => {
         const keys = ["a", null, "a", "b", "b", null, "a"];
         const { receipts } = log.append(
@@ -367,7 +367,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(again.map((receipt) => receipt.seq)).toEqual(receipts.map((receipt) => receipt.seq));
       }));
 
-    it("of events beyond the publisher's grant are taken: nothing of the batch is stored, and no id is told", () =>
+    it("of events outside the publisher's grant are taken: nothing of the batch is stored, and no id is revealed", () =>
       withLog((log, reopen) => {
         const grant = createFilter({ types: ["tick"], projectIds: ["7"] });
         const mine = newEvent({ key: "mine", projectId: "7" });
@@ -393,7 +393,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         }
       }));
 
-    it("of events within the publisher's grant, or of its own batch, are duplicates as ever", () =>
+    it("of events within the publisher's grant, or of its own batch, make duplicates", () =>
       withLog((log) => {
         const grant = createFilter({ projectIds: ["7"] });
         const mine = newEvent({ key: "a", projectId: "7" });
@@ -420,7 +420,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         ]);
       }));
 
-    it("are free again once their event is too old to be kept, though it is not trimmed", () =>
+    it("are free again once their event is too old, even if it is not trimmed", () =>
       withLog((log) => {
         log.append([newEvent({ key: "a" }), newEvent({ key: "b" })], NOON, 1);
         const { receipts } = log.append([newEvent({ key: "a" }), newEvent({ key: "b" })], NOON, 2);
@@ -443,7 +443,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(eventsOf(log).map((event) => event.seq)).toEqual([3, 4, 5]);
       }));
 
-    it("of what is gone already changes nothing", () =>
+    it("changes nothing if the events are gone already", () =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(2);
@@ -451,7 +451,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect([log.oldest, log.head]).toEqual([3, 5]);
       }));
 
-    it("beyond the head is refused", () =>
+    it("is refused beyond the head", () =>
       withLog((log) => {
         log.append(newEvents(2), NOON, 1);
         expect(() => log.trim(3)).toThrow(Error);
@@ -469,7 +469,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("after a restart", () => {
-    it("is what it was", () =>
+    it("has the same state", () =>
       withLog((log, reopen) => {
         log.append([newEvent({ key: "a" }), ...newEvents(4)], NOON, 1);
         log.trim(2);
@@ -479,7 +479,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(again.append([newEvent()], NOON, 3).receipts[0]?.seq).toBe(6);
       }));
 
-    it("goes on after its head though it was trimmed to nothing", () =>
+    it("continues after its head even if it was trimmed to nothing", () =>
       withLog((log, reopen) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(5);
@@ -499,14 +499,14 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         });
       }));
 
-    it("has no name when it was never created", () =>
+    it("has no name if it was never created", () =>
       withLog((_log, reopen) => {
         const again = reopen();
         expect([again.name, again.head, again.oldest]).toEqual([null, 0, 1]);
       }));
   });
 
-  it("does what a list would do, whatever is appended, trimmed and restarted", async () => {
+  it("behaves like a list for any sequence of appends, trims and restarts", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(operation, { maxLength: 25 }), (operations) =>
         withLog((log, reopen) => {

@@ -71,7 +71,7 @@ describe("an origin", () => {
     expect(isAllowedOrigin("", [])).toBe(false);
   });
 
-  it("with a port is allowed by a wildcard with the same port alone", () => {
+  it("with a port is allowed only by a wildcard with the same port", () => {
     const allowed = ["https://*.example.org:8443"];
     expect(isAllowedOrigin("https://a.example.org:8443", allowed)).toBe(true);
     expect(isAllowedOrigin("https://a.example.org", allowed)).toBe(false);

@@ -233,7 +233,7 @@ function stepsOf(stream: FakeStream): Step[] {
 }
 
 describe("the hub under random use", () => {
-  it("shows every client exactly its events in increasing order, or a gap that covers what is missing", async () => {
+  it("gives every client exactly its events in increasing order, or a gap for the missing ones", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { minLength: 5, maxLength: 60 }), async (actions) => {
         const world = new World();

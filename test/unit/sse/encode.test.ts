@@ -20,7 +20,7 @@ describe("encodeFrame", () => {
     expect(encodeFrame(frame)).toBe(": hello\nretry: 5000\nevent: tick\nid: 42\ndata: {}\n\n");
   });
 
-  it("writes only what is given", () => {
+  it("writes only the fields that are present", () => {
     expect(encodeFrame({ comment: "heartbeat" })).toBe(": heartbeat\n\n");
     expect(encodeFrame({ comment: "heartbeat", id: 57 })).toBe(": heartbeat\nid: 57\n\n");
     expect(encodeFrame({ retry: 0 })).toBe("retry: 0\n\n");
@@ -57,7 +57,7 @@ describe("encodeFrame", () => {
     }
   });
 
-  it("is read back as it was given, whatever it says", () => {
+  it("writes any frame so that a reader gets the same fields", () => {
     const frames = fc.record(
       {
         comment: oneLine,
@@ -96,7 +96,7 @@ describe("encodeEvent", () => {
     );
   });
 
-  it("writes what encodeFrame writes, for every JSON there is", () => {
+  it("writes the same as encodeFrame for any JSON", () => {
     fc.assert(
       fc.property(fc.json(), fc.nat(), (data, id) => {
         expect(encodeEvent("tick", id, data)).toBe(encodeFrame({ event: "tick", id, data }));

@@ -32,7 +32,7 @@ describe("an event log that is full", () => {
 });
 
 describe("the size of an event", () => {
-  it("counts its texts, its key twice (the index has it too), and what a row costs", () => {
+  it("counts its texts, its key twice (for the index), and the cost of a row", () => {
     const bare = sizeOf(newEvent({ type: "t", data: "1" }));
     expect(bare).toBeGreaterThan(2);
     expect(sizeOf(newEvent({ type: "tt", data: "1" })) - bare).toBe(1);
