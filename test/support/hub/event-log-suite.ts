@@ -16,23 +16,23 @@ import { encodeEvent } from "../../../src/sse/encode.ts";
 import { newEvent, newEvents } from "./new-event.ts";
 import { eventsOf } from "./read-log.ts";
 
-/** Where a log lives. */
+/** The place where a log is stored. */
 export interface LogHost {
   /**
-   * Runs a test with a log of its own, not created yet. `reopen` gives the log that a restart finds in the same
-   * storage; the one before must not be used after it.
+   * Runs a test with a new log that is not created yet. `reopen` returns the log as a restart finds it in the same
+   * storage. Do not use the old log after that.
    */
   withLog(test: (log: EventLog, reopen: () => EventLog) => void | Promise<void>): Promise<void>;
-  /** Runs of the property test: a log in memory is cheaper than one on a disk. */
+  /** How often the property test runs: a log in memory is cheaper than a log on a disk. */
   readonly propertyRuns: number;
 }
 
-/** Room for everything. */
+/** More bytes than any log in these tests has. */
 const MUCH = 1024 ** 3;
 
 const NOON = Date.UTC(2026, 0, 29, 12);
 
-/** What every event log promises, whatever it is kept in. Called inside a `describe`. */
+/** The promises of every event log, wherever it is stored. Called inside a `describe`. */
 export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void {
   describe("before it is created", () => {
     it("is empty and has no name", () =>
@@ -552,7 +552,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: "restart" as const }) },
 );
 
-/** The naive model: every event there ever was, in a list. */
+/** The naive model: all events that were ever appended, in a list. */
 class ListLog {
   readonly all: (NewEvent & StoredEvent)[] = [];
   oldest = 1;
@@ -577,7 +577,7 @@ class ListLog {
     return { receipts, stored };
   }
 
-  /** The seq up to which a share of what is kept reaches. */
+  /** The last seq of a share of the kept events. */
   reach(share: number): number {
     return this.oldest - 1 + Math.round(share * (this.all.length - this.oldest + 1));
   }
@@ -595,7 +595,7 @@ class ListLog {
   }
 }
 
-/** Does the same to a log and to the model. Answers what came of it at each step. */
+/** Applies the same operations to a log and to the model. Returns the results of each step. */
 function replay(
   first: EventLog,
   reopen: () => EventLog,
@@ -637,7 +637,7 @@ function outcomeOf({ receipts, stored }: Appended): Appended {
   };
 }
 
-/** What is refused; null: nothing is. */
+/** The refusal that a call throws; null if it throws none. */
 function refusalOf(work: () => void): HubError | null {
   try {
     work();
@@ -650,7 +650,7 @@ function refusalOf(work: () => void): HubError | null {
   }
 }
 
-/** All that can be known of a log. */
+/** Everything that a log shows of its state. */
 function stateOf(log: EventLog): { name: string | null; [fact: string]: unknown } {
   const stamps: object[] = [];
   for (let seq = log.oldest - 1; seq <= log.head; seq++) {

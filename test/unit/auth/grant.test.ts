@@ -15,7 +15,7 @@ import { describe, expect, it } from "vitest";
 import { forbiddenMembers, grantsChannel, narrow, WHOLE, type Grant } from "../../../src/auth/grant.ts";
 import { createFilter, type Filterable, type FilterTerms } from "../../../src/hub/filter.ts";
 
-// Few letters, so that what is drawn meets.
+// Few letters, so that random lists overlap.
 const type = string({ unit: constantFrom("a", "b", "_"), minLength: 1, maxLength: 4 });
 const pattern = oneof(
   type,

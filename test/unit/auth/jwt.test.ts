@@ -165,7 +165,7 @@ describe("the algorithm of tokens", () => {
     for (const secret of [await exportSPKI(publicKey), JSON.stringify(jwk), jwk.n ?? ""]) {
       const token = await hs256({}, secret);
       await expect(verify(token, changes)).resolves.toBeNull();
-      // Not even when the public key was also set as the secret.
+      // Not even if the public key was also set as the secret.
       await expect(verify(token, changes, secret)).resolves.toBeNull();
     }
   });
@@ -177,7 +177,7 @@ describe("the algorithm of tokens", () => {
     await expect(verify(await second.sign(), changes)).resolves.not.toBeNull();
     await expect(verify(await first.sign({}, { kid: "second" }), changes)).resolves.toBeNull();
     await expect(verify(await first.sign({}, { kid: "third" }), changes)).resolves.toBeNull();
-    // Two keys could have signed it, and it does not say which.
+    // Two keys could have signed it, and the token does not say which.
     await expect(verify(await first.sign({}, { kid: undefined }), changes)).resolves.toBeNull();
   });
 
@@ -267,7 +267,7 @@ describe("the times of a token", () => {
 describe("the audience and the issuer of a token", () => {
   it.each<[string | undefined, unknown, boolean]>([
     [undefined, undefined, true],
-    // For somebody, but nobody said that this is us.
+    // The token has an audience, but the deployment has none.
     [undefined, "edge-sse", false],
     [undefined, ["edge-sse"], false],
     [undefined, [], false],
@@ -304,7 +304,7 @@ describe("the owner of a token", () => {
     const token = await rawHs256({ sub: null });
     const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const last = letters.indexOf(token.at(-1) ?? "");
-    // 32 bytes leave two bits of the last letter unused.
+    // With 32 bytes, two bits of the last character are unused.
     const spellings = [0, 1, 2, 3].map((bits) => token.slice(0, -1) + letters[(last & ~3) | bits]);
     const subjects = (await Promise.all(spellings.map((each) => verify(each)))).map((each) => each?.subject);
     expect(new Set(subjects.filter((each) => each !== undefined)).size).toBe(1);
@@ -375,7 +375,7 @@ async function subjectOf(claims: object): Promise<string | undefined> {
   return (await verify(await rawHs256(claims)))?.subject;
 }
 
-/** A token with claims that no library would sign. */
+/** A token with claims that libraries refuse to sign. */
 async function rawHs256(claims: object): Promise<string> {
   const payload = { sub: "alice", exp: NOW_SECONDS + 60, ...claims };
   const input = [{ alg: "HS256" }, payload]

@@ -9,7 +9,7 @@ const URL_OF_KEYS = "https://issuer.test/keys";
 /** An RSA key of 512 bits: too small, and of another algorithm. */
 const RSA = { kty: "RSA", e: "AQAB", n: "x".repeat(86) };
 
-/** A key set somewhere else: what it answers, and how often it was asked. */
+/** A key set at a URL: its answers, and how often it was fetched. */
 class KeyServer {
   asked = 0;
   readonly requests: { readonly url: string; readonly init: RequestInit }[] = [];
@@ -42,7 +42,7 @@ function pass(seconds: number): void {
 
 let known: Signer;
 let other: Signer;
-/** Valid for longer than any test lasts. */
+/** The end of a token that is valid longer than any test lasts. */
 const LATER = { exp: NOW / 1_000 + 86_400 };
 
 beforeEach(async () => {
@@ -258,7 +258,7 @@ describe("a key set that is not available", () => {
   });
 
   it("is fetched once for a thousand simultaneous requests", async () => {
-    // As on Workers, where jose shares no promise between requests.
+    // As on Workers, where jose does not share a promise between requests.
     vi.stubGlobal("WebSocketPair", () => undefined);
     const server = new KeyServer(known);
     const { promise: isOpen, resolve: open } = Promise.withResolvers<void>();

@@ -29,7 +29,7 @@ describe("an origin", () => {
     "http://localhost:51730",
     "https://example.com",
     "https://www.app.example.com",
-    // Look-alikes of an exact one.
+    // Look-alikes of an exact origin.
     "https://app.example.com.evil.test",
     "https://app.example.comevil.test",
     "https://app-example.com",

@@ -40,7 +40,7 @@ describe("the comparison with a static token", () => {
     ["new,old", "new,old"],
     ["new,", "new,old"],
     [",", "new,old"],
-    // The same letter, composed and not: bytes are compared, not looks.
+    // The same letter, composed and decomposed: bytes are compared.
     ["\u00e9", "e\u0301"],
   ])("finds that %j is none of %j", async (given, secret) => {
     await expect(matchToken(given, secret)).resolves.toBeNull();
@@ -59,7 +59,7 @@ describe("the comparison with a static token", () => {
     await matchToken("first of a list", "first of a list,second of a list,third of a list");
     const count = digests.mock.calls.length;
     digests.mockRestore();
-    // The given token, and each of the list for the first time.
+    // One digest for the given token, and one for each new token of the list.
     expect(count).toBe(4);
   });
 

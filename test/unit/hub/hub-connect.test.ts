@@ -176,7 +176,7 @@ describe("a client that leaves", () => {
     stream.leave();
     await hub.clock.settle();
     await hub.connect({ terms: { types: ["b", "a"] } });
-    // One filter serves all who ask for the same, in the order of who asked first: here nobody else is left.
+    // A filter that is still held would be shared and keep the terms of its first holder.
     expect(hub.hub.clients()[0]?.terms).toEqual({ types: ["b", "a"] });
   });
 

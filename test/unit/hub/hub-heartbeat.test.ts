@@ -4,7 +4,7 @@ import { FakeHub } from "../../support/hub/fake-hub.ts";
 import type { FakeStream } from "../../support/hub/fake-stream.ts";
 import { newEvent } from "../../support/hub/new-event.ts";
 
-/** When, after the start, each heartbeat was sent, to a tenth of a second. */
+/** When each heartbeat was sent, in seconds after the start, to a tenth. */
 async function beatsOf(hub: FakeHub, stream: FakeStream, withinMs: number): Promise<number[]> {
   const start = hub.clock.now();
   const beats: number[] = [];

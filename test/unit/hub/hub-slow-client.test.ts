@@ -4,7 +4,7 @@ import { FakeHub } from "../../support/hub/fake-hub.ts";
 import type { FakeStream } from "../../support/hub/fake-stream.ts";
 import { dataOf } from "../../support/hub/frames.ts";
 
-/** A client that stalls and has a write pending. */
+/** A stalled client with a pending write. */
 async function stalledIn(hub: FakeHub): Promise<FakeStream> {
   const stream = await hub.connect();
   stream.stall();

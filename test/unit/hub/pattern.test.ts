@@ -24,7 +24,7 @@ describe("a list of names and prefixes", () => {
     ["board", ["board-*"], false],
     ["board", ["*"], true],
     ["board", ["Board"], false],
-    // Only at the end: no other wildcard, and nothing of a regular expression.
+    // A star is a wildcard only at the end, and there is no other syntax.
     ["board", ["*board"], false],
     ["board", ["bo*rd"], false],
     ["board", ["b.*"], false],

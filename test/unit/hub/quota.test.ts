@@ -7,7 +7,7 @@ import { FakeClock } from "../../support/hub/fake-clock.ts";
 
 const MINUTE = 60_000;
 
-/** A quota, and a way to use it: answers after how many seconds it may be used again; 0: it was. */
+/** A quota, and a function that uses it: returns 0, or after how many seconds the quota may be used again. */
 function quotaOf(limit: number): { clock: FakeClock; quota: Quota; use: (key?: string | null) => number } {
   const clock = new FakeClock();
   const quota = new Quota(limit, "Too many.", clock);
@@ -158,7 +158,7 @@ describe("the table of a quota", () => {
             }
             const times = passed.get(key) ?? [];
             const now = clock.now();
-            // The model: windows are laid over all uses that have passed, each from the first that the last one leaves.
+            // The model: each window starts with the first use that the window before does not cover.
             let startedAt = Number.NEGATIVE_INFINITY;
             let uses = 0;
             for (const time of times) {

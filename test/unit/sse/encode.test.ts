@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { encodeEvent, encodeFrame, type Frame } from "../../../src/sse/encode.ts";
 import { decodeStream } from "../../support/hub/frames.ts";
 
-/** What breaks a line, or makes a reader ignore an id. */
+/** Characters that break a line or make a reader ignore an id. */
 const LINE_ENDERS = ["\n", "\r", "\r\n", "\u0000"];
 
 const oneLine = fc

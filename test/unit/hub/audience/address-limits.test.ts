@@ -25,7 +25,7 @@ async function fill(hub: FakeHub, address: string | null, streams: number): Prom
   return filled;
 }
 
-/** Null: it was not let in. */
+/** Null if the connect was refused. */
 function clientIdOf(stream: FakeStream): unknown {
   const [connected] = stream.sent.events;
   return connected === undefined ? null : dataOf(connected)["client_id"];

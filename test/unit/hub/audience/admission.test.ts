@@ -6,7 +6,7 @@ import { outcomeOf, type Outcome } from "../../../support/hub/outcome.ts";
 
 const LIMIT = { code: "limit" };
 
-/** A hub with so many places, all of them taken. */
+/** A hub with this many slots, all of them taken. */
 async function fullHub(maxConnections: number): Promise<{ hub: FakeHub; streams: FakeStream[] }> {
   const hub = new FakeHub({ settings: { maxConnections } });
   const streams: FakeStream[] = [];

@@ -18,14 +18,14 @@ const ALL = createFilter({});
 /** A sweep looks every 25 ms whether a client accepted a write since, and ends at the first look that finds none. */
 const LONGEST_WAIT_MS = 2 * 25;
 
-/** A broadcaster and all that it sees, without the hub around it. */
+/** A broadcaster and everything that it uses, without a hub. */
 class Rig implements LogView {
   readonly name = "rig";
   readonly clock = new FakeClock();
   readonly log = new UnrulyLog();
   readonly feed = new FrameFeed(this.log);
   readonly clients = new Registry(SETTINGS);
-  /** Pages that the view has to fetch take this long; 0 gives them at once. */
+  /** How long the view takes to fetch a page; 0 returns pages at once. */
   fetchMs = 0;
   readonly pages: Page[] = [];
   readonly sweeps: { clients: number; head: number }[] = [];
@@ -312,7 +312,7 @@ describe("the patience of a sweep", () => {
     await rig.clock.advance(200);
     for (const { client, stream } of crowd) {
       expect(client.busy).toBe(false);
-      // The first event, and then both that came meanwhile in one write.
+      // The first event, and then both later events in one write.
       expect(stream.writes).toHaveLength(2);
     }
   });
@@ -367,7 +367,7 @@ describe("a stream that fails", () => {
   });
 });
 
-/** A client in replay and a live one, while the log cannot be read. */
+/** A replaying client and a live client, while the log cannot be read. */
 async function failing(): Promise<{ rig: Rig; replaying: FakeStream; live: FakeStream }> {
   const rig = new Rig();
   rig.append(10);
@@ -447,7 +447,7 @@ describe("a client whose cursor falls out of the history", () => {
     const { client, stream } = rig.join(2);
     rig.broadcaster.wake();
     await rig.clock.settle();
-    // The gap has told it where it stands: nothing is hidden that a heartbeat would have to tell.
+    // The gap carried the cursor as its id, so no heartbeat has to carry it.
     expect([client.cursor, client.toldCursor]).toEqual([5, 5]);
     const [gap] = stream.seen.events;
     expect([gap?.type, gap?.id]).toEqual(["gap", "5"]);

@@ -17,7 +17,7 @@ function delays(reason: CloseReason): number[] {
   return [0, 0.5, 0.999_999].map((random) => retryDelayMs(reason, 5_000, () => random));
 }
 
-/** The reason and the delay of a refusal on a stream. */
+/** The reason and the delay in a refusal on a stream. */
 function told(error: HubError, random: number): unknown {
   const { events, retries } = decodeStream(refusalFrame(error, null, 5_000, () => random) ?? "");
   const { reason, retry_after_ms: retryAfterMs } = dataOf(events[0]);

@@ -8,12 +8,12 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
 
-/** Connects a client whose token ends in so many milliseconds. */
+/** Connects a client whose token ends after this many milliseconds. */
 function connectFor(hub: FakeHub, ms: number, more: { lastEventId?: number } = {}): Promise<FakeStream> {
   return hub.connect({ ...more, endsAt: hub.clock.now() + ms });
 }
 
-/** The warnings that a client was sent, taken or not. */
+/** The warnings that a client was sent, accepted or not. */
 function warningsOf(stream: FakeStream): SeenEvent[] {
   return stream.sent.events.filter((each) => dataOf(each)["error_type"] === "token_expiring");
 }
@@ -22,7 +22,7 @@ function reasonOf(stream: FakeStream): unknown {
   return dataOf(stream.sent.events.findLast(({ type }) => type === "close"))["reason"];
 }
 
-/** A hub with one place, and a peer that lingers in it: nobody else who does not read can be ended. */
+/** A hub with one slot and one lingering stream, so that no other client that does not read can be ended. */
 async function crowdedHub(
   settings: { maxStreamAgeMs?: number } = {},
 ): Promise<{ hub: FakeHub; lingering: FakeStream }> {
@@ -139,19 +139,22 @@ describe("a client whose token ends", () => {
     expect([stream.isEnded, reasonOf(stream)]).toEqual([true, "token_expired"]);
   });
 
-  it.each([30 * DAY, 365 * DAY])("stays open if its token ends in %d ms, because no timer is set for so long a delay", async (ms) => {
-    const delays: number[] = [];
-    const hub = new FakeHub({ settings: { heartbeatIntervalMs: 300_000 } });
-    const after = hub.clock.after.bind(hub.clock);
-    hub.clock.after = (delay, callback) => {
-      delays.push(delay);
-      return after(delay, callback);
-    };
-    const stream = await connectFor(hub, ms);
-    await hub.clock.advance(10 * MINUTE);
-    expect([stream.isEnding, warningsOf(stream).length]).toEqual([false, 0]);
-    expect(Math.max(...delays)).toBeLessThan(2 ** 31);
-  });
+  it.each([30 * DAY, 365 * DAY])(
+    "stays open if its token ends in %d ms, because no timer is set for so long a delay",
+    async (ms) => {
+      const delays: number[] = [];
+      const hub = new FakeHub({ settings: { heartbeatIntervalMs: 300_000 } });
+      const after = hub.clock.after.bind(hub.clock);
+      hub.clock.after = (delay, callback) => {
+        delays.push(delay);
+        return after(delay, callback);
+      };
+      const stream = await connectFor(hub, ms);
+      await hub.clock.advance(10 * MINUTE);
+      expect([stream.isEnding, warningsOf(stream).length]).toEqual([false, 0]);
+      expect(Math.max(...delays)).toBeLessThan(2 ** 31);
+    },
+  );
 
   it("is shown to the operator with the end of its token, or with null if there is none", async () => {
     const hub = new FakeHub();

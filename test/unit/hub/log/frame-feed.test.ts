@@ -22,10 +22,10 @@ function append(log: MemoryEventLog, feed: FrameFeed, events: readonly NewEvent[
   log.append(events, 1_000 + log.head, 1).stored.forEach((event) => feed.push(event));
 }
 
-/** What a write to a client of a small crowd holds. */
+/** The most bytes of a page for a client in a small crowd. */
 const PAGE_BYTES = pageBytes(1);
 
-/** The same log, once with its frames in memory and once without. */
+/** Two feeds of the same log, one with its events in memory and one without. */
 function feedsOf(events: readonly NewEvent[]): { log: MemoryEventLog; recent: FrameFeed; logged: FrameFeed } {
   const log = new MemoryEventLog();
   const recent = new FrameFeed(log);
@@ -133,7 +133,7 @@ describe("a page", () => {
     for (const feed of [recent, logged]) {
       const sizes = readAll(feed, 0, log.head, ALL).map(({ bytes }) => bytes?.byteLength ?? 0);
       expect(Math.max(...sizes)).toBeLessThanOrEqual(PAGE_BYTES);
-      // What is left empty are writes too many.
+      // Pages that are too small cost too many writes.
       expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(0.9 * PAGE_BYTES);
     }
     expect(PAGE_BYTES).toBe(128 * 1024);
@@ -284,7 +284,7 @@ describe("the frames in memory", () => {
     }
     const grown = memory() - before;
     expect(feed.isRecent(1_499)).toBe(true);
-    // 97 MB have passed through; 8 MiB may stay, and what the collector has not got to.
+    // 97 MB have passed through. 8 MiB may stay, and some garbage that was not collected yet.
     expect(grown).toBeLessThan(24 * 1024 * 1024);
   });
 

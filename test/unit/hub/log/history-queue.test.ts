@@ -15,7 +15,7 @@ async function hubWithHistory(): Promise<FakeHub> {
   return hub;
 }
 
-/** Asks for the history, and writes down when it is answered. */
+/** Requests the history, and notes when the answer arrives. */
 function ask(hub: FakeHub, address: string | null, order: string[] = []): Promise<HistoryPage> {
   const reading = hub.hub.history({ start: START, terms: { types: ["none"] }, limit: 1, address });
   const note = (): number => order.push(String(address));
@@ -23,7 +23,7 @@ function ask(hub: FakeHub, address: string | null, order: string[] = []): Promis
   return reading;
 }
 
-/** How they came out. */
+/** The states of these requests. */
 async function statesOf(hub: FakeHub, readings: readonly Promise<unknown>[]): Promise<string[]> {
   const outcomes = readings.map((reading) => outcomeOf(reading));
   await hub.clock.settle();

@@ -27,7 +27,7 @@ function idsOf(page: HistoryPage): number[] {
   return page.events.map(({ seq }) => seq);
 }
 
-/** Reads on until there is no more, as a client of the HTTP route does. */
+/** Reads until there is nothing more, like a client of the HTTP route. */
 async function readAll(hub: FakeHub, asked: Asked): Promise<{ ids: number[]; reads: number }> {
   const ids: number[] = [];
   let page = await read(hub, asked);

@@ -8,7 +8,7 @@ import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
 
 const BOUNDS = { maxEvents: 1_000, maxAgeMs: 1_000, maxBytes: 1_000_000 };
 
-/** Ten events, at 100, 200, ... 1000, of which the first three are trimmed. */
+/** Ten events at 100, 200, ... 1000. The first three are trimmed. */
 function trimmedLog(): MemoryEventLog {
   const log = new MemoryEventLog();
   for (let seq = 1; seq <= 10; seq++) {

@@ -7,7 +7,7 @@ import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
 
 const WIDE = { maxEvents: 100_000, maxAgeMs: 86_400_000, maxBytes: 1024 ** 3 };
 
-/** What the contract gives a log that is over a bound. */
+/** How long a log may be over a bound. */
 const WITHIN_MS = 10_000;
 
 describe("a log over a bound", () => {
@@ -120,7 +120,7 @@ describe("a log over a bound", () => {
     hub.log.trim = (through) => {
       steps.push(through - hub.log.oldest + 1);
       trim(through);
-      // Somebody else who waits for a turn gets it before the next step.
+      // Other work that is ready runs before the next step.
       void hub.clock.turn().then(() => turns.push(steps.length));
     };
     await hub.clock.advance(WITHIN_MS);
