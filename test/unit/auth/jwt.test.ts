@@ -208,10 +208,10 @@ describe("the times of a token", () => {
     ["no end", { exp: undefined }],
     ["an end that is a text", { exp: String(NOW_SECONDS + 60) }],
     ["an end that is null", { exp: null }],
-    ["an end that is past", { exp: NOW_SECONDS - 60 }],
-    ["an end that is negative", { exp: -1 }],
+    ["an end in the past", { exp: NOW_SECONDS - 60 }],
+    ["a negative end", { exp: -1 }],
     ["an end in milliseconds before 1970", { exp: -NOW }],
-    ["a start that is to come", { nbf: NOW_SECONDS + 60 }],
+    ["a start in the future", { nbf: NOW_SECONDS + 60 }],
     ["a start that is a text", { nbf: "0" }],
     ["an issue time that is a text", { iat: "0" }],
   ])("make a token invalid with %s", async (_, claims) => {

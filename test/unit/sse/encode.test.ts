@@ -37,10 +37,10 @@ describe("encodeFrame", () => {
     ["a line break at the end", "a\n", "data: a\ndata: \n\n"],
     ["a line break alone", "\n", "data: \ndata: \n\n"],
     ["an empty line, which must not end the block", "a\n\nb", "data: a\ndata: \ndata: b\n\n"],
-    ["a leading space, of which the reader takes away one", " a", "data:  a\n\n"],
+    ["a leading space, because the reader removes one", " a", "data:  a\n\n"],
     ["a colon at the start", ":a", "data: :a\n\n"],
-    ["what looks like a field", "a\nid: 9\nevent: x", "data: a\ndata: id: 9\ndata: event: x\n\n"],
-    ["U+2028, U+2029, U+0085, VT and FF, which are no line breaks", "a\u2028b\u2029c\u0085d\ve\f", null],
+    ["a line that looks like a field", "a\nid: 9\nevent: x", "data: a\ndata: id: 9\ndata: event: x\n\n"],
+    ["U+2028, U+2029, U+0085, VT and FF, which are not line breaks", "a\u2028b\u2029c\u0085d\ve\f", null],
     ["NUL", "a\u0000b", "data: a\u0000b\n\n"],
   ])("writes data with %s", (_, data, expected) => {
     const text = encodeFrame({ data });

@@ -38,7 +38,7 @@ describe("a stream that is ended", () => {
   it.each([
     ["leaves", (stream: FakeStream) => stream.leave()],
     ["breaks", (stream: FakeStream) => stream.break()],
-    ["leaves and what was pending stays so", (stream: FakeStream) => stream.vanish()],
+    ["leaves while its pending write never settles", (stream: FakeStream) => stream.vanish()],
   ])("no longer lingers when the peer %s", async (_, go) => {
     const { clock, departures, stream } = departing((each) => each.stall());
     await clock.settle();

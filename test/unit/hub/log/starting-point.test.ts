@@ -45,7 +45,7 @@ describe("a client with an id", () => {
     ["the head", "10", 10],
     ["one in the middle", "7", 7],
     ["the oldest", "4", 4],
-    ["the one before the oldest: it has missed nothing", "3", 3],
+    ["the id before the oldest event, after which nothing is missing", "3", 3],
   ])("continues after it: %s", (_, lastEventId, cursor) => {
     expect(start({ lastEventId })).toEqual({ cursor, gap: null });
   });
@@ -122,8 +122,8 @@ describe("a client with an id", () => {
 
 describe("a client that asks for past events", () => {
   it.each([
-    ["the oldest event that is kept", "oldest", 3],
-    ["a time that an event was stored at, that event included", 700, 6],
+    ["the oldest kept event", "oldest", 3],
+    ["the time of an event, which is included", 700, 6],
     ["a time between two events", 701, 7],
     ["a time between the last trimmed event and the oldest one", 301, 3],
     ["the time of the head", 1_000, 9],
