@@ -1,9 +1,9 @@
 import type { Ended } from "../../../src/hub/views.ts";
 import type { ConnectRequest } from "../../../src/hub/audience/audience.ts";
-import { Hub } from "../../../src/hub/hub.ts";
+import { Hub, type HubHost } from "../../../src/hub/hub.ts";
 import type { HubSettings } from "../../../src/hub/hub-settings.ts";
 import type { Receipt, NewEvent } from "../../../src/hub/log/event-log.ts";
-import type { LogFields, LogLevel } from "../../../src/hub/logger.ts";
+import type { LogFields, Logger, LogLevel } from "../../../src/hub/logger.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeStream } from "./fake-stream.ts";
 import { newEvents } from "./new-event.ts";
@@ -47,7 +47,7 @@ export interface FakeHubOptions {
 }
 
 /** A hub whose time, storage, alarm and clients are controlled by a test. */
-export class FakeHub {
+export class FakeHub implements HubHost {
   readonly clock: FakeClock;
   readonly log: UnrulyLog;
   readonly lines: LogLine[] = [];
@@ -61,15 +61,15 @@ export class FakeHub {
   savedDrain: number | null = null;
   /** The hub waits for this before it admits its first client. */
   beforeFirstClient: (address: string | null) => Promise<void> = () => Promise.resolve();
+  readonly random: () => number;
   hub: Hub;
-  readonly #random: () => number;
   #cancelAlarm: () => void = () => {};
 
   constructor(options: FakeHubOptions = {}) {
     this.clock = options.clock ?? new FakeClock();
     this.log = options.log ?? new UnrulyLog();
     this.settings = { ...SETTINGS, ...options.settings };
-    this.#random = options.random ?? (() => 0.5);
+    this.random = options.random ?? (() => 0.5);
     this.hub = this.#wake();
   }
 
@@ -112,28 +112,11 @@ export class FakeHub {
     return receipts;
   }
 
-  /** The log lines with this event name. */
-  logged(event: string): LogLine[] {
-    return this.lines.filter((line) => line.event === event);
-  }
+  readonly logger: Logger = (level, event, fields = {}) => {
+    this.lines.push({ level, event, fields });
+  };
 
-  #wake(): Hub {
-    const hub = new Hub(this.settings, {
-      log: this.log,
-      clock: this.clock,
-      logger: (level, event, fields = {}) => this.lines.push({ level, event, fields }),
-      random: this.#random,
-      setAlarm: (at) => this.#setAlarm(at),
-      saveDrain: (until) => {
-        this.savedDrain = until;
-      },
-      beforeFirstClient: (address) => this.beforeFirstClient(address),
-    });
-    hub.restore({ alarmAt: this.alarmAt, drainUntil: this.savedDrain });
-    return hub;
-  }
-
-  #setAlarm(at: number): void {
+  setAlarm(at: number): void {
     this.#cancelAlarm();
     this.alarmsSet++;
     this.alarmAt = at;
@@ -142,5 +125,20 @@ export class FakeHub {
       this.rings++;
       void this.hub.tick();
     });
+  }
+
+  saveDrain(until: number | null): void {
+    this.savedDrain = until;
+  }
+
+  /** The log lines with this event name. */
+  logged(event: string): LogLine[] {
+    return this.lines.filter((line) => line.event === event);
+  }
+
+  #wake(): Hub {
+    const hub = new Hub(this.settings, this);
+    hub.restore({ alarmAt: this.alarmAt, drainUntil: this.savedDrain });
+    return hub;
   }
 }

@@ -140,7 +140,7 @@ describe("a client whose token ends", () => {
   });
 
   it.each([30 * DAY, 365 * DAY])(
-    "stays open if its token ends in %d ms, because no timer is set for so long a delay",
+    "stays open if its token ends in %d ms, because timers have a maximum delay",
     async (ms) => {
       const delays: number[] = [];
       const hub = new FakeHub({ settings: { heartbeatIntervalMs: 300_000 } });
