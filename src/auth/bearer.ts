@@ -1,6 +1,6 @@
 /**
- * The token of an `Authorization: Bearer` header; null when there is none. Source: RFC 6750, section 2.1, but any text
- * is taken for a token: a deployment chooses its own.
+ * The token in an `Authorization: Bearer` header; null if there is none. Source: RFC 6750, section 2.1. Unlike the RFC,
+ * it accepts any text as a token, because a deployment chooses its own tokens.
  */
 export function bearerToken(authorization: string | null): string | null {
   const scheme = /^Bearer +/i.exec(authorization ?? "")?.[0];

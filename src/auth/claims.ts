@@ -3,22 +3,22 @@ import type { Grant } from "./grant.ts";
 /** The groups of routes. */
 export type Group = "publish" | "subscribe" | "admin" | "metrics";
 
-/** What a token grants to each group of routes. An absent group is closed to it. */
+/** The grant of a token for each group of routes. A group without a grant is closed to the token. */
 export type Grants = { readonly [Name in Group]?: Grant };
 
-/** Entries of one list of a grant or a filter: bounds what a token or a client makes the hub compare with every event. */
+/** The most entries in a list of a grant or a filter: the hub compares every event with them. */
 export const LIST_ENTRIES = 100;
 
-/** Characters of one entry. */
+/** The most characters of an entry. */
 const ENTRY_LENGTH = 128;
 
 const LISTS = { channels: "channels", types: "types", projects: "projectIds", agents: "agentIds" } as const;
 
 /**
- * Reads what a claim grants: `{"subscribe":{"channels":["board-*"],"projects":[7]},"admin":true}`.
+ * Reads the grants in a claim such as `{"subscribe":{"channels":["board-*"],"projects":[7]},"admin":true}`.
  *
- * @returns null for anything else. A word that is not known is a mistake and not ignored: `channel` for `channels` would
- *   grant all of them.
+ * @returns null for a malformed claim. An unknown word makes it malformed: to ignore `channel` for `channels` would
+ *   grant all channels.
  */
 export function readGrants(claim: unknown): Grants | null {
   if (!isObject(claim)) {
@@ -62,7 +62,7 @@ function readGrant(value: unknown): Grant | undefined | null {
   return lists;
 }
 
-/** Ids may be numbers: they are compared by their decimal text, as those of events. */
+/** Reads the entries of a list. Ids may be numbers, which are compared as decimal text, like the ids of events. */
 function readList(entries: unknown, areIds: boolean): readonly string[] | null {
   if (!Array.isArray(entries) || entries.length > LIST_ENTRIES) {
     return null;

@@ -1,14 +1,14 @@
 import { isAllowedOrigin } from "./origin.ts";
 
 /**
- * The cookie that carries a token. The prefix makes the browser insist on Secure, Path=/ and this very host: no other
- * subdomain can set or get it. Source: RFC 6265bis, section 4.1.3.2.
+ * The cookie that carries a token. With this prefix the browser requires Secure, Path=/ and this exact host, so no
+ * other subdomain can set or read the cookie. Source: RFC 6265bis, section 4.1.3.2.
  */
 const TOKEN_COOKIE = "__Host-edge_sse";
 
 /**
- * The token in a `Cookie` header. Null when there is none, or more than one: then somebody has planted one. Only the
- * white space of HTTP is taken off: with that of Unicode before it the name has no prefix that a browser looks after.
+ * The token in a `Cookie` header. Null if there is none, or if there are several: an attacker may have planted one of
+ * them. Only the white space of HTTP is trimmed: a browser does not protect a name that starts with other white space.
  */
 export function cookieToken(header: string | null): string | null {
   const values = (header ?? "")
@@ -19,7 +19,7 @@ export function cookieToken(header: string | null): string | null {
   return (values.length === 1 && values[0]) || null;
 }
 
-/** Loops and no regular expression: one that looks for the blanks at the end begins anew at each blank on the way. */
+/** Uses loops: a regular expression for trailing blanks starts again at every blank, which takes quadratic time. */
 function withoutWhiteSpace(pair: string): string {
   let start = 0;
   let end = pair.length;
@@ -32,15 +32,16 @@ function withoutWhiteSpace(pair: string): string {
   return pair.slice(start, end);
 }
 
-/** OWS. Source: RFC 9110, section 5.6.3. */
+/** The white space of HTTP, OWS. Source: RFC 9110, section 5.6.3. */
 function isWhiteSpace(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
 /**
- * Whether a request's cookie counts: a browser sends it with requests that any page makes. A page says where it is by
- * `Origin`, which then has to be an allowed one; a same-origin EventSource sends none, but `Sec-Fetch-Site` (Fetch
- * Metadata, section 2.4), which no page can forge. Reading by hand, from the address bar, changes nothing.
+ * Whether the cookie of a request may be used. A browser sends the cookie with requests that any page makes, so a
+ * request with an `Origin` has to come from an allowed origin. A same-origin EventSource sends no `Origin`, but
+ * `Sec-Fetch-Site` (Fetch Metadata, section 2.4), which no page can forge. A user who reads from the address bar is
+ * allowed: reading changes nothing.
  */
 export function mayUseCookie(
   { method, headers }: { readonly method: string; readonly headers: Headers },

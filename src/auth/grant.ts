@@ -1,13 +1,13 @@
 import type { Filterable, FilterTerms } from "../hub/filter.ts";
 import { commonPatterns, isListed } from "../hub/pattern.ts";
 
-/** What a token may read or publish. An absent list grants everything, an empty one nothing: as in a filter. */
+/** What a token may read or publish. As in a filter, an absent list grants everything, and an empty list nothing. */
 export interface Grant extends FilterTerms {
   /** Names, prefixes ending in `*`, or `*`. */
   readonly channels?: readonly string[];
 }
 
-/** Everything. */
+/** Grants everything. */
 export const WHOLE: Grant = {};
 
 /** Whether a grant includes a channel. */
@@ -15,7 +15,7 @@ export function grantsChannel(grant: Grant, channel: string): boolean {
   return grant.channels === undefined || isListed(channel, grant.channels);
 }
 
-/** What is left of a filter under a grant: what is beyond it is not there, in replay and live alike. */
+/** Narrows a filter to a grant. Events outside the grant are hidden, in replay and live alike. */
 export function narrow(terms: FilterTerms, grant: Grant): FilterTerms {
   const types = both(terms.types, grant.types, commonPatterns);
   const projectIds = both(terms.projectIds, grant.projectIds, common);
@@ -23,7 +23,9 @@ export function narrow(terms: FilterTerms, grant: Grant): FilterTerms {
   return { ...(types && { types }), ...(projectIds && { projectIds }), ...(agentIds && { agentIds }) };
 }
 
-/** The members of an event that a grant does not allow. A grant for certain ids does not allow an event without one. */
+/**
+ * The members of an event that a grant does not allow. A grant for certain ids does not allow an event without an id.
+ */
 export function forbiddenMembers(event: Filterable, grant: Grant): readonly string[] {
   const { types, projectIds, agentIds } = grant;
   return [

@@ -5,42 +5,42 @@ import { hexDigest } from "./digest.ts";
 import { KeysUnavailableError } from "./key-set-fetch.ts";
 import { createKeys, type KeyHost } from "./keys.ts";
 
-/** Characters of a token: more is not even looked at. */
+/** The most characters of a token. A longer token is refused before it is parsed. */
 const TOKEN_LENGTH = 8_192;
 
-/** Decoders are lenient: they would take the same token in other spellings. Source: RFC 7515, section 3.1. */
+/** The strict form of a token. Decoders are lenient and accept other spellings too. Source: RFC 7515, section 3.1. */
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-/** Characters of a subject: it is kept for each who comes. A longer one is kept as its digest. */
+/** The most characters of a subject, because the limits store subjects. A longer subject is stored as its digest. */
 const SUBJECT_LENGTH = 256;
 
-/** The last time that a date can tell. */
+/** The latest time that a `Date` can represent. */
 const LAST_MS = 8.64e15;
 
-/** A token that is genuine and valid now. */
+/** A token that was verified. */
 export interface VerifiedToken {
-  /** Whose it is, for the limits: the same for the next token of the same subject. */
+  /** The owner, as the key for the limits: equal for all tokens of one owner. */
   readonly subject: string;
-  /** Null: the claim is missing or malformed, and grants nothing. */
+  /** Null if the claim is missing or malformed. It grants nothing then. */
   readonly grants: Grants | null;
-  /** When it ends, in ms since the epoch. */
+  /** When the token ends, in ms since the epoch. */
   readonly endsAt: number;
 }
 
 /** Verifies JSON Web Tokens. */
 export interface JwtVerifier {
-  /** Whether there is a key to verify with. */
+  /** Whether there is a key for verification. */
   readonly isConfigured: boolean;
   /**
-   * @returns null for a token that is not valid, whyever
+   * @returns null for an invalid token, whatever the reason
    * @throws KeysUnavailableError
    */
   verify(token: string): Promise<VerifiedToken | null>;
 }
 
 /**
- * A verifier for the tokens of this deployment. The algorithm is pinned; what a token says of its key beyond a `kid`
- * (`jku`, `jwk`, `x5u`, ...) is not looked at. Source: RFC 8725, sections 3.1 to 3.12.
+ * A verifier for the tokens of this deployment. The algorithm is pinned. Of a token's hints about its key only `kid` is
+ * used; `jku`, `jwk`, `x5u` and others are ignored. Source: RFC 8725, sections 3.1 to 3.12.
  */
 export function createJwtVerifier(config: JwtConfig, secret: string | undefined, host: KeyHost): JwtVerifier {
   const keys = createKeys(config, secret, host);
@@ -87,8 +87,9 @@ export function createJwtVerifier(config: JwtConfig, secret: string | undefined,
 }
 
 /**
- * What is written down of a token that names nobody is the digest of what was signed: a log or a storage must not hold
- * what lets in, and the last character of a signature has spare bits, so that one token has several spellings.
+ * The owner of a token. If the token names none, a digest stands for it, because logs and storage must never contain
+ * credentials. The digest leaves out the signature: its last character has spare bits, so one token has several
+ * spellings.
  */
 async function subjectOf({ iss, sub, jti }: JWTPayload, token: string): Promise<string> {
   const signed = token.slice(0, token.lastIndexOf("."));
@@ -97,7 +98,7 @@ async function subjectOf({ iss, sub, jti }: JWTPayload, token: string): Promise<
   return subject.length <= SUBJECT_LENGTH ? subject : JSON.stringify({ digest: await hexDigest(subject) });
 }
 
-/** A token that is let in by the tolerance of clocks ends with that, and not before it came. */
+/** When a token ends. A token that is valid only by the tolerance for clock skew ends with the tolerance. */
 function endOf(expSeconds: number, skewSeconds: number): number {
   const end = expSeconds * 1_000;
   return Math.floor(Math.min(end > Date.now() ? end : end + skewSeconds * 1_000, LAST_MS));

@@ -1,29 +1,32 @@
 import type { FetchImplementation, JSONWebKeySet } from "jose";
 import { usableKeys } from "./usable-keys.ts";
 
-/** Longer than the time that a fetch is given: what was cancelled with its request is not waited for. */
+/**
+ * When a fetch counts as lost. Longer than its timeout: a fetch that was cancelled with its request never reports back.
+ */
 const FETCH_LOST_MS = 6_000;
 
-/** After a failed fetch nobody tries again for so long: what anybody can send must not become a flood elsewhere. */
+/** The pause after a failed fetch: a flood of tokens must not become a flood of fetches. */
 const FAILURE_PAUSE_MS = 2_000;
 
 /**
- * How soon who waits for the fetch of another request looks first, and how seldom at last: a promise must not be shared
- * between requests, and a crowd may wait for as long as a fetch is given.
+ * How often a request looks whether the fetch of another request is done. Workers do not allow requests to share a
+ * promise. The interval doubles from the first to the longest, because many requests may wait until the timeout.
  */
 const LOOK_MS = { first: 10, most: 160 } as const;
 
 const KEY_SET_BYTES = 256 * 1024;
 
-/** The keys could not be had: nobody is let in, and that passes by itself. */
+/** The keys are not available at the moment, so no token can be verified. */
 export class KeysUnavailableError extends Error {}
 
-/** The same, and nothing new: what is wrong was told when it was found out. */
+/** The keys are still not available. The cause was reported when it was found. */
 export class KeysStillUnavailableError extends KeysUnavailableError {}
 
 /**
- * Fetches a key set of bounded size: once for all who ask meanwhile, and not at once after a failure. A set without a key
- * for the algorithm is a failure too: it would otherwise count as fetched, and stay so after it was mended.
+ * Fetches a key set of bounded size. Requests that come during a fetch share its result, and a failed fetch is followed
+ * by a pause. A set without a key for the algorithm counts as a failure: as a success, it would be cached even after it
+ * was repaired.
  */
 export function createKeySetFetch(fetch: typeof globalThis.fetch, algorithm: string): FetchImplementation {
   let busyUntil = Number.NEGATIVE_INFINITY;
@@ -36,7 +39,7 @@ export function createKeySetFetch(fetch: typeof globalThis.fetch, algorithm: str
       await new Promise((resolve) => setTimeout(resolve, waitMs));
       waitMs = Math.min(2 * waitMs, LOOK_MS.most);
       if (options.signal.aborted) {
-        throw new KeysStillUnavailableError("the key set is being fetched for too long");
+        throw new KeysStillUnavailableError("the fetch of the key set takes too long");
       }
     }
     if (fetched.at >= askedAt) {
@@ -44,7 +47,7 @@ export function createKeySetFetch(fetch: typeof globalThis.fetch, algorithm: str
     }
     const sinceFailure = Date.now() - failedAt;
     if (sinceFailure >= 0 && sinceFailure < FAILURE_PAUSE_MS) {
-      throw new KeysStillUnavailableError("the key set is not fetched again yet");
+      throw new KeysStillUnavailableError("the key set was not fetched again so soon after a failure");
     }
     busyUntil = Date.now() + FETCH_LOST_MS;
     try {
@@ -68,7 +71,7 @@ async function fetchKeySet(
   const response = await fetch(url, options);
   if (response.status !== 200) {
     await response.body?.cancel();
-    throw new KeysUnavailableError(`the key set answers ${response.status}`);
+    throw new KeysUnavailableError(`the server of the key set answered ${response.status}`);
   }
   const text = await readText(response.body, KEY_SET_BYTES);
   const keys = await usableKeys(JSON.parse(text) as JSONWebKeySet, algorithm);

@@ -11,27 +11,30 @@ import type { JwtConfig } from "../config/schema.ts";
 import { createKeySetFetch, KeysUnavailableError } from "./key-set-fetch.ts";
 import { jwtSecretsOf } from "./jwt-secret.ts";
 
-/** A key set is fetched again after this long; for a `kid` that it lacks, at most once in so long. */
+/** How long a key set is cached. */
 const KEY_SET_AGE_MS = 600_000;
+
+/** The shortest time between two fetches for a `kid` that the set lacks: anybody can invent one. */
 const KEY_SET_PAUSE_MS = 30_000;
+
 const FETCH_TIMEOUT_MS = 5_000;
 
-/** Where the key of a token comes from. Several: any of them may have signed. */
+/** The keys, any of which may have signed a token. */
 export type Keys = readonly JWTVerifyGetKey[];
 
-/** What a fetch of keys needs from where it runs. */
+/** What a fetch of keys needs from the place where it runs. */
 export interface KeyHost {
   readonly fetch: typeof globalThis.fetch;
-  /** Sees to it that a promise is settled, also when the request that it belongs to is cancelled meanwhile. */
+  /** Lets a promise settle even if its request is cancelled. */
   keepAlive(promise: Promise<unknown>): void;
 }
 
 /**
  * The keys of a deployment.
  *
- * @param secret `JWT_SECRET`: one secret, or several between commas, of 32 bytes at least. For HS256 alone: a public key
- *   must never become the secret of an algorithm that a token chooses.
- * @returns none when the deployment lacks them
+ * @param secret `JWT_SECRET`: secrets of at least 32 bytes, separated by commas. Used for HS256 only: a public key must
+ *   never become the secret of an algorithm that a token chooses.
+ * @returns an empty list if the deployment has no key
  */
 export function createKeys(
   { algorithm, jwks, jwks_url: url }: JwtConfig,
@@ -67,13 +70,15 @@ function remoteKeys(url: URL, algorithm: string, host: KeyHost): JWTVerifyGetKey
   });
   return keysOf((header, token) => {
     const found = keySet(header, token);
-    // Whoever asks and leaves would otherwise stop the fetch that others wait for.
+    // Otherwise a client that asks and leaves would cancel the fetch that other requests wait for.
     host.keepAlive(found.catch(() => undefined));
     return found;
   });
 }
 
-/** A set that lacks the key of a token makes it a bad one; a set that is not there or is broken is our own trouble. */
+/**
+ * A token whose key is missing in the set is invalid. A set that is missing or broken is an error of the deployment.
+ */
 function keysOf(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
   return async (header, token) => {
     try {

@@ -1,14 +1,14 @@
 import { digest } from "./digest.ts";
 
 /**
- * Which of the valid tokens of a secret was given: its place, from 0; null for none of them.
+ * The position of a token among the valid tokens of a secret, from 0; null if it is none of them.
  *
- * @param secret one token, or several between commas, so that a new one can be handed out before the old one goes.
+ * @param secret the valid tokens, separated by commas. Several tokens let an operator replace one without downtime.
  */
 export async function matchToken(given: string, secret: string): Promise<number | null> {
   const digested = await digest(given);
   let found: number | null = null;
-  // All are compared, also after a match: the time tells nothing about the list either.
+  // Compares all tokens, even after a match, so that the time reveals nothing about the list.
   for (const [place, token] of tokensOf(secret).entries()) {
     if (areEqual(digested, await digestOfExpected(token))) {
       found = place;
@@ -17,7 +17,7 @@ export async function matchToken(given: string, secret: string): Promise<number 
   return found;
 }
 
-/** The tokens of a secret. None in an empty one. */
+/** The tokens of a secret. An empty secret has none. */
 export function tokensOf(secret: string | undefined): readonly string[] {
   return (secret ?? "")
     .split(",")
@@ -26,8 +26,7 @@ export function tokensOf(secret: string | undefined): readonly string[] {
 }
 
 /**
- * Whether two digests are equal, in a time that tells nothing about where they differ. Digests of tokens are of equal
- * length, and an attacker cannot steer them.
+ * Whether two digests are equal, in a time that does not reveal where they differ. An attacker cannot choose a digest.
  */
 function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   let difference = a.length ^ b.length;
@@ -37,7 +36,7 @@ function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** The digests of the tokens of this deployment, as bytes: a promise must not be shared between requests. */
+/** The digests of this deployment's tokens. Kept as bytes: Workers do not allow requests to share a promise. */
 const expectedDigests = new Map<string, Uint8Array>();
 
 async function digestOfExpected(token: string): Promise<Uint8Array> {

@@ -1,16 +1,16 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWK } from "jose";
 
-/** RSA keys below this are refused when a token is verified. Source: RFC 7518, section 3.3. */
+/** The smallest RSA key that verification accepts. Source: RFC 7518, section 3.3. */
 const RSA_BITS = 2_048;
 
 /**
- * The keys of a set that can verify tokens of an algorithm. The others are left out, so that a malformed key does not
- * stand in the way of a good one.
+ * The keys of a set that can verify tokens of an algorithm. The other keys are left out, so that a malformed key does
+ * not make a good one unusable.
  *
- * @throws JWKSInvalid if it is no key set
+ * @throws JWKSInvalid if it is not a key set
  */
 export async function usableKeys(keySet: JSONWebKeySet, algorithm: string): Promise<JWK[]> {
-  // Throws unless it is a key set.
+  // Called for its check: it throws unless the value is a key set.
   createLocalJWKSet(keySet);
   const usable: JWK[] = [];
   for (const key of keySet.keys) {

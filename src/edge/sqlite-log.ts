@@ -3,6 +3,8 @@ import { isStorageFull, storageFull } from "./storage-full.ts";
 import {
   sameContent,
   sizeOf,
+  type Appended,
+  type AppendedEvent,
   type Detail,
   type EventLog,
   type NewEvent,
@@ -120,13 +122,14 @@ export class SqliteLog implements EventLog {
     }
   }
 
-  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Receipt[] {
+  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Appended {
     this.create();
     const taken = new TakenKeys(grant);
     const publishedAt = Math.max(now, this.#last.publishedAt);
     let seq = this.#head;
     let { endOffset } = this.#last;
     const receipts: Receipt[] = [];
+    const stored: AppendedEvent[] = [];
     // A throw between two plain `exec` calls would leave the earlier rows: a batch is all or nothing.
     this.#transaction(() => {
       for (const [index, event] of events.entries()) {
@@ -138,9 +141,12 @@ export class SqliteLog implements EventLog {
           continue;
         }
         seq++;
-        endOffset += sizeOf(event);
+        const size = sizeOf(event);
+        endOffset += size;
         this.#insert(seq, event, publishedAt, endOffset);
-        receipts.push({ seq, type: event.type, duplicate: false, conflict: false });
+        const { type, projectId, agentId, data } = event;
+        stored.push({ seq, type, projectId, agentId, data, publishedAt, size });
+        receipts.push({ seq, type, duplicate: false, conflict: false });
       }
       taken.refuse();
     });
@@ -148,7 +154,7 @@ export class SqliteLog implements EventLog {
       this.#head = seq;
       this.#last = { publishedAt, endOffset };
     }
-    return receipts;
+    return { receipts, stored };
   }
 
   sync(): Promise<void> {

@@ -1,9 +1,9 @@
-/** Time, passed in so that tests own it. */
+/** Time. Passed in, so that tests control it. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Calls back once after a delay; the answer cancels. */
+  /** Calls back once after a delay. Returns a function that cancels the call. */
   after(ms: number, callback: () => void): () => void;
-  /** Resolves after everything else that is ready has had its turn. */
+  /** Resolves after everything else that is ready to run has run. */
   turn(): Promise<void>;
 }

@@ -3,39 +3,40 @@ import { HubError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 
 const DETAILS = {
-  draining: "This channel is being drained and takes no streams at the moment.",
+  draining: "This channel is draining and accepts no streams at the moment.",
   shutting_down: "The service is shutting down.",
 } as const;
 
-/** The refusal of a channel, or of the whole service, that lets no stream in. */
+/** The refusal of a channel, or of the whole service, that accepts no streams. */
 export function closedRefusal(reason: "draining" | "shutting_down"): HubError {
   return new HubError(reason, DETAILS[reason]);
 }
 
-/** What a closing needs from where it runs. */
+/** What a closing needs from the place where the hub runs. */
 export interface ClosingHost {
   readonly clock: Clock;
-  readonly logger: Logger;
-  /** Keeps until when the channel is drained, across restarts of the object; null: not at all. */
+  /** Stores the end of the drain, which has to survive restarts of the object; null ends the drain. */
   saveDrain(until: number | null): void;
 }
 
-/** Whether a hub takes streams and events: a drain ends by itself, a stop does not. */
+/** Whether a hub accepts streams and events. A drain ends by itself, a stop does not. */
 export class Closing {
   readonly #host: ClosingHost;
+  readonly #logger: Logger;
   #drainUntil: number | null = null;
   #stopping: "no" | "streams" | "all" = "no";
 
-  constructor(host: ClosingHost) {
+  constructor(host: ClosingHost, logger: Logger) {
     this.#host = host;
+    this.#logger = logger;
   }
 
-  /** Takes over a drain of an earlier life of the hub. */
+  /** Takes over a drain from an earlier life of the hub. */
   restore(drainUntil: number | null): void {
     this.#drainUntil = drainUntil;
   }
 
-  /** Why no stream is let in; null: it is. */
+  /** Why the hub accepts no streams; null if it does. */
   get because(): "draining" | "shutting_down" | null {
     if (this.#stopping !== "no") {
       return "shutting_down";
@@ -43,9 +44,14 @@ export class Closing {
     return this.#drainUntil !== null && this.#host.clock.now() < this.#drainUntil ? "draining" : null;
   }
 
-  /** Until when the channel is drained; null: it is not. */
+  /** When the drain ends; null if the channel is not draining. */
   get drainUntil(): number | null {
     return this.because === "draining" ? this.#drainUntil : null;
+  }
+
+  /** When the drain has to be ended, in ms since the epoch; Infinity if the channel is not draining. */
+  nextDue(): number {
+    return this.drainUntil ?? Number.POSITIVE_INFINITY;
   }
 
   /** @throws HubError `draining` or `shutting_down` */
@@ -73,23 +79,23 @@ export class Closing {
     if (this.#drainUntil !== null) {
       this.#drainUntil = null;
       this.#host.saveDrain(null);
-      this.#host.logger("info", "drain_ended");
+      this.#logger("info", "drain_ended");
     }
   }
 
   /** Ends a drain whose time is over. */
-  resumeIfOver(now: number): void {
-    if (this.#drainUntil !== null && now >= this.#drainUntil) {
+  resumeIfOver(): void {
+    if (this.#drainUntil !== null && this.#host.clock.now() >= this.#drainUntil) {
       this.resume();
     }
   }
 
-  /** From now on no stream is let in. */
+  /** Refuses streams from now on. */
   stop(): void {
     this.#stopping = this.#stopping === "no" ? "streams" : this.#stopping;
   }
 
-  /** From now on nothing is published either. */
+  /** Refuses streams and publishes from now on. */
   complete(): void {
     this.#stopping = "all";
   }

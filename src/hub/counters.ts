@@ -4,7 +4,7 @@ import type { RefusalCode } from "./errors.ts";
 /** Upper bounds of the delivery latency histogram, in seconds. */
 export const LATENCY_BOUNDS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10] as const;
 
-/** What a hub has done since it woke. Plain data: it crosses from the hub to the Worker. */
+/** Counts since the hub woke. Plain data, because it crosses from the hub to the Worker. */
 export interface Counters {
   connects: number;
   reconnects: number;
@@ -48,12 +48,12 @@ export function createCounters(): Counters {
   };
 }
 
-/** Counts one more under a name. */
+/** Adds 1 to the count of a name. */
 export function count<Name extends string>(counts: Partial<Record<Name, number>>, name: Name): void {
   counts[name] = (counts[name] ?? 0) + 1;
 }
 
-/** Counts the time from storing an event to a client's taking it. */
+/** Adds one delivery: the time from storing an event until a client accepted it. */
 export function observeLatency(latency: Counters["latency"], seconds: number): void {
   latency.count++;
   latency.sumSeconds += seconds;

@@ -1,6 +1,6 @@
 /**
- * Everything that a hub or the directory of channels refuses, by its own names. `src/service/response/problem.ts` says
- * what each means to an HTTP client.
+ * The codes of everything that a hub or the directory of channels refuses. `src/service/response/problem.ts` maps each
+ * code to an HTTP status and a text.
  */
 export type RefusalCode =
   | "token_ended"
@@ -16,27 +16,27 @@ export type RefusalCode =
   | "busy"
   | "hub_unreachable";
 
-/** Mistakes that one refusal lists at most: a hostile batch must not choose the size of its answer. */
+/** The most mistakes that one refusal lists: a hostile batch must not choose the size of its answer. */
 export const LISTED_MISTAKES = 100;
 
-/** One event of a batch that is refused. */
+/** A mistake in one event of a batch. */
 export interface EventMistake {
-  /** Position of the event in the batch, from 0. */
+  /** The position of the event in the batch, from 0. */
   readonly index: number;
   readonly field: string;
   /** What was expected. Never repeats a secret. */
   readonly detail: string;
 }
 
-/** What goes with a refusal. */
+/** Details of a refusal. */
 export interface RefusalOptions {
-  /** The events that are wrong; `LISTED_MISTAKES` at most. */
+  /** At most `LISTED_MISTAKES` mistakes. */
   readonly errors?: readonly EventMistake[];
-  /** When the same request may succeed, if that is known. */
+  /** When the same request may succeed; absent if that is not known. */
   readonly retryAfterSeconds?: number | undefined;
 }
 
-/** A refusal that the client is meant to see. Anything else that is thrown is a bug. */
+/** A refusal that the client is meant to see. Any other error is a bug. */
 export class HubError extends Error {
   readonly code: RefusalCode;
   readonly errors: readonly EventMistake[];

@@ -1,41 +1,43 @@
 import { prefixOf } from "./pattern.ts";
 
-/** What a client asks for. An absent list lets everything through; entries of one list are ORed, lists are ANDed. */
+/**
+ * The events that a client asks for. Entries of one list are ORed, lists are ANDed, an absent list matches everything.
+ */
 export interface FilterTerms {
   /** Exact types, or prefixes that end in `*`. */
   readonly types?: readonly string[];
-  /** Project ids, compared as strings. An event without one does not match. */
+  /** Project ids, compared as strings. An event without a project id does not match. */
   readonly projectIds?: readonly string[];
-  /** Agent ids, compared as strings. An event without one does not match. */
+  /** Agent ids, compared as strings. An event without an agent id does not match. */
   readonly agentIds?: readonly string[];
 }
 
 /**
- * What a client gets as the data of a frame: the `data` of the event, or an `envelope`, which is the object that the
- * history shows, with the time at which the event was stored.
+ * What the data of a frame is. `data` is the event's own data. `envelope` is the object that the history route returns,
+ * which includes the time at which the event was stored.
  */
 export type EventForm = "data" | "envelope";
 
-/** The fields of an event that a filter looks at. */
+/** The fields of an event that filters compare. */
 export interface Filterable {
   readonly type: string;
   readonly projectId: string | null;
   readonly agentId: string | null;
 }
 
-/** A compiled filter. Filters with equal terms and forms have equal keys, so that their clients can share pages. */
+/** A compiled filter. Filters with equal terms and forms have equal keys. */
 export interface Filter {
   readonly key: string;
   readonly terms: FilterTerms;
   readonly form: EventForm;
-  /** Whether it lets everything through. */
+  /** Whether the filter matches every event. */
   readonly isOpen: boolean;
-  /** Whether it looks at the ids of projects or agents. */
+  /** Whether the filter compares project ids or agent ids. */
   readonly needsIds: boolean;
   matches(event: Filterable): boolean;
 }
 
-/** Compiles terms into a filter. The terms are taken as valid: parsing is the caller's gate. */
+/** Compiles terms into a filter. The terms have to be valid. */
 export function createFilter(terms: FilterTerms, form: EventForm = "data"): Filter {
   const types = compileTypes(terms.types);
   const projectIds = compileIds(terms.projectIds);
@@ -70,7 +72,7 @@ function compileTypes(types: readonly string[] | undefined): ((type: string) => 
   return (type) => exact.has(type) || hasPrefix(type, prefixes);
 }
 
-/** The prefixes in order, without those that another one covers. */
+/** The prefixes in order, without the prefixes that a shorter one covers. */
 function uncovered(prefixes: readonly string[]): readonly string[] {
   const kept: string[] = [];
   for (const prefix of prefixes.toSorted(byCodeUnits)) {
@@ -83,8 +85,9 @@ function uncovered(prefixes: readonly string[]): readonly string[] {
 }
 
 /**
- * Whether a text starts with one of these prefixes. They are sorted and none covers another, so only the last one that
- * is not greater than the text can match: 100 prefixes cost 7 comparisons an event, whatever the types are.
+ * Whether a text starts with one of these prefixes. The prefixes are sorted and none covers another, so only the last
+ * prefix that is not greater than the text can match. A binary search finds it: 100 prefixes cost 7 comparisons per
+ * event, whatever types a client or a publisher chooses.
  */
 function hasPrefix(text: string, prefixes: readonly string[]): boolean {
   let low = 0;
@@ -113,7 +116,7 @@ function sorted(list: readonly string[] | null | undefined): readonly string[] |
   return list ? [...new Set(list)].toSorted() : null;
 }
 
-/** Hands out one filter for equal terms, as long as somebody holds it. */
+/** Gives clients with equal terms the same filter, so that they can share pages. */
 export class FilterPool {
   readonly #held = new Map<string, { readonly filter: Filter; holders: number }>();
 

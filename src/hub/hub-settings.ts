@@ -1,19 +1,19 @@
 import type { RetentionBounds } from "./log/retention.ts";
 
-/** The numbers that rule a hub. */
+/** The settings of a hub. */
 export interface HubSettings {
   readonly channel: string;
   readonly heartbeatIntervalMs: number;
   readonly maxConnections: number;
-  /** 0: an address may hold as many as there are. */
+  /** 0 for no limit per address. */
   readonly maxConnectionsPerAddress: number;
-  /** 0: not limited. */
+  /** 0 for no limit. */
   readonly maxConnectsPerMinutePerAddress: number;
-  /** 0: not limited. */
+  /** 0 for no limit. */
   readonly maxPublishesPerMinutePerToken: number;
   readonly connectionTimeoutMs: number;
   readonly retryAfterMs: number;
-  /** 0: streams do not age. */
+  /** 0 for no maximum. */
   readonly maxStreamAgeMs: number;
   readonly retention: RetentionBounds;
 }

@@ -3,8 +3,8 @@ import { count } from "./counters.ts";
 import type { LogFields, Logger, LogLevel } from "./logger.ts";
 
 /**
- * Lines of one event that are logged in full each second. Anybody can connect and leave a thousand times a second, and
- * must not fill a disk or hide the lines that count.
+ * How many lines of one event are logged in full per second. A client that connects and leaves a thousand times a
+ * second must not fill the disk or hide other lines.
  */
 const LINES_PER_SECOND = 20;
 
@@ -15,14 +15,14 @@ interface Burst {
   readonly startedAt: number;
   level: LogLevel;
   lines: number;
-  /** Lines that were not logged, in all and by their `reason`. */
+  /** How many lines were not logged, in total and by their `reason`. */
   unlogged: number;
   readonly reasons: Partial<Record<string, number>>;
 }
 
 /**
- * A logger that says each event so many times a second at most, and then how often the rest of it happened: one line of
- * the same event with `count`, and `reasons` where its lines have a `reason`.
+ * A logger that limits the lines of each event per second. It sums up the other lines in one line of the same event,
+ * which has `count`, and `reasons` if the lines have a `reason`.
  */
 export class LogBudget {
   readonly #log: Logger;
@@ -45,7 +45,7 @@ export class LogBudget {
     }
   };
 
-  /** Logs now what would be summed up later: an object that stops or sleeps may have no later. */
+  /** Logs the sums now. Call it before the object may stop or sleep: the timer would not ring any more. */
   flush(): void {
     for (const event of this.#bursts.keys()) {
       this.#end(event);
@@ -55,7 +55,7 @@ export class LogBudget {
   #burstOf(event: string, level: LogLevel): Burst {
     const now = this.#clock.now();
     const current = this.#bursts.get(event);
-    // A clock can be set back: nothing waits for that time to come round.
+    // If the clock was set back, a new burst starts. Otherwise the old one would last until its time came round.
     if (current !== undefined && now >= current.startedAt && now - current.startedAt < SECOND_MS) {
       return current;
     }

@@ -1,8 +1,8 @@
-/** How much an operator wants to read. */
+/** How important a log line is. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** Facts that go with a log line. Never a token. */
+/** The fields of a log line. They never contain a token. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Where the log lines go: one JSON line each. */
+/** Writes one log line. */
 export type Logger = (level: LogLevel, event: string, fields?: LogFields) => void;

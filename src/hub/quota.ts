@@ -1,13 +1,13 @@
 import type { Clock } from "./clock.ts";
 import { HubError } from "./errors.ts";
 
-/** A window lasts so long from the first use in it. */
+/** How long a window lasts after the first use in it. */
 const WINDOW_MS = 60_000;
 
-/** Windows that are kept at most. Whoever comes from more addresses than that makes the hub forget the oldest ones. */
+/** The most windows that are kept. If an attacker uses more addresses than this, the oldest windows are forgotten. */
 const MAX_WINDOWS = 10_000;
 
-/** How many are forgotten at once then: to find the oldest costs as much for one as for many. */
+/** How many of them are forgotten together, so that a flood of new addresses does not tidy at every use. */
 const FORGOTTEN_AT_ONCE = 1_000;
 
 interface Window {
@@ -15,17 +15,19 @@ interface Window {
   uses: number;
 }
 
-/** Lets each key be used so often in a minute. Kept in memory only: an object that wakes again starts anew. */
+/**
+ * Limits how often each key is used per minute. The counts are in memory only: an object that wakes starts from zero.
+ */
 export class Quota {
   readonly #limit: number;
   readonly #refusal: string;
   readonly #clock: Clock;
-  /** In the order in which they began: those that are over come first. */
+  /** In the order in which they started, so that finished windows come first. */
   readonly #windows = new Map<string, Window>();
 
   /**
-   * @param limit uses in one window; 0: not limited.
-   * @param refusal what a key is told that has used them up.
+   * @param limit uses in one window; 0 for no limit
+   * @param refusal the error detail for a key that has reached the limit
    */
   constructor(limit: number, refusal: string, clock: Clock) {
     this.#limit = limit;
@@ -39,7 +41,7 @@ export class Quota {
   }
 
   /**
-   * Uses a key once. The key null is not limited.
+   * Counts one use of a key. The key null has no limit.
    *
    * @throws HubError `rate_limited`
    */
@@ -56,7 +58,7 @@ export class Quota {
     window.uses++;
   }
 
-  /** Forgets the windows that are over; and the oldest of the others, where there is no room for one more. */
+  /** Forgets the finished windows, and the oldest others if there are too many. */
   tidy(): void {
     const now = this.#clock.now();
     const kept = this.#windows.size < MAX_WINDOWS ? MAX_WINDOWS : MAX_WINDOWS - FORGOTTEN_AT_ONCE;
@@ -71,7 +73,7 @@ export class Quota {
   #windowOf(key: string, now: number): Window {
     const current = this.#windows.get(key);
     if (current !== undefined && !isOver(current, now)) {
-      // A clock can be set back: no use is forgotten then, and nobody waits for longer than a window.
+      // If the clock was set back, the uses still count, and nobody waits longer than one window.
       current.startedAt = Math.min(current.startedAt, now);
       return current;
     }

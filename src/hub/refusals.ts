@@ -3,19 +3,19 @@ import { count } from "./counters.ts";
 import { HubError, type RefusalCode } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 
-/** Refusals are logged at once, and then summed up for so long. */
+/** After a refusal was logged, how long further refusals of the same code are summed up. */
 const SUM_UP_MS = 1_000;
 
-/** Counts what the hub refuses, and tells the operator of it: why and how often, but not to whom. */
+/** Counts and logs what the hub refuses. The log says why and how often, but not who was refused. */
 export class Refusals {
   readonly #event: string;
   readonly #counts: Partial<Record<RefusalCode, number>>;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** Of each code, the refusals that are not logged yet. */
+  /** How many refusals of each code are not logged yet. */
   readonly #unlogged = new Map<RefusalCode, number>();
 
-  /** @param event the name of the log line; that of a full channel is `limit_reached`. */
+  /** @param event the name of the log lines, except for a full channel, which is logged as `limit_reached` */
   constructor(event: string, counts: Partial<Record<RefusalCode, number>>, clock: Clock, log: Logger) {
     this.#event = event;
     this.#counts = counts;
@@ -23,7 +23,7 @@ export class Refusals {
     this.#log = log;
   }
 
-  /** Takes note of what was thrown, if it is a refusal. */
+  /** Counts an error if it is a refusal. */
   note(error: unknown): void {
     if (!(error instanceof HubError)) {
       return;

@@ -1,24 +1,24 @@
 import type { FilterTerms } from "./filter.ts";
 
-/** What an operator sees of a hub. Plain data: it crosses from the hub to the Worker. */
+/** What an operator sees of a hub. Plain data, because it crosses from the hub to the Worker. */
 
 /** The state of a channel. */
 export interface HubHealth {
   readonly status: "healthy" | "degraded" | "draining";
-  /** Why it is degraded. */
+  /** Why the channel is degraded. */
   readonly reasons: readonly string[];
-  /** Until when it is drained, in ms since the epoch; null: it is not. */
+  /** When the drain ends, in ms since the epoch; null if the channel is not draining. */
   readonly drainUntil: number | null;
   readonly activeConnections: number;
-  /** Streams that were ended, but whose peers have not taken the end. */
+  /** Streams that were ended, but whose peers have not accepted the end. */
   readonly lingeringConnections: number;
   readonly maxConnections: number;
   readonly lastEventId: number;
-  /** Null: nothing is kept. */
+  /** Null if the log keeps no event. */
   readonly oldestEventId: number | null;
 }
 
-/** One client of the registry. Times in ms since the epoch. */
+/** A registered client. Times are in ms since the epoch. */
 export interface ClientView {
   readonly id: string;
   readonly connectedAt: number;
@@ -26,7 +26,7 @@ export interface ClientView {
   readonly writtenAt: number;
   readonly pendingSince: number | null;
   readonly resumedFrom: string | null;
-  /** Null: never. */
+  /** Null for never. */
   readonly tokenEndsAt: number | null;
   readonly terms: FilterTerms;
   readonly cursor: number;
@@ -34,7 +34,7 @@ export interface ClientView {
   readonly eventsSent: number;
 }
 
-/** What ending all streams of a channel came to. */
+/** The result of ending all streams of a channel. */
 export interface Ended {
   readonly closed: number;
   readonly lingering: number;

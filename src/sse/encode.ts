@@ -5,15 +5,15 @@
 
 /** The fields of one block of an event stream, in the order in which they are written. */
 export interface Frame {
-  /** A comment: bytes that keep a connection alive and that no `EventSource` listener sees. */
+  /** A comment: it keeps a connection alive, and no `EventSource` listener sees it. */
   readonly comment?: string;
   /** The reconnection time in milliseconds. */
   readonly retry?: number;
-  /** The event type. Absent: the block is dispatched as `message`, if it has data at all. */
+  /** The event type. If it is absent, a block with data is dispatched as `message`. */
   readonly event?: string;
-  /** What a reconnect sends as `Last-Event-ID`. */
+  /** The id that a reconnect sends as `Last-Event-ID`. */
   readonly id?: string | number;
-  /** The data. Its line breaks become several `data` lines, which the reader joins with LF. */
+  /** The data. Each of its lines becomes a `data` line; the reader joins them with LF. */
   readonly data?: string;
 }
 
@@ -21,9 +21,9 @@ export interface Frame {
 const END_OF_LINE = /\r\n|\r|\n/;
 
 /**
- * Encodes one block, its blank line included.
+ * Encodes one block, including its blank line.
  *
- * @throws TypeError when a one-line field holds CR, LF or NUL. [spec] "If the field value does not contain U+0000
+ * @throws TypeError if a one-line field contains CR, LF or NUL. [spec] "If the field value does not contain U+0000
  *   NULL, then set the last event ID buffer to the field value": an id with NUL would be ignored by the reader, and a
  *   line break would inject a field.
  */
@@ -49,7 +49,7 @@ export function encodeFrame(frame: Frame): string {
   return `${text}\n`;
 }
 
-/** Encodes a stored event, of which type and data are known to be single lines. The hot path: no check, no split. */
+/** Encodes a stored event, whose type and data are single lines. This is the hot path: no check, no split. */
 export function encodeEvent(type: string, id: number, data: string): string {
   return `event: ${type}\nid: ${id}\ndata: ${data}\n\n`;
 }
@@ -58,7 +58,7 @@ function line(field: string, value: string): string {
   for (let index = 0; index < value.length; index++) {
     const code = value.charCodeAt(index);
     if (code === 0x0a || code === 0x0d || code === 0x00) {
-      throw new TypeError(`the ${field || "comment"} field holds a line break or NUL`);
+      throw new TypeError(`the ${field || "comment"} field contains a line break or NUL`);
     }
   }
   return `${field}:${value}\n`;

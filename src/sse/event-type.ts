@@ -1,9 +1,9 @@
-/** An event type that a publisher may use: it becomes the `event` field, so it must not be able to end a line. */
+/** The form of an event type. The type becomes the `event` field, so it must not be able to end a line. */
 const EVENT_TYPE = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}$/;
 
 /**
- * Types that belong to the service, or that a browser gives a meaning of its own: a published `open` would fire
- * `onopen`, a published `error` would fire `onerror`.
+ * Types that a publisher may not use. Some belong to the service, others have a meaning in browsers: a published `open`
+ * would fire `onopen`, a published `error` would fire `onerror`.
  */
 const RESERVED_TYPES: ReadonlySet<string> = new Set([
   "connected",
@@ -19,7 +19,7 @@ export function isEventType(text: string): boolean {
   return EVENT_TYPE.test(text);
 }
 
-/** Whether a type is kept for the frames of the service itself. */
+/** Whether a type is reserved. */
 export function isReservedType(type: string): boolean {
   return RESERVED_TYPES.has(type);
 }

@@ -1,17 +1,17 @@
-/** One registered client, as an operator sees it. Times are ISO 8601, in UTC. */
+/** A registered client, as an operator sees it. Times are ISO 8601 in UTC. */
 export interface ClientRow {
   readonly id: string;
   readonly connected_at: string;
   readonly last_event_at: string | null;
   readonly last_written_at: string;
-  /** How long its oldest write has been pending. */
+  /** How long its write has been pending. */
   readonly pending_ms: number;
   readonly token_ends_at: string | null;
-  /** The id that it brought. */
+  /** The id that the client brought. */
   readonly resumed_from: string | null;
   readonly filter: Readonly<Record<"types" | "project_id" | "agent_id", readonly string[] | null>>;
   readonly cursor: string;
-  /** Events between its cursor and the head. */
+  /** The number of events between its cursor and the head. */
   readonly lag: number;
   readonly events_sent: number;
 }
@@ -31,7 +31,7 @@ export interface KickAnswer {
 /** The answer of `POST /api/admin/drain`. */
 export interface DrainAnswer {
   readonly channels: number;
-  /** Streams that were ended. */
+  /** The number of streams that were ended. */
   readonly closed: number;
   readonly draining_until: string;
 }
@@ -41,10 +41,10 @@ export interface ResumeAnswer {
   readonly channels: number;
 }
 
-/** The answer of `POST /api/admin/shutdown`, which only a local launcher may ask for. */
+/** The answer of `POST /api/admin/shutdown`, which only the local launcher may use. */
 export interface ShutdownAnswer {
   readonly channels: number;
   readonly closed: number;
-  /** Streams whose peers have not taken the end. */
+  /** The number of ended streams whose peers have not accepted the end. */
   readonly lingering: number;
 }

@@ -1,12 +1,12 @@
 import type { GapNotice } from "./frames.ts";
 
-/** What became of one published event. */
+/** The result of publishing one event. */
 export interface Receipt {
   readonly id: string;
   readonly type: string;
-  /** The key was known: this is the id of the event that was stored under it, and nothing was sent. */
+  /** The key was known: `id` is the id of the event that has the key, and nothing was stored or sent. */
   readonly duplicate: boolean;
-  /** Only on a duplicate: the stored event differs from this one. */
+  /** Present on a duplicate that differs from the stored event. */
   readonly conflict?: boolean;
 }
 
@@ -22,18 +22,18 @@ export interface HistoryEvent {
   readonly data: unknown;
   readonly project_id?: string;
   readonly agent_id?: string;
-  /** When the hub stored the event: ISO 8601, in UTC. */
+  /** When the hub stored the event, in ISO 8601 and UTC. */
   readonly published_at: string;
 }
 
 /** The answer of `GET /api/history`. */
 export interface HistoryAnswer {
   readonly events: readonly HistoryEvent[];
-  /** The id that the reading has reached, to pass as `after`. */
+  /** The last id that was scanned. Pass it as `after` to go on. */
   readonly next: string;
-  /** Whether there is more to read at once. */
+  /** Whether the next request has something to read now. */
   readonly more: boolean;
-  /** Null if nothing is kept. */
+  /** Null if no event is kept. */
   readonly oldest_id: string | null;
   readonly latest_id: string;
   readonly gap?: GapNotice;

@@ -11,21 +11,23 @@ export interface Connected {
   readonly heartbeat_interval_seconds: number;
 }
 
-/** Events that a client was owed are missing. What is kept follows. */
+/** Events that the client asked for are missing. The kept events follow. */
 export interface GapNotice {
-  /** The id that was asked for, cut at 64 characters; null if the client asked for a time. */
+  /** The id that the client asked for, cut at 64 characters; null if it asked for a time. */
   readonly requested_id: string | null;
-  /** Null if nothing is kept. */
+  /** Null if no event is kept. */
   readonly oldest_id: string | null;
   readonly latest_id: string;
-  /** `expired`: the events have left the history. `unknown`: the id is not one of this log, e.g. the storage was wiped. */
+  /**
+   * `expired`: the events are no longer kept. `unknown`: the id is not one of this log, e.g. because storage was wiped.
+   */
   readonly reason: "expired" | "unknown";
 }
 
 /** The service ends this stream. */
 export interface CloseNotice {
   readonly reason: string;
-  /** When to reconnect. */
+  /** How long to wait before reconnecting. */
   readonly retry_after_ms: number;
 }
 

@@ -1,16 +1,16 @@
-/** Whether a channel or the service can be used. */
+/** The state of a channel or of the service. */
 export type HealthStatus = "healthy" | "degraded" | "draining";
 
-/** The numbers of a channel. Left out for a request that `auth.metrics` does not let in. */
+/** The numbers of a channel. They are left out if `auth.metrics` does not admit the request. */
 export interface ChannelNumbers {
-  /** ISO 8601. Only while the channel is drained. */
+  /** ISO 8601. Present only while the channel is draining. */
   readonly draining_until?: string;
   /** Null if the hub cannot be reached. */
   readonly active_connections: number | null;
   readonly lingering_connections?: number;
   readonly max_connections: number;
   readonly last_event_id: string | null;
-  /** Null if nothing is kept. */
+  /** Null if no event is kept. */
   readonly oldest_event_id?: string | null;
 }
 
@@ -18,7 +18,7 @@ export interface ChannelNumbers {
 export interface ChannelHealth extends Partial<ChannelNumbers> {
   readonly channel: string;
   readonly status: HealthStatus;
-  /** Why it is degraded. */
+  /** Why the channel is degraded. */
   readonly reasons: readonly string[];
 }
 
@@ -33,7 +33,9 @@ export interface HealthAnswer {
 export interface ServiceHealthAnswer {
   readonly status: HealthStatus;
   readonly version: string;
-  /** How many channels have been used; null if that cannot be told. Left out where the numbers are guarded. */
+  /**
+   * How many channels have been used; null if the directory cannot be reached. Left out where the numbers are guarded.
+   */
   readonly channels?: number | null;
   /** The default channel, where it is allowed. */
   readonly sse?: ChannelHealth;

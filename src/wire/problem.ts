@@ -1,8 +1,8 @@
-/** One of several things that are wrong with a request. */
+/** One mistake in a request. */
 export interface ProblemItem {
-  /** Position in the array of a JSON body, from 0. */
+  /** The position in the array of a JSON body, from 0. */
   readonly index?: number;
-  /** Line of an NDJSON body, from 1. */
+  /** The line of an NDJSON body, from 1. */
   readonly line?: number;
   /** The member or parameter that is wrong. */
   readonly field?: string;
@@ -16,10 +16,10 @@ export interface ProblemBody {
   readonly title: string;
   readonly status: number;
   readonly detail: string;
-  /** A stable name of the problem that programs can rely on. */
+  /** A stable name of the problem, for programs. */
   readonly code: string;
-  /** Everything that is wrong, if that is several things: 100 items at most. */
+  /** The mistakes in the request, at most 100. */
   readonly errors?: readonly ProblemItem[];
-  /** Finds the log line of an internal error. */
+  /** Identifies the log line of an internal error. */
   readonly request_id?: string;
 }

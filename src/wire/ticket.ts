@@ -1,7 +1,7 @@
 /** The answer of `POST /api/tickets`. */
 export interface TicketAnswer {
   readonly ticket: string;
-  /** Seconds until it expires. */
+  /** Seconds until the ticket expires. */
   readonly expires_in: number;
   readonly expires_at: string;
 }

@@ -39,7 +39,9 @@ describe("an event log in SQLite", () => {
       for (const each of [log, reopen()]) {
         expect([each.head, eventsOf(each).length, each.stamp(1).publishedAt]).toEqual([1, 1, 1_000]);
       }
-      expect(log.append([newEvent({ key: "a" })], 1_500, 1)).toMatchObject([{ seq: 2, duplicate: false }]);
+      expect(log.append([newEvent({ key: "a" })], 1_500, 1).receipts).toMatchObject([
+        { seq: 2, duplicate: false },
+      ]);
       expect(log.stamp(2).publishedAt).toBe(1_500);
     }));
 
@@ -48,7 +50,9 @@ describe("an event log in SQLite", () => {
       log.append([newEvent({ key: "a" }), newEvent()], 1_000, 1);
       const broken = { ...newEvent(), data: null as unknown as string };
       expect(() => log.append([newEvent({ key: "a" }), broken], 2_000, 2)).toThrow(/NOT NULL/);
-      expect(log.append([newEvent({ key: "a" })], 2_000, 1)).toMatchObject([{ seq: 1, duplicate: true }]);
+      expect(log.append([newEvent({ key: "a" })], 2_000, 1).receipts).toMatchObject([
+        { seq: 1, duplicate: true },
+      ]);
     }));
 
   it("reads a log that an older step of the tables has written", () =>

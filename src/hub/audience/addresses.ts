@@ -1,4 +1,4 @@
-/** How many streams each address holds. The key null is an address that is not counted. */
+/** How many streams each address holds. Clients with the address null are not counted. */
 export class Addresses {
   readonly #streams = new Map<string, number>();
 

@@ -1,6 +1,11 @@
-import type { Clock } from "../clock.ts";
-import type { Closing } from "../closing.ts";
 import { HubError } from "../errors.ts";
+import type { HubSettings } from "../hub-settings.ts";
+import type { LogView, Start, StartRequest } from "../log/log-view.ts";
+import { Quota } from "../quota.ts";
+import { Refusals } from "../refusals.ts";
+import type { Shared } from "../shared.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import type { Full, Registry } from "./registry.ts";
 
 /** How long a connect waits for a dead client's slot. */
 const PROBE_WAIT_MS = 250;
@@ -8,25 +13,32 @@ const PROBE_WAIT_MS = 250;
 /** The shortest time between two probes, however many connects are refused. */
 const PROBE_PAUSE_MS = 1_000;
 
-/** Which limit leaves no slot for a client. */
-export type Full = "limit" | "address_limit";
-
-const DETAILS: Readonly<Record<Full, string>> = {
+const FULL_DETAILS: Readonly<Record<Full, string>> = {
   limit: "All connections of this channel are in use.",
-  address_limit: "This address holds as many streams of this channel as it may.",
+  address_limit: "This address already holds as many streams of this channel as one address may.",
 };
 
-/** The slots of a hub, as the admission sees them. */
-export interface Slots {
-  /** Which limit leaves no slot for a client of this address; null if there is one. */
-  fullBecause(address: string | null): Full | null;
+const TOO_MANY_CONNECTS = "This address has asked for too many streams of this channel in the last minute.";
+const TOKEN_HAS_ENDED = "A valid token is needed: Authorization: Bearer <token>.";
+
+/** What decides whether a client is let in. */
+export interface EntryRequest {
+  readonly start: StartRequest;
+  /** The client's address, as the key by which the limits per address count; null if they do not apply. */
+  readonly address: string | null;
+  /** When the token that opened the stream ends, in ms since the epoch; null for never. */
+  readonly endsAt: number | null;
+}
+
+/** What the admission needs from the place where the hub runs. */
+export interface AdmissionHost {
   /**
-   * Sends a heartbeat to the clients that were quiet for a while, so that dead ones show.
+   * Announces that the channel is about to have a client, so that a drain or a stop of all channels reaches it. Applies
+   * a drain or a stop that is already in force. Called only while the channel has no client.
    *
-   * @param address probe only the clients of this address; null probes all.
-   * @returns false if there was no client to probe
+   * @throws HubError if the channel does not exist yet and must not be created
    */
-  probe(address: string | null): boolean;
+  beforeFirstClient(address: string | null): Promise<void>;
 }
 
 /** A connect that waits for a slot. */
@@ -37,74 +49,126 @@ interface Waiting {
 }
 
 /**
- * Decides which connects get a slot. A dead client must not hold one: before a connect is refused, the quiet clients get
- * a heartbeat, and the waiting connects take the slots of those that turn out to be gone.
+ * Decides which connects get a slot. A dead client must not hold a slot. Before a connect is refused, the quiet clients
+ * get a heartbeat, and the waiting connects take the slots of the clients that turn out to be dead.
  */
 export class Admission {
-  readonly #slots: Slots;
-  readonly #closing: Closing;
-  readonly #clock: Clock;
+  readonly #registry: Registry;
+  readonly #heartbeat: Heartbeat;
+  readonly #view: LogView;
+  readonly #host: AdmissionHost;
+  readonly #shared: Shared;
+  readonly #connects: Quota;
+  readonly #refusals: Refusals;
   readonly #waiting = new Set<Waiting>();
   /** When the clients of an address were last probed, or all clients (null). Entries are dropped after the pause. */
   readonly #probedAt = new Map<string | null, number>();
 
-  constructor(slots: Slots, closing: Closing, clock: Clock) {
-    this.#slots = slots;
-    this.#closing = closing;
-    this.#clock = clock;
+  constructor(
+    settings: HubSettings,
+    registry: Registry,
+    heartbeat: Heartbeat,
+    view: LogView,
+    host: AdmissionHost,
+    shared: Shared,
+  ) {
+    const { clock, logger, counters } = shared;
+    this.#registry = registry;
+    this.#heartbeat = heartbeat;
+    this.#view = view;
+    this.#host = host;
+    this.#shared = shared;
+    this.#connects = new Quota(settings.maxConnectsPerMinutePerAddress, TOO_MANY_CONNECTS, clock);
+    this.#refusals = new Refusals("connect_refused", counters.rejections, clock, logger);
   }
 
   /**
-   * Takes a slot as soon as there is one. Nothing is awaited between looking and taking, which keeps the limits exact.
+   * Takes a slot as soon as there is one.
    *
-   * @throws HubError `limit`, `address_limit`, `draining` or `shutting_down`
+   * @param take registers the client where its stream starts
+   * @throws HubError `rate_limited`, `token_ended`, `limit`, `address_limit`, `draining` or `shutting_down`, and
+   * whatever `beforeFirstClient` throws
    */
-  async enter(address: string | null, take: () => void): Promise<void> {
-    this.#closing.requireOpenToStreams();
-    const full = this.#slots.fullBecause(address);
-    if (full === null) {
-      take();
-      return;
-    }
-    // A full address probes only its own clients: its connects must not cost the clients of others anything.
-    const probedAt = this.#probe(full === "limit" ? null : address);
-    const hasTaken = await this.#waitForSlot(address, take, probedAt + PROBE_WAIT_MS - this.#clock.now());
-    if (!hasTaken) {
-      this.#closing.requireOpenToStreams();
-      throw new HubError(full, DETAILS[full]);
+  async enter(request: EntryRequest, take: (start: Start) => void): Promise<void> {
+    const { closing } = this.#shared;
+    try {
+      this.#connects.use(request.address);
+      this.#requireValidToken(request);
+      closing.requireOpenToStreams();
+      if (this.#registry.size === 0) {
+        await this.#host.beforeFirstClient(request.address);
+        closing.requireOpenToStreams();
+      }
+      const start = await this.#view.start(request.start);
+      closing.requireOpenToStreams();
+      await this.#takeSlot(request.address, () => take(start));
+    } catch (error) {
+      this.#refusals.note(error);
+      throw error;
     }
   }
 
   /** Gives each free slot to the longest-waiting connect that fits. Call it after clients have left. */
   fillFreeSlots(): void {
-    if (this.#closing.because !== null) {
+    if (this.#shared.closing.because !== null) {
       return;
     }
     for (const waiting of this.#waiting) {
-      if (this.#slots.fullBecause(waiting.address) === null) {
+      if (this.#registry.fullBecause(waiting.address) === null) {
         waiting.take();
         waiting.done(true);
       }
     }
   }
 
-  /** Refuses all connects that wait. Call it when the hub closes. */
+  /** Refuses all waiting connects. Call it when the hub closes. */
   refuseWaiting(): void {
     for (const waiting of this.#waiting) {
       waiting.done(false);
     }
   }
 
-  /** Probes the clients of an address, or all (null), unless that was done within the pause. Returns when it was done. */
+  /** Forgets counts that no longer matter. */
+  tidy(): void {
+    this.#connects.tidy();
+  }
+
+  #requireValidToken({ endsAt }: EntryRequest): void {
+    if (endsAt !== null && endsAt <= this.#shared.clock.now()) {
+      throw new HubError("token_ended", TOKEN_HAS_ENDED);
+    }
+  }
+
+  /** Awaits nothing between finding a slot and taking it, which keeps the limits exact. */
+  async #takeSlot(address: string | null, take: () => void): Promise<void> {
+    const full = this.#registry.fullBecause(address);
+    if (full === null) {
+      take();
+      return;
+    }
+    // An address at its limit probes only its own clients: its connects must not cost the clients of others anything.
+    const probedAt = this.#probe(full === "limit" ? null : address);
+    const waitMs = probedAt + PROBE_WAIT_MS - this.#shared.clock.now();
+    const hasTaken = await this.#waitForSlot(address, take, waitMs);
+    if (!hasTaken) {
+      this.#shared.closing.requireOpenToStreams();
+      throw new HubError(full, FULL_DETAILS[full]);
+    }
+  }
+
+  /**
+   * Probes the clients of an address, or all (null), unless the last probe was too recent. Returns when they were
+   * probed.
+   */
   #probe(address: string | null): number {
-    const now = this.#clock.now();
+    const now = this.#shared.clock.now();
     for (const [probed, at] of this.#probedAt) {
-      // A clock can be set back. Then the probe is due again, or connects would wait until that time came round.
+      // If the clock was set back, the probe is due again. Otherwise connects would wait until the old time came round.
       if (now < at || now - at >= PROBE_PAUSE_MS) {
         this.#probedAt.delete(probed);
       }
     }
-    if (!this.#probedAt.has(null) && !this.#probedAt.has(address) && this.#slots.probe(address)) {
+    if (!this.#probedAt.has(null) && !this.#probedAt.has(address) && this.#heartbeat.probe(address)) {
       this.#probedAt.set(address, now);
     }
     const never = Number.NEGATIVE_INFINITY;
@@ -126,7 +190,7 @@ export class Admission {
           resolve(hasTaken);
         },
       };
-      const cancel = this.#clock.after(forMs, () => waiting.done(false));
+      const cancel = this.#shared.clock.after(forMs, () => waiting.done(false));
       this.#waiting.add(waiting);
     });
   }

@@ -1,78 +1,75 @@
 import type { Clock } from "../clock.ts";
-import type { Filter } from "../filter.ts";
 import type { Gap, LogView, Page } from "../log/log-view.ts";
+import type { BroadcastObserver, BroadcastRecord } from "./broadcast-observer.ts";
 import type { Client } from "./client.ts";
 import { pageBytes } from "./page-size.ts";
+import { PendingWrites } from "./pending-writes.ts";
 import type { Registry } from "./registry.ts";
 import { errorFrame, gapFrame, heartbeatFrame } from "./service-frames.ts";
+import { SweepPages } from "./sweep-pages.ts";
 
-/** Stop waiting for a sweep's writes if no client accepts one for this long. */
-const PATIENCE_MS = 25;
-
-/** The longest that a sweep waits, even if a client accepts a write now and then. */
-const SWEEP_MS = 250;
-
-/** Bytes that a sweep reads from the log for clients in replay. A small number keeps live clients live. */
-const REPLAY_BYTES_PER_SWEEP = 512 * 1024;
-
-/** How many pages may be on their way at a time, from a view that has to fetch them. */
+/** How many pages a view may fetch at a time, if it has to fetch them. */
 const FETCHED_PAGES = 4;
 
-/** How long a client is left out after a failed read of the log. */
+/** The pause before a client is served again after a failed read of the log. */
 const RETRY_READ_MS = 1_000;
 
-/** What the broadcaster tells its audience. None of it may throw. */
-export interface BroadcastObserver {
-  /** A write was taken, and the client is idle again. The page is null for a frame of the service. */
-  taken(client: Client, page: Page | null, now: number): void;
-  /** Something was written. A client that does not take it must be noticed in time. */
-  wrote(now: number): void;
-  /** The client's stream refused a write. */
-  lost(client: Client): void;
-  /** A sweep gave pages to this many clients, up to this seq. */
-  swept(clients: number, head: number): void;
-  /** A client was told that events are missing. */
-  gap(client: Client, gap: Gap): void;
-  /** The log could not be read for a client. */
-  readFailed(client: Client, error: unknown): void;
-}
-
 /**
- * Delivery by sweeps. A client is a cursor into the log. A sweep gives each client that is behind and idle the next page
- * after its cursor as one write, and the next sweep starts when these writes have been taken. A client that takes too
- * long is busy: no sweep waits for it, and it is left out until its write is taken. So replay and live are one thing,
- * load turns into batching, and a slow client delays nobody.
+ * Delivery by sweeps. A client is a cursor into the log. A sweep gives each client that is behind and idle the next
+ * page after its cursor as one write. The next sweep starts when the clients have accepted these writes, or without the
+ * clients that take too long. Replay and live delivery are therefore the same thing, load turns into batching, and a
+ * slow client delays nobody.
  */
 export class Broadcaster {
   readonly #clients: Registry;
   readonly #view: LogView;
   readonly #clock: Clock;
   readonly #observer: BroadcastObserver;
+  readonly #record: BroadcastRecord;
+  readonly #writes: PendingWrites;
   readonly #encoder = new TextEncoder();
-
-  #running = false;
-  #sweep = 0;
-  #untaken = 0;
-  /** Pages that were asked for and have not arrived: a view may have to fetch them. */
+  /** Pages that were asked for and have not arrived. */
   #fetching = 0;
-  #allTaken: () => void = () => {};
 
-  constructor(clients: Registry, view: LogView, clock: Clock, observer: BroadcastObserver) {
+  constructor(
+    clients: Registry,
+    view: LogView,
+    clock: Clock,
+    observer: BroadcastObserver,
+    record: BroadcastRecord,
+  ) {
     this.#clients = clients;
     this.#view = view;
     this.#clock = clock;
     this.#observer = observer;
+    this.#record = record;
+    this.#writes = new PendingWrites(clock, observer, (client) => this.#wakeIfBehind(client));
   }
 
-  /** Stops waiting for a client that has left. */
+  /** Starts sweeping, unless sweeps are running. Call it when there may be something to deliver. */
+  wake(): void {
+    if (!this.#writes.isSweeping) {
+      void this.#run();
+    }
+  }
+
+  /**
+   * Starts delivery to a new client: these frames now, and the log after its cursor once it has accepted them.
+   * Accepting them wakes the broadcaster.
+   */
+  start(client: Client, frames: string): void {
+    this.write(client, frames);
+  }
+
+  /** Stops delivery to a client that has left. */
   forget(client: Client): void {
-    this.#settle(client);
+    this.#writes.forget(client);
   }
 
   /** Writes a frame of the service to an idle client. */
   write(client: Client, frame: string): void {
     const now = this.#clock.now();
-    this.#write(client, this.#encoder.encode(frame), null, now);
+    this.#writes.write(client, this.#encoder.encode(frame), null, now);
     this.#observer.wrote(now);
   }
 
@@ -83,48 +80,44 @@ export class Broadcaster {
     this.write(client, heartbeatFrame(hasHidden ? client.cursor : null));
   }
 
-  /** Starts sweeping, unless a sweep is running. Call it when there may be something to deliver. */
-  wake(): void {
-    if (!this.#running) {
-      void this.#run();
-    }
-  }
-
   async #run(): Promise<void> {
-    this.#running = true;
     try {
       while (this.#clients.size > 0) {
         const startedAt = this.#clock.now();
-        const more = this.#sweepOnce(startedAt);
-        if (this.#untaken > 0) {
-          await this.#taken(startedAt);
-        } else if (more) {
-          // Nothing to wait for, only more of the log to look at: everything else that is ready comes first.
+        const hasMore = this.#sweep(startedAt);
+        if (this.#writes.awaited > 0) {
+          await this.#writes.taken(this.#clients, startedAt);
+        } else if (hasMore) {
+          // No write to wait for, only more of the log to read: everything else that is ready comes first.
           await this.#clock.turn();
         } else {
           break;
         }
       }
     } finally {
-      // Synchronous with the decision to end: a `wake` in between would be lost.
-      this.#running = false;
+      // In the same turn as the decision to end: a `wake` between the two would be lost.
+      this.#writes.endSweeps();
     }
   }
 
   /** Serves the clients that are behind and idle. Returns whether the next sweep can serve clients in replay. */
-  #sweepOnce(now: number): boolean {
-    const pages = new PageCache(this.#view, pageBytes(this.#clients.size));
-    const canBeServed = (client: Client): boolean =>
-      client.pendingSince === null &&
-      !client.isFetching &&
-      client.cursor < pages.head &&
-      client.retryAt <= now &&
-      now < client.tokenEndsAt;
+  #sweep(now: number): boolean {
+    const pages = new SweepPages(this.#view, pageBytes(this.#clients.size));
+    this.#writes.beginSweep();
+    const replaying = this.#serveLive(pages, now);
+    this.#serveReplaying(replaying, pages, now);
+    if (pages.written > 0) {
+      this.#observer.wrote(now);
+      this.#record.swept(pages.written, pages.head);
+    }
+    return this.#fetching < FETCHED_PAGES && replaying.some((client) => isDue(client, pages.head, now));
+  }
+
+  /** Serves the clients whose page is in memory. Returns the others. */
+  #serveLive(pages: SweepPages, now: number): Client[] {
     const replaying: Client[] = [];
-    this.#sweep++;
-    this.#untaken = 0;
     for (const client of this.#clients) {
-      if (canBeServed(client)) {
+      if (isDue(client, pages.head, now)) {
         if (this.#view.isInMemory(client.cursor)) {
           this.#serve(client, pages, now);
         } else {
@@ -132,22 +125,22 @@ export class Broadcaster {
         }
       }
     }
-    // The longest unserved come first. A client that shares the page of another one costs nothing.
-    replaying.sort((a, b) => a.writtenAt - b.writtenAt);
-    for (const client of replaying) {
-      const isWithinBounds = pages.readBytes < REPLAY_BYTES_PER_SWEEP && this.#fetching < FETCHED_PAGES;
-      if (isWithinBounds || pages.has(client.cursor, client.filter)) {
+    return replaying;
+  }
+
+  /** Serves as many of these clients as one sweep may read for. Those that have waited longest come first. */
+  #serveReplaying(clients: Client[], pages: SweepPages, now: number): void {
+    clients.sort((a, b) => a.writtenAt - b.writtenAt);
+    for (const client of clients) {
+      const mayRead = pages.canReadMore && this.#fetching < FETCHED_PAGES;
+      // To share the page of another client costs no read.
+      if (mayRead || pages.has(client.cursor, client.filter)) {
         this.#serve(client, pages, now);
       }
     }
-    if (pages.given > 0) {
-      this.#observer.wrote(now);
-      this.#observer.swept(pages.given, pages.head);
-    }
-    return this.#fetching < FETCHED_PAGES && replaying.some(canBeServed);
   }
 
-  #serve(client: Client, pages: PageCache, now: number): void {
+  #serve(client: Client, pages: SweepPages, now: number): void {
     try {
       const oldest = this.#view.oldest();
       if (client.cursor < oldest - 1) {
@@ -158,7 +151,7 @@ export class Broadcaster {
       if (page instanceof Promise) {
         void this.#fetch(client, page);
       } else {
-        pages.given += page.bytes === null ? 0 : 1;
+        pages.written += page.bytes === null ? 0 : 1;
         this.#deliver(client, page, now);
       }
     } catch (error) {
@@ -173,7 +166,7 @@ export class Broadcaster {
     this.#fetching++;
     try {
       const fetched = await page;
-      // The client may have left, or have been told of a gap, while the page was on its way.
+      // While the page was on its way, the client may have left or have been told of a gap.
       if (this.#clients.has(client) && client.pendingSince === null && client.cursor === cursor) {
         const now = this.#clock.now();
         this.#deliver(client, fetched, now);
@@ -193,147 +186,42 @@ export class Broadcaster {
   #readFailed(client: Client, error: unknown): void {
     client.retryAt = this.#clock.now() + RETRY_READ_MS;
     this.#clock.after(RETRY_READ_MS, () => this.wake());
-    this.#observer.readFailed(client, error);
+    this.#record.readFailed(client, error);
     this.write(client, errorFrame("log_read_failed", "The history cannot be read at the moment.", true));
   }
 
   #tellGap(client: Client, oldest: number): void {
-    const gap: Gap = {
-      reason: "expired",
-      requestedId: String(client.cursor),
-      oldest,
-      latest: this.#view.head(),
-    };
+    const requestedId = String(client.cursor);
+    const gap: Gap = { reason: "expired", requestedId, oldest, latest: this.#view.head() };
     client.cursor = oldest - 1;
     client.toldCursor = client.cursor;
-    this.#observer.gap(client, gap);
+    this.#record.gap(client, gap);
     this.write(client, gapFrame(gap));
   }
 
+  /** Moves the client past a page, and writes the page unless the filter hides all of it. */
   #deliver(client: Client, page: Page, now: number): void {
     client.cursor = page.cursor;
     if (page.bytes !== null) {
       client.toldCursor = page.lastId;
-      this.#write(client, page.bytes, page, now);
+      this.#writes.write(client, page.bytes, page, now);
     }
   }
 
-  #write(client: Client, bytes: Uint8Array, page: Page | null, now: number): void {
-    client.pendingSince = now;
-    client.writtenAt = now;
-    if (page !== null && !client.busy && !client.isFetching) {
-      client.awaitedBy = this.#sweep;
-      this.#untaken++;
-    }
-    const sweep = this.#sweep;
-    hand(client, bytes).then(
-      () => this.#onTaken(client, sweep, page),
-      () => this.#observer.lost(client),
-    );
-  }
-
-  #onTaken(client: Client, sweep: number, page: Page | null): void {
-    const now = this.#clock.now();
-    const isPrompt = now - (client.pendingSince ?? now) <= PATIENCE_MS;
-    client.busy &&= !isPrompt && !(this.#running && sweep === this.#sweep);
-    client.pendingSince = null;
-    if (page !== null) {
-      client.lastEventAt = now;
-      client.eventsSent += page.events;
-    }
-    this.#observer.taken(client, page, now);
-    this.#settle(client);
+  #wakeIfBehind(client: Client): void {
     if (client.cursor < this.#view.head()) {
       this.wake();
     }
   }
-
-  #settle(client: Client): void {
-    if (client.awaitedBy === this.#sweep) {
-      client.awaitedBy = 0;
-      this.#untaken--;
-      if (this.#untaken === 0) {
-        this.#allTaken();
-      }
-    }
-  }
-
-  /** Waits for the writes of this sweep as long as there is progress. The clients that are late then are busy. */
-  async #taken(startedAt: number): Promise<void> {
-    while (this.#untaken > 0) {
-      const untaken = this.#untaken;
-      if (await this.#allTakenInTime()) {
-        return;
-      }
-      // The hub itself may have been held up. Writes that were taken meanwhile are reported in this turn.
-      await this.#clock.turn();
-      if (this.#untaken === untaken || this.#clock.now() - startedAt >= SWEEP_MS) {
-        this.#giveUpOnTheLate();
-        return;
-      }
-    }
-  }
-
-  #allTakenInTime(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const cancel = this.#clock.after(PATIENCE_MS, () => resolve(false));
-      this.#allTaken = () => {
-        cancel();
-        resolve(true);
-      };
-    });
-  }
-
-  #giveUpOnTheLate(): void {
-    for (const client of this.#clients) {
-      client.busy ||= client.awaitedBy === this.#sweep;
-    }
-  }
 }
 
-/** A stream that throws is treated as one that rejects, so that it harms its own client alone. */
-function hand(client: Client, bytes: Uint8Array): Promise<void> {
-  try {
-    return client.stream.write(bytes);
-  } catch (error) {
-    return Promise.reject(error);
-  }
-}
-
-/** The pages of one sweep. Clients at the same cursor with the same filter share one. */
-class PageCache {
-  readonly head: number;
-  readonly #view: LogView;
-  readonly #pageBytes: number;
-  readonly #pages = new Map<Filter, Map<number, Page | Promise<Page>>>();
-  /** What was read from the log, at most. */
-  readBytes = 0;
-  /** Writes that carried a page. */
-  given = 0;
-
-  constructor(view: LogView, maxBytes: number) {
-    this.#view = view;
-    this.#pageBytes = maxBytes;
-    this.head = view.head();
-  }
-
-  has(cursor: number, filter: Filter): boolean {
-    return this.#pages.get(filter)?.has(cursor) ?? false;
-  }
-
-  page(cursor: number, filter: Filter): Page | Promise<Page> {
-    let byCursor = this.#pages.get(filter);
-    if (byCursor === undefined) {
-      byCursor = new Map();
-      this.#pages.set(filter, byCursor);
-    }
-    let page = byCursor.get(cursor);
-    if (page === undefined) {
-      page = this.#view.page(cursor, filter, this.#pageBytes);
-      byCursor.set(cursor, page);
-      const isRead = !this.#view.isInMemory(cursor) && !(page instanceof Promise);
-      this.readBytes += isRead ? this.#pageBytes : 0;
-    }
-    return page;
-  }
+/** Whether a client is behind, idle, and allowed to get more events. */
+function isDue(client: Client, head: number, now: number): boolean {
+  return (
+    client.pendingSince === null &&
+    !client.isFetching &&
+    client.cursor < head &&
+    client.retryAt <= now &&
+    now < client.tokenEndsAt
+  );
 }

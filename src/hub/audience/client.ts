@@ -2,15 +2,15 @@ import type { Filter } from "../filter.ts";
 
 /** The port to one open response. */
 export interface ClientStream {
-  /** Resolves when the bytes were taken off our hands; rejects when the peer is gone. Not awaited by the hub. */
+  /** Resolves when the runtime has accepted the bytes; rejects when the peer is gone. The hub does not wait for it. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Ends the response after what was written. Resolves when the end was taken or the peer is gone. */
+  /** Ends the response after the bytes that were written. Resolves when the end was accepted or the peer is gone. */
   end(): Promise<void>;
   /** Resolves when the runtime reports that the peer has left. */
   readonly gone: Promise<void>;
 }
 
-/** Why a client is no longer in the registry. */
+/** Why a client left the registry. */
 export type LeaveReason =
   | "client_left"
   | "slow_client"
@@ -20,10 +20,10 @@ export type LeaveReason =
   | "drain"
   | "shutdown";
 
-/** A client is told so long before that its token ends. */
+/** How long before the end of its token a client is warned. */
 const TOKEN_WARNING_MS = 30_000;
 
-/** What is known of a client when it connects. */
+/** What is known about a client when it connects. */
 export interface ClientOptions {
   readonly id: string;
   readonly filter: Filter;
@@ -31,20 +31,17 @@ export interface ClientOptions {
   readonly now: number;
   /** The seq after which it gets events. */
   readonly cursor: number;
-  /** The id it came back with; null for a first connect. */
+  /** The id that the client brought; null for a first connect. */
   readonly resumedFrom: string | null;
-  /** Where it comes from, as the limits per address count; null: they do not apply. */
+  /** The key by which the limits per address count; null if they do not apply. */
   readonly address: string | null;
-  /** When its stream is too old; Infinity: never. */
+  /** When its stream becomes too old; Infinity for never. */
   readonly expiresAt: number;
-  /** When its token ends: from then on it gets no more events. Infinity: never. */
+  /** When its token ends. From then on it gets no events. Infinity for never. */
   readonly tokenEndsAt: number;
 }
 
-/**
- * One open response: a cursor into the log, and a filter. The broadcaster alone moves the cursor and records the writes;
- * the stream ages alone decide on the warning.
- */
+/** One open response: a cursor into the log, and a filter. Each field that changes is written by one class only. */
 export class Client {
   readonly id: string;
   readonly filter: Filter;
@@ -55,26 +52,34 @@ export class Client {
   readonly expiresAt: number;
   readonly tokenEndsAt: number;
 
-  /** The seq up to which it was sent everything that its filter lets through. */
+  // Written by `Broadcaster`.
+
+  /** The client was sent every event up to this seq that its filter lets through. */
   cursor: number;
-  /** The last id on its wire. Behind the cursor when the filter has hidden events since. */
+  /** The last id that the client was sent. Behind the cursor if the filter has hidden events since. */
   toldCursor: number;
-  /** When it was last sent bytes. */
+  /** The next page is being fetched. No sweep serves the client meanwhile. */
+  isFetching = false;
+  /** After a failed read of the log, no sweep serves the client before this time. */
+  retryAt = 0;
+
+  // Written by `PendingWrites`.
+
+  /** When the last bytes were written. */
   writtenAt: number;
-  /** Since when a write waits to be taken; null: idle. A client has one pending write at most. */
+  /** When the pending write was made; null if the client is idle. A client has one pending write at most. */
   pendingSince: number | null = null;
-  /** When it was last sent an event of a publisher; null: never. */
+  /** When the client last accepted events; null for never. */
   lastEventAt: number | null = null;
   eventsSent = 0;
-  /** The sweep that waits for its pending write; 0: none does. */
+  /** The number of the sweep that waits for the pending write; 0 if none does. */
   awaitedBy = 0;
-  /** A sweep has given up on it: none waits for it until it takes a write promptly. */
+  /** A sweep gave up waiting for the client. Sweeps do not wait for it until it accepts a write in time. */
   busy = false;
-  /** Its next page is being fetched: no sweep serves it meanwhile. */
-  isFetching = false;
-  /** After a failed read of the log, no sweep serves it before this time. */
-  retryAt = 0;
-  /** When it is to be told that its token ends soon; Infinity: never, or it was told. */
+
+  // Written by `StreamAges`.
+
+  /** When to warn the client that its token ends soon; Infinity for never, or if it was warned. */
   warnAt: number;
 
   constructor(options: ClientOptions) {

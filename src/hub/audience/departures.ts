@@ -2,19 +2,19 @@ import type { ClientStream } from "./client.ts";
 import type { Clock } from "../clock.ts";
 
 /**
- * Streams that the service has ended and whose peers have not taken the end yet. A peer that never reads cannot be cut
- * by the runtime: it lingers until it reads or leaves, so such streams are counted, and their number is bounded.
+ * The streams that the service has ended and whose peers have not accepted the end yet. The runtime cannot disconnect a
+ * peer that never reads: its stream lingers until it reads or leaves. Lingering streams are counted and bounded.
  */
 export class Departures {
   readonly #leaving = new Set<ClientStream>();
   readonly #waiting = new Set<() => void>();
 
-  /** How many linger. */
+  /** How many streams linger. */
   get size(): number {
     return this.#leaving.size;
   }
 
-  /** Sends the last bytes and ends the stream, however long its peer takes. */
+  /** Sends the last bytes and ends the stream. The stream lingers until its peer accepts the end. */
   end(stream: ClientStream, lastBytes: Uint8Array): void {
     this.#leaving.add(stream);
     const gone = (): void => {
@@ -28,7 +28,7 @@ export class Departures {
     void stream.gone.then(gone);
   }
 
-  /** Waits until nobody lingers, but not longer than this. */
+  /** Resolves when no stream lingers, or after this time. */
   async settled(clock: Clock, withinMs: number): Promise<void> {
     if (this.#leaving.size === 0) {
       return;

@@ -2,7 +2,9 @@ import type { Client } from "./client.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { ClientView } from "../views.ts";
 import { Addresses } from "./addresses.ts";
-import type { Full } from "./admission.ts";
+
+/** Which limit leaves no slot for a client. */
+export type Full = "limit" | "address_limit";
 
 /** The registered clients, and the limits on their number. */
 export class Registry {
@@ -18,7 +20,7 @@ export class Registry {
     return this.#clients.size;
   }
 
-  /** The clients in the order of their connecting. A client may be removed while they are walked. */
+  /** The clients in the order in which they connected. A loop over them may remove clients, but must not add any. */
   [Symbol.iterator](): IterableIterator<Client> {
     return this.#clients.values();
   }
@@ -31,7 +33,7 @@ export class Registry {
     return this.#clients.has(client.id);
   }
 
-  /** Which limit leaves no slot for a client of this address; null if there is one. */
+  /** Which limit leaves no slot for a client of this address; null if there is a slot. */
   fullBecause(address: string | null): Full | null {
     const { maxConnections, maxConnectionsPerAddress } = this.#settings;
     if (maxConnectionsPerAddress > 0 && this.#addresses.streamsOf(address) >= maxConnectionsPerAddress) {

@@ -1,50 +1,51 @@
 import { encodeFrame } from "../../sse/encode.ts";
 import type { CloseNotice, Connected, ErrorNotice, GapNotice } from "../../wire/frames.ts";
-import type { Gap } from "../log/log-view.ts";
-import type { LeaveReason } from "./client.ts";
 import type { HubError, RefusalCode } from "../errors.ts";
+import type { HubSettings } from "../hub-settings.ts";
+import type { Gap } from "../log/log-view.ts";
+import type { Client, LeaveReason } from "./client.ts";
 
-/** What the service itself says on a stream. These frames pass every filter. */
+/** The frames of the service itself. They pass every filter. */
 
-/** Characters of a client's own id that are repeated to it: a client may send any text. */
+/** How many characters of a client's id are repeated to it: a client may send any text. */
 const REQUESTED_ID_LENGTH = 64;
 
-/** An id that can be repeated in an `id:` line: no line break, no NUL, not longer than any id of ours. */
+/**
+ * An id that can be repeated in an `id:` line: it has no line break and no NUL, and is no longer than any id of a log.
+ */
 const REPEATABLE_ID = /^[\x21-\x7e]{1,64}$/;
 
-/** Where the client stands when its stream opens. */
-export interface Opening {
-  readonly clientId: string;
-  readonly channel: string;
-  readonly cursor: number;
-  readonly logName: string;
-  readonly heartbeatIntervalSeconds: number;
-  readonly retryMs: number;
-  readonly gap: Gap | null;
-}
+const SLOW_MESSAGE = "This client did not accept its events in time. It can resume with its last event id.";
 
 /**
- * The first bytes of every stream. `connected` carries the cursor as its id, so that a browser which is cut before its
- * first matching event resumes where it was; with a gap it carries none, so that the id moves only once the gap is told.
+ * The first bytes of every stream. `connected` carries the cursor as its id, so that a browser that is cut off before
+ * its first matching event resumes from there. With a gap it carries no id, so that the browser's id moves only when
+ * the client is told of the gap.
  */
-export function openingFrames(opening: Opening): string {
-  const { gap, cursor } = opening;
+export function openingFrames(
+  client: Client,
+  logName: string,
+  settings: HubSettings,
+  gap: Gap | null,
+): string {
   const connected = {
     // In the block of `connected`: some parsers make an empty event of a `retry:` that stands alone.
-    retry: opening.retryMs,
+    retry: settings.retryAfterMs,
     event: "connected",
     data: JSON.stringify({
-      client_id: opening.clientId,
-      channel: opening.channel,
-      last_event_id: String(cursor),
-      log: opening.logName,
-      heartbeat_interval_seconds: opening.heartbeatIntervalSeconds,
+      client_id: client.id,
+      channel: settings.channel,
+      last_event_id: String(client.cursor),
+      log: logName,
+      heartbeat_interval_seconds: settings.heartbeatIntervalMs / 1_000,
     } satisfies Connected),
   };
-  return gap === null ? encodeFrame({ ...connected, id: cursor }) : encodeFrame(connected) + gapFrame(gap);
+  return gap === null
+    ? encodeFrame({ ...connected, id: client.cursor })
+    : encodeFrame(connected) + gapFrame(gap);
 }
 
-/** Says that events are missing. Its id is the one before the oldest that is kept: what is kept follows. */
+/** Says that events are missing. Its id is the one before the oldest kept event, because the kept events follow. */
 export function gapFrame(gap: Gap): string {
   return encodeFrame({
     event: "gap",
@@ -63,12 +64,16 @@ export function describeGap(gap: Gap): GapNotice {
   };
 }
 
-/** A comment; with an id when the filter has hidden events since, so that the browser's id keeps up. */
+/**
+ * A comment that keeps the connection alive.
+ *
+ * @param cursor sent as the id if the filter has hidden events since the last one, so that the browser's id keeps up
+ */
 export function heartbeatFrame(cursor: number | null): string {
   return encodeFrame(cursor === null ? { comment: "heartbeat" } : { comment: "heartbeat", id: cursor });
 }
 
-/** Something recoverable happened to this stream. Carries no id. */
+/** Says that something recoverable happened to this stream. Carries no id. */
 export function errorFrame(errorType: string, message: string, retryable: boolean): string {
   const notice: ErrorNotice = { error_type: errorType, message, retryable };
   return encodeFrame({ event: "error", data: JSON.stringify(notice) });
@@ -77,10 +82,16 @@ export function errorFrame(errorType: string, message: string, retryable: boolea
 /** Why the service ends or refuses a stream. */
 export type CloseReason = Exclude<LeaveReason, "client_left"> | "limit";
 
+/** The last frames of a stream that the service ends. */
+export function goodbyeFrames(reason: CloseReason, retryMs: number): string {
+  const error = reason === "slow_client" ? errorFrame("slow_client", SLOW_MESSAGE, true) : "";
+  return error + closeFrame(reason, retryMs);
+}
+
 /**
- * Said before the service ends a stream. Its `retry` paces a native EventSource.
+ * Says why a stream ends. Its `retry` tells a native EventSource when to come back.
  *
- * @param id repeated for a stream that had no other: some clients forget their place if a connection brings no id.
+ * @param id for a stream that carried no other id: some clients lose their place if a connection brings no id
  */
 export function closeFrame(reason: CloseReason, retryMs: number, id?: string): string {
   return encodeFrame({
@@ -92,15 +103,15 @@ export function closeFrame(reason: CloseReason, retryMs: number, id?: string): s
 }
 
 /**
- * How long the peer of an ended stream waits, jittered so that a crowd does not come back at once. Whoever finds no
- * place waits 1 to 2 times `retry_after_seconds`; whoever can come back at once waits 0.1 to 1 s.
+ * How long the peer of an ended stream waits before it comes back. The jitter keeps a crowd from returning all at once.
+ * If the channel takes no streams, the peer waits 1 to 2 times `retry_after_seconds`; otherwise 0.1 to 1 s.
  */
 export function retryDelayMs(reason: CloseReason, retryAfterMs: number, random: () => number): number {
   const crowded = reason === "shutdown" || reason === "drain" || reason === "limit" || reason === "kicked";
   return Math.round(crowded ? retryAfterMs * (1 + random()) : 100 + 900 * random());
 }
 
-/** How a refusal is told on a stream: by reasons that pass by themselves. */
+/** The close reason for each refusal that ends by itself. */
 const REFUSAL_REASONS: Partial<Record<RefusalCode, CloseReason>> = {
   limit: "limit",
   address_limit: "limit",
@@ -112,10 +123,11 @@ const REFUSAL_REASONS: Partial<Record<RefusalCode, CloseReason>> = {
 };
 
 /**
- * A refusal as a stream, for clients that die of any status but 200, as a native EventSource does. Null if the client has
- * to know the status. A client is never sent back before `retryAfterSeconds` of the refusal; the jitter comes on top.
+ * A refusal as the only frame of a stream, for clients that never reconnect after a status other than 200. A native
+ * EventSource is one. The delay is at least the refusal's `retryAfterSeconds`, plus the jitter.
  *
- * @param lastEventId the id that the client asked for, repeated so that it keeps its place
+ * @param lastEventId the id that the client asked for, repeated so that the client keeps its place
+ * @returns null for a refusal that the client has to learn as a status
  */
 export function refusalFrame(
   error: HubError,

@@ -1,14 +1,14 @@
 import type { Clock } from "../clock.ts";
 import type { Filter } from "../filter.ts";
-import { sizeOf, type EventLog, type NewEvent, type Receipt } from "./event-log.ts";
+import type { Appended, EventLog, NewEvent } from "./event-log.ts";
 import type { FrameFeed } from "./frame-feed.ts";
 import type { LogView, Page, Start, StartRequest } from "./log-view.ts";
 import type { Retention } from "./retention.ts";
 import { startingPoint } from "./starting-point.ts";
 
 /**
- * The log up to its durable head. Rows can be read from storage before they are durable, so everything that leaves the
- * hub comes from here.
+ * The log up to its durable head. Storage shows rows before they are durable. Everything that leaves the hub is read
+ * through this class, so that no client sees an event that a crash can take back.
  */
 export class DurableLog implements LogView {
   readonly #log: EventLog;
@@ -41,12 +41,12 @@ export class DurableLog implements LogView {
     return Math.min(this.#retention.oldest(this.#clock.now()), this.#head + 1);
   }
 
-  /** Where a reader begins, in a log that may not exist yet. */
+  /** Where a reader starts. The log may not exist yet. */
   startingPoint(request: StartRequest): Start {
     return startingPoint(request, this.#log, this.#retention, this.#head, this.#clock.now());
   }
 
-  /** Resolves when the name of the log survives a crash: the client will send it back. */
+  /** Resolves when the name of the log is durable: the client will send it back. */
   async start(request: StartRequest): Promise<Start> {
     this.#log.create();
     this.#created ??= this.#log.sync();
@@ -71,31 +71,21 @@ export class DurableLog implements LogView {
   }
 
   /**
-   * Stores events in one transaction. Resolves when they are durable, and so are those that they duplicate.
+   * Stores events in one transaction. Resolves when they are durable. The events that they duplicate are durable then
+   * too.
    *
-   * @param grant what the publisher may know of
+   * @param grant the events that the publisher may know about
    */
-  async append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
+  async append(events: readonly NewEvent[], grant: Filter): Promise<Appended> {
     const now = this.#clock.now();
-    const receipts = this.#log.append(events, now, this.#retention.oldest(now), grant);
+    const appended = this.#log.append(events, now, this.#retention.oldest(now), grant);
     const head = this.#log.head;
-    this.#keepFrames(events, receipts);
+    appended.stored.forEach((event) => this.#feed.push(event));
     await this.#log.sync();
     if (head > this.#head) {
       this.#head = head;
       this.#listeners.forEach((advanced) => advanced());
     }
-    return receipts;
-  }
-
-  #keepFrames(events: readonly NewEvent[], receipts: readonly Receipt[]): void {
-    const { publishedAt } = this.#log.stamp(this.#log.head);
-    for (const [index, event] of events.entries()) {
-      const receipt = receipts[index];
-      if (receipt !== undefined && !receipt.duplicate) {
-        const { type, projectId, agentId, data } = event;
-        this.#feed.push({ seq: receipt.seq, type, projectId, agentId, data, publishedAt }, sizeOf(event));
-      }
-    }
+    return appended;
   }
 }

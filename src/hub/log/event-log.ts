@@ -2,102 +2,119 @@ import { HubError } from "../errors.ts";
 import type { Filter, Filterable } from "../filter.ts";
 import { TakenKeys } from "./taken-keys.ts";
 
-/** An event as a publisher hands it over, already validated. */
+/** A validated event of a publisher. */
 export interface NewEvent extends Filterable {
   /** The data as one line of JSON. */
   readonly data: string;
-  /** Size of `data` in UTF-8. */
+  /** The size of `data` in UTF-8. */
   readonly dataBytes: number;
-  /** Idempotency key: lives exactly as long as its event is kept. */
+  /** The idempotency key, which is kept exactly as long as its event. */
   readonly key: string | null;
 }
 
 /** An event of the log. */
 export interface StoredEvent extends Filterable {
-  /** Position in the channel's total order: from 1, without holes, never reused. Outside it is the event id. */
+  /**
+   * The position in the channel's total order: from 1, without holes, never reused. Clients know it as the event id.
+   */
   readonly seq: number;
   readonly data: string;
-  /** When the hub stored it, in ms since the epoch. Never decreases along the seqs. */
+  /** When the hub stored the event, in ms since the epoch. Never decreases along the seqs. */
   readonly publishedAt: number;
 }
 
-/** What became of one published event. */
+/** An event as `append` has just stored it. */
+export interface AppendedEvent extends StoredEvent {
+  /** As `sizeOf` counts it. */
+  readonly size: number;
+}
+
+/** The result of publishing one event. */
 export interface Receipt {
   readonly seq: number;
   readonly type: string;
-  /** Its key was known: `seq` is that of the first publish, and nothing was stored. */
+  /** The key was known: `seq` is the seq of the event that has the key, and nothing was stored. */
   readonly duplicate: boolean;
-  /** A duplicate whose content differs from what is stored. The first one stands. */
+  /** The event is a duplicate, and its content differs from the stored event. The stored event is unchanged. */
   readonly conflict: boolean;
 }
 
-/** What is read of events: what a frame needs; the ids too, that a filter compares; or the time as well. */
+/** The result of appending a batch. */
+export interface Appended {
+  /** One for each event of the batch, in the same order. */
+  readonly receipts: Receipt[];
+  /** The events of the batch that were stored, in the same order. Duplicates are not among them. */
+  readonly stored: readonly AppendedEvent[];
+}
+
+/** Which fields of an event are read: the fields of a frame; also the ids that filters compare; or also the time. */
 export type Detail = "frame" | "filterable" | "all";
 
-/** An event without its data: what filters compare, and what the whole of it would cost. */
+/** An event without its data: the fields that filters compare, and the size of the event. */
 export interface Outline extends Filterable {
   readonly seq: number;
   /** As `sizeOf` counts it. */
   readonly size: number;
 }
 
-/** Where an event stands in time and in bytes. */
+/** The position of an event in time and in bytes. */
 export interface Stamp {
   readonly publishedAt: number;
-  /** Bytes of all events of this log up to and including this one, trimmed ones too. */
+  /** The sizes of all events of this log up to and including this one, added up. Trimmed events count too. */
   readonly endOffset: number;
 }
 
 /**
- * The ordered, durable log of one channel. Everything but `sync` is synchronous; what was appended can be read at
- * once, but is durable only when a later `sync` has resolved.
+ * The ordered, durable log of one channel. Everything but `sync` is synchronous. Appended events can be read at once,
+ * but they are durable only when a later `sync` has resolved.
  */
 export interface EventLog {
-  /** Random, given at creation: tells this log from another one of the same channel. Null: not created. */
+  /** Random, given at creation: distinguishes this log from another log of the same channel. Null before creation. */
   readonly name: string | null;
-  /** The last seq that was given out; 0 at first. Survives trimming and restarts. */
+  /** The last seq that was assigned; 0 at first. Survives trimming and restarts. */
   readonly head: number;
-  /** The oldest seq that is kept; `head + 1` when nothing is. */
+  /** The oldest kept seq; `head + 1` if no event is kept. */
   readonly oldest: number;
-  /** Creates the log if it does not exist. Until then nothing is written. */
+  /** Creates the log if it does not exist. Nothing is written before. */
   create(): void;
   /**
-   * Stores events in order, in one transaction: all of them or, on a throw, none.
+   * Stores events in order, in one transaction. If it throws, no event is stored.
    *
-   * @param keptFrom keys of events before this seq are forgotten, though their rows may not be trimmed yet.
-   * @param grant what the publisher may know of: the key of an event beyond it is taken, and its id is not told. Absent: all.
+   * @param keptFrom keys of events before this seq are free again, even if their rows are not trimmed yet
+   * @param grant the events that the publisher may know about; absent for all. If another event has one of the keys,
+   *   the batch is refused, and the id of that event is not revealed.
    * @throws HubError `storage_full` or `key_taken`
    */
-  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Receipt[];
-  /** Resolves when everything that was appended before the call is durable. */
+  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Appended;
+  /** Resolves when every event that was appended before the call is durable. */
   sync(): Promise<void>;
   /**
-   * The events after a seq, in order, as many as their sizes leave room for, but one at least.
+   * The events after a seq, in order. Returns at least one if there is one.
    *
-   * @param maxBytes of sizes as `sizeOf` counts them.
-   * @param detail what is read of each: every column costs.
+   * @param maxBytes the most bytes of all events together, as `sizeOf` counts them
+   * @param detail the fields to read: every column costs time
    */
   read(after: number, maxBytes: number, detail: Detail): StoredEvent[];
   /**
-   * The outlines of the events after a seq, in order, `count` of them at most: how far this reads depends on ids alone,
-   * and not on the size of the events.
+   * The outlines of the events after a seq, in order, at most `count`. How far this reads depends on ids only, not on
+   * the sizes of the events.
    *
-   * @param needsIds whether the ids of projects and agents are read too.
+   * @param needsIds whether to read the project ids and agent ids too
    */
   outline(after: number, count: number, needsIds: boolean): Outline[];
-  /** Those of these events that are kept, whole and in order. The caller bounds them by their sizes. */
+  /** The events with these seqs, in order, without the ones that are no longer kept. The caller bounds their sizes. */
   pick(seqs: readonly number[]): StoredEvent[];
-  /** The stamp of a kept event, or of the last one that was trimmed (`oldest - 1`; zeros when none ever was). */
+  /** The stamp of a kept event, or of the last trimmed event (`oldest - 1`; zeros if no event was ever trimmed). */
   stamp(seq: number): Stamp;
   /** Deletes all events up to and including a seq, in one transaction. */
   trim(through: number): void;
-  /** Reads a little. Throws when the storage cannot be read: it is out of order, or belongs to a newer instance. */
+  /** Reads a little. Throws if the storage cannot be read because it is broken or belongs to a newer instance. */
   check(): void;
 }
 
 /**
- * What a row costs beside its texts, as `history.max_bytes` counts it: columns, numbers and index entries. More than the
- * names and line ends of a frame, so that a page never has more bytes than its events have size.
+ * What a row costs in addition to its texts, as `history.max_bytes` counts it: columns, numbers and index entries. It
+ * is more than the field names and line ends of a frame, so a page never has more bytes than the sizes of its events.
  */
 const EVENT_OVERHEAD_BYTES = 64;
 
@@ -112,9 +129,9 @@ export function sameContent(a: Filterable & { data: string }, b: Filterable & { 
   return a.type === b.type && a.data === b.data && a.projectId === b.projectId && a.agentId === b.agentId;
 }
 
-type MemoryRow = StoredEvent & Stamp & { readonly key: string | null };
+type MemoryRow = AppendedEvent & Stamp & { readonly key: string | null };
 
-/** The in-memory twin: what the log means, without SQLite. The same tests run against both. */
+/** A log in memory: the meaning of a log, without SQLite. The same tests run against both. */
 export class MemoryEventLog implements EventLog {
   name: string | null = null;
   head = 0;
@@ -122,7 +139,7 @@ export class MemoryEventLog implements EventLog {
   #trimmed: Stamp = { publishedAt: 0, endOffset: 0 };
   readonly #maxEvents: number;
 
-  /** @param maxEvents after so many kept events the storage is full. */
+  /** @param maxEvents the storage is full with this many kept events */
   constructor(maxEvents = Number.POSITIVE_INFINITY) {
     this.#maxEvents = maxEvents;
   }
@@ -135,7 +152,7 @@ export class MemoryEventLog implements EventLog {
     this.name ??= crypto.randomUUID();
   }
 
-  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Receipt[] {
+  append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Appended {
     this.create();
     const taken = new TakenKeys(grant);
     const added: MemoryRow[] = [];
@@ -149,8 +166,9 @@ export class MemoryEventLog implements EventLog {
         taken.check(index, first);
         return { seq: first.seq, type: event.type, duplicate: true, conflict: !sameContent(first, event) };
       }
-      end = { ...end, endOffset: end.endOffset + sizeOf(event) };
-      const row = { ...event, ...end, seq: this.head + added.length + 1 };
+      const size = sizeOf(event);
+      end = { ...end, endOffset: end.endOffset + size };
+      const row = { ...event, ...end, size, seq: this.head + added.length + 1 };
       added.push(row);
       if (event.key !== null) {
         known.set(event.key, row);
@@ -163,7 +181,7 @@ export class MemoryEventLog implements EventLog {
     }
     this.#rows.push(...added);
     this.head += added.length;
-    return receipts;
+    return { receipts, stored: added };
   }
 
   sync(): Promise<void> {

@@ -1,28 +1,22 @@
 import { encodeEvent } from "../../sse/encode.ts";
 import { eventJson } from "./event-json.ts";
-import type { Detail, EventLog, StoredEvent } from "./event-log.ts";
+import type { AppendedEvent, Detail, EventLog, StoredEvent } from "./event-log.ts";
 import type { Filter } from "../filter.ts";
 import type { Page } from "./log-view.ts";
 
-/** An envelope adds up to this factor to the smallest events, so its pages are smaller by it. */
+/** An envelope makes the smallest events up to this many times larger, so the pages of envelopes hold fewer events. */
 const ENVELOPE_FACTOR = 4;
 
-/** Bytes and count of the newest events that stay in memory, for all clients together. */
+/** The bounds of the newest events that stay in memory, for all clients together. */
 const RECENT_BYTES = 8 * 1024 * 1024;
 const RECENT_EVENTS = 16_384;
 
-/** An event in memory, and its size as the log counts it: never less than its frame has bytes. */
-interface RecentEvent {
-  readonly event: StoredEvent;
-  readonly size: number;
-}
-
-/** Reads the log as pages of encoded frames. The newest events stay in memory, older ones come from the log. */
+/** Reads the log as pages of encoded frames. The newest events stay in memory; older events are read from the log. */
 export class FrameFeed {
   readonly #log: EventLog;
   readonly #encoder = new TextEncoder();
-  /** Events of consecutive seqs; before `#start` they are given up, and their places are cut off now and then. */
-  #recent: (RecentEvent | null)[] = [];
+  /** Events with consecutive seqs. The places before `#start` are empty, and are cut off from time to time. */
+  #recent: (AppendedEvent | null)[] = [];
   #start = 0;
   #firstSeq = 1;
   #bytes = 0;
@@ -36,13 +30,13 @@ export class FrameFeed {
     return cursor + 1 >= this.#firstSeq;
   }
 
-  /** Keeps an event that was just appended. Seqs come without holes. */
-  push(event: StoredEvent, size: number): void {
+  /** Keeps an event that was just appended. Seqs have no holes. */
+  push(event: AppendedEvent): void {
     if (event.seq !== this.#firstSeq + this.#recent.length - this.#start) {
       this.forget(event.seq);
     }
-    this.#recent.push({ event, size });
-    this.#bytes += size;
+    this.#recent.push(event);
+    this.#bytes += event.size;
     while (this.#bytes > RECENT_BYTES || this.#recent.length - this.#start > RECENT_EVENTS) {
       this.#bytes -= this.#recent[this.#start]?.size ?? 0;
       this.#recent[this.#start] = null;
@@ -55,7 +49,7 @@ export class FrameFeed {
     }
   }
 
-  /** Gives up what is in memory: the next event to come has this seq. */
+  /** Drops the events in memory. The next event will have this seq. */
   forget(nextSeq: number): void {
     this.#recent = [];
     this.#start = 0;
@@ -66,7 +60,7 @@ export class FrameFeed {
   /**
    * The next page after a cursor, up to the durable head.
    *
-   * @param maxBytes of the page, unless its first event has more
+   * @param maxBytes of the page, unless its first event is larger
    */
   page(cursor: number, head: number, filter: Filter, maxBytes: number): Page {
     const size = filter.form === "envelope" ? maxBytes / ENVELOPE_FACTOR : maxBytes;
@@ -80,16 +74,16 @@ export class FrameFeed {
     let size = 0;
     let seq = cursor;
     for (; seq < head; seq++) {
-      const recent = this.#recent[seq + 1 - this.#firstSeq + this.#start];
-      if (!recent) {
+      const event = this.#recent[seq + 1 - this.#firstSeq + this.#start];
+      if (!event) {
         throw new RangeError(`event ${seq + 1} is not in memory`);
       }
-      if (filter.matches(recent.event)) {
-        size += recent.size;
+      if (filter.matches(event)) {
+        size += event.size;
         if (size > maxSize && matching.length > 0) {
           break;
         }
-        matching.push(recent.event);
+        matching.push(event);
       }
     }
     return { matching, through: seq };
@@ -125,13 +119,13 @@ export class FrameFeed {
 }
 
 interface Scanned {
-  /** What the filter lets through. */
+  /** The events that the filter lets through. */
   readonly matching: readonly StoredEvent[];
-  /** The last seq that was looked at. */
+  /** The last seq that was scanned. */
   readonly through: number;
 }
 
-/** What is read of each event: every column costs. */
+/** The fields that frames of this filter need. */
 function detailFor({ form, needsIds }: Filter): Detail {
   if (form === "envelope") {
     return "all";

@@ -2,21 +2,21 @@ import type { Clock } from "../clock.ts";
 import { HubError } from "../errors.ts";
 import type { HistoryPage, HistoryReading } from "./history.ts";
 
-/** Requests for history that wait at a time: more of them would only hold memory, and time out. */
+/** The most requests for history that wait at a time: more of them would only use memory and time out. */
 const PLACES = 64;
 
-/** One that waits for its turn. */
+/** A request that waits for its turn. */
 interface Waiting {
-  /** Begins the reading when its turn has come: what was trimmed meanwhile is told as a gap. */
+  /** Called when it is the request's turn, so that a gap tells of the events that were trimmed while it waited. */
   readonly begin: () => HistoryReading;
   readonly resolve: (page: HistoryPage) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
- * Serves requests for history one after the other and step by step, so that publishing and live delivery come between
- * any two steps. The addresses take turns, however much each of them asks for. Those that the limits do not count
- * (null) share one turn: how many they are is not known.
+ * Serves requests for history one after the other and step by step, so that publishing and live delivery run between
+ * any two steps. The addresses take turns, however much each of them asks for. Addresses that the limits do not count
+ * (null) share one turn, because their number is not known.
  */
 export class HistoryQueue {
   readonly #clock: Clock;
@@ -30,9 +30,9 @@ export class HistoryQueue {
   }
 
   /**
-   * Reads when the turn of this address has come.
+   * Reads when it is this address's turn.
    *
-   * @throws HubError `busy` when too many wait, and this address has as many of the places as any other.
+   * @throws HubError `busy` if too many requests wait, unless another address has at least two more of them
    */
   read(address: string | null, begin: () => HistoryReading): Promise<HistoryPage> {
     return new Promise((resolve, reject) => {
@@ -54,7 +54,9 @@ export class HistoryQueue {
     this.#waiting++;
   }
 
-  /** Sends the last one of the longest line away if that makes the places fairer: a flood must not shut others out. */
+  /**
+   * Refuses the last request of the longest line if that makes the lines more even: a flood must not shut others out.
+   */
   #freePlaceFor(line: readonly Waiting[]): boolean {
     let longest: Waiting[] = [];
     for (const other of this.#lines.values()) {
@@ -77,7 +79,7 @@ export class HistoryQueue {
     this.#isServing = false;
   }
 
-  /** The first one of the line whose turn it is; its line goes to the end. */
+  /** The first request of the line whose turn it is. The line goes to the end. */
   #next(): Waiting | null {
     const [first] = this.#lines;
     if (first === undefined) {

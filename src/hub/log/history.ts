@@ -2,47 +2,47 @@ import type { EventLog, StoredEvent } from "./event-log.ts";
 import type { Filter } from "../filter.ts";
 import type { Gap, LogView, Start } from "./log-view.ts";
 
-/** Where the log begins and ends. */
+/** Where the log starts and ends. */
 type Horizon = Pick<LogView, "head" | "oldest">;
 
 /**
- * Ids that one answer looks at, so that a filter that matches nothing cannot hold the hub. It counts ids and not bytes:
- * where an answer ends must not tell the size of the events that it hides.
+ * The most ids that one answer scans, so that a filter that matches nothing cannot block the hub. The bound counts ids
+ * and not bytes, because the end of an answer must not reveal the sizes of the events that the filter hides.
  */
 const ANSWER_IDS = 10_000;
 
-/** What one step of a reading looks at, and brings into memory: everybody else waits for it. */
+/** The most that one step scans and reads into memory. Publishing and delivery wait for a step. */
 const STEP_IDS = 500;
 const STEP_BYTES = 128 * 1024;
 
-/** Bytes of one answer, and of the names and brackets around the texts of an event. */
+/** The most bytes of one answer, and the bytes of the JSON around the texts of one event. */
 const ANSWER_BYTES = 1024 * 1024 - 1024;
 const EVENT_BYTES = 160;
 
 const encoder = new TextEncoder();
 
-/** A piece of the past. */
+/** A part of the history. */
 export interface HistoryPage {
   readonly events: readonly StoredEvent[];
-  /** The seq that the reading has reached, to go on after. */
+  /** The last seq that was scanned. The next page starts after it. */
   readonly next: number;
-  /** Whether there is more to read at once. */
+  /** Whether the next page has something to scan now. */
   readonly more: boolean;
-  /** The oldest seq that is kept; null: nothing is. */
+  /** The oldest kept seq; null if no event is kept. */
   readonly oldest: number | null;
   readonly latest: number;
   readonly gap: Gap | null;
 }
 
-/** What one step has found. */
+/** The result of one step. */
 interface Found {
-  /** What the filter lets through. */
+  /** The events that the filter lets through. */
   readonly events: readonly StoredEvent[];
-  /** The last seq that was looked at. */
+  /** The last seq that was scanned. */
   readonly through: number;
 }
 
-/** Reads events after a starting point, up to where the durable head was, in steps that others can come between. */
+/** Reads the events between a starting point and the durable head, in steps. The head is fixed at the start. */
 export class HistoryReading {
   readonly #log: EventLog;
   readonly #horizon: Horizon;
@@ -50,7 +50,7 @@ export class HistoryReading {
   readonly #filter: Filter;
   readonly #limit: number;
   readonly #head: number;
-  /** The last id that this answer looks at. */
+  /** The last id that this answer scans. */
   readonly #end: number;
   readonly #events: StoredEvent[] = [];
   #next: number;
@@ -68,9 +68,9 @@ export class HistoryReading {
     this.#next = start.cursor;
   }
 
-  /** Looks at the next piece of the log. Answers whether there is another one to look at. */
+  /** Scans the next part of the log. Returns whether there is another step. */
   step(): boolean {
-    // What comes next may have been trimmed between two steps: who asks for it then is told by a gap.
+    // The next events may have been trimmed between two steps. The answer ends here then, and the next one has a gap.
     if (this.#next < this.#end && this.#next >= this.#horizon.oldest() - 1) {
       this.#take(this.#filter.isOpen ? this.#readAll() : this.#readMatching());
       return !this.#isFull && this.#next < this.#end;
@@ -78,7 +78,6 @@ export class HistoryReading {
     return false;
   }
 
-  /** The answer. */
   page(): HistoryPage {
     const oldest = this.#horizon.oldest();
     return {
@@ -96,7 +95,7 @@ export class HistoryReading {
     return { events, through: events.at(-1)?.seq ?? this.#end };
   }
 
-  /** Finds what matches by its outline, and reads only that: hidden events cost no bytes. */
+  /** Finds the matching events by their outlines and reads only these, so that hidden events are not read. */
   #readMatching(): Found {
     const count = Math.min(STEP_IDS, this.#end - this.#next);
     const outlines = this.#log.outline(this.#next, count, this.#filter.needsIds);
@@ -115,7 +114,7 @@ export class HistoryReading {
     return { events, through: outlines.at(-1)?.seq ?? this.#end };
   }
 
-  /** Takes what has room. When not all of it has, the answer ends with the last event that it shows. */
+  /** Adds the events that fit. If not all of them fit, the answer ends after the last event that it shows. */
   #take({ events, through }: Found): void {
     for (const event of events) {
       this.#bytes += bytesOf(event);

@@ -1,13 +1,9 @@
-import type { Alarm } from "../alarm.ts";
-import type { Clock } from "../clock.ts";
-import type { Closing } from "../closing.ts";
-import type { Counters } from "../counters.ts";
 import { HubError } from "../errors.ts";
 import { createFilter, type Filter, type FilterTerms } from "../filter.ts";
 import type { HubSettings } from "../hub-settings.ts";
-import type { Logger } from "../logger.ts";
 import { Quota } from "../quota.ts";
 import { Refusals } from "../refusals.ts";
+import type { Shared } from "../shared.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
 import { FrameFeed } from "./frame-feed.ts";
@@ -17,31 +13,22 @@ import type { LogView, StartRequest } from "./log-view.ts";
 import { Retention } from "./retention.ts";
 import { Trimmer } from "./trimmer.ts";
 
-const TOO_MANY_PUBLISHES = "This token has made as many publishes as it may in a minute.";
+const TOO_MANY_PUBLISHES = "This token has published too often in the last minute.";
 
-/** A part of the past that a client wants to read. */
+/** A request for a part of the history. */
 export interface HistoryRequest {
   readonly terms: FilterTerms;
   readonly start: StartRequest;
-  /** Events at most. */
+  /** The most events in the answer. */
   readonly limit: number;
-  /** Where the request comes from, as in a `ConnectRequest`: addresses take turns. */
+  /** The client's address, as in a `ConnectRequest`: addresses take turns. */
   readonly address: string | null;
 }
 
-/** What the ledger needs from its hub. */
-export interface LedgerPort {
-  readonly log: EventLog;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly counters: Counters;
-  readonly alarm: Alarm;
-  readonly closing: Closing;
-}
-
-/** What is stored: the order, durability, keys, retention and history of one channel. */
+/** The half of a hub that stores: order, durability, keys, retention and history of one channel. */
 export class Ledger {
-  readonly #port: LedgerPort;
+  readonly #log: EventLog;
+  readonly #shared: Shared;
   readonly #durable: DurableLog;
   readonly #trimmer: Trimmer;
   readonly #publishes: Quota;
@@ -50,10 +37,11 @@ export class Ledger {
   readonly #refusedReadings: Refusals;
   #hasFailed = false;
 
-  constructor(settings: HubSettings, port: LedgerPort) {
-    const { log, clock, logger, counters, alarm } = port;
+  constructor(settings: HubSettings, log: EventLog, shared: Shared) {
+    const { clock, logger, counters, alarm } = shared;
     const retention = new Retention(log, settings.retention);
-    this.#port = port;
+    this.#log = log;
+    this.#shared = shared;
     this.#durable = new DurableLog(log, new FrameFeed(log), retention, clock);
     this.#trimmer = new Trimmer(log, retention, clock, alarm);
     this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
@@ -62,12 +50,12 @@ export class Ledger {
     this.#refusedReadings = new Refusals("history_refused", counters.historyRejections, clock, logger);
   }
 
-  /** What the audience may see. */
+  /** The log as the audience sees it. */
   get view(): LogView {
     return this.#durable;
   }
 
-  /** Whether the last events could not be stored. */
+  /** Whether the last publish failed because its events could not be stored. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
@@ -75,8 +63,8 @@ export class Ledger {
   /**
    * Stores events in one transaction. Resolves once they are durable.
    *
-   * @param publisher the token that they came with, as a key to count by; null if it is not limited.
-   * @param grant what that token grants, which bounds what it learns of events that were stored under its keys
+   * @param publisher the publisher's token, as the key by which the limit counts; null for no limit
+   * @param grant the events that the publisher may know about: see `EventLog.append`
    * @throws HubError `shutting_down`, `rate_limited`, `key_taken` or `storage_full`
    */
   async publish(
@@ -85,7 +73,7 @@ export class Ledger {
     grant: FilterTerms,
   ): Promise<Receipt[]> {
     try {
-      this.#port.closing.requireOpenToEvents();
+      this.#shared.closing.requireOpenToEvents();
       this.#publishes.use(publisher);
       this.#relieveLog();
       const receipts = await this.#append(events, createFilter(grant));
@@ -98,7 +86,7 @@ export class Ledger {
   }
 
   /**
-   * Reads the past as a stream would replay it, when the turn of this address has come.
+   * Reads the history as a stream would replay it, when it is this address's turn.
    *
    * @throws HubError `busy`
    */
@@ -106,7 +94,7 @@ export class Ledger {
     try {
       return await this.#readings.read(address, () => {
         const from = this.#durable.startingPoint(start);
-        return new HistoryReading(this.#port.log, this.#durable, from, createFilter(terms), limit);
+        return new HistoryReading(this.#log, this.#durable, from, createFilter(terms), limit);
       });
     } catch (error) {
       this.#refusedReadings.note(error);
@@ -115,12 +103,12 @@ export class Ledger {
   }
 
   /**
-   * Deletes what is beyond the bounds of the history, in steps.
+   * Deletes the events beyond the bounds of the history, in steps.
    *
-   * @param between is called between two steps, so that heartbeats do not wait for a long trimming.
+   * @param between called between two steps, so that heartbeats do not wait for a long trimming
    */
   async trim(between: () => void): Promise<void> {
-    const { counters, logger } = this.#port;
+    const { counters, logger } = this.#shared;
     this.#publishes.tidy();
     const trimmed = await this.#trimmer.trim(between);
     if (trimmed > 0) {
@@ -129,31 +117,35 @@ export class Ledger {
     }
   }
 
-  /** Sets the alarm for the next trimming. Never throws: what is durable stays acknowledged if the log cannot be read. */
+  /**
+   * Sets the alarm for the next trimming. Never throws: a durable publish is acknowledged even if the log cannot be
+   * read.
+   */
   armTrimming(): void {
     try {
       this.#trimmer.arm();
     } catch (error) {
-      this.#port.logger("error", "trim_not_armed", { error: String(error) });
+      this.#shared.logger("error", "trim_not_armed", { error: String(error) });
     }
   }
 
-  /** Deletes a little if the log is far over a bound. A publish must not fail because old events cannot be deleted. */
+  /**
+   * Deletes some events if the log is far over a bound. Never throws: a publish must not fail because trimming failed.
+   */
   #relieveLog(): void {
     try {
-      this.#port.counters.trimmed += this.#trimmer.relieve();
+      this.#shared.counters.trimmed += this.#trimmer.relieve();
     } catch (error) {
-      this.#port.logger("error", "trim_failed", { error: String(error) });
+      this.#shared.logger("error", "trim_failed", { error: String(error) });
     }
   }
 
   async #append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
-    const { counters, logger } = this.#port;
+    const { counters, logger } = this.#shared;
     try {
-      const receipts = await this.#durable.append(events, grant);
-      const duplicates = receipts.filter((receipt) => receipt.duplicate).length;
-      counters.published += receipts.length - duplicates;
-      counters.duplicates += duplicates;
+      const { receipts, stored } = await this.#durable.append(events, grant);
+      counters.published += stored.length;
+      counters.duplicates += receipts.length - stored.length;
       this.#hasFailed = false;
       return receipts;
     } catch (error) {

@@ -1,6 +1,8 @@
 import type { EventLog } from "./event-log.ts";
 
-/** How far a log may go over a bound before publishing pays for it: 2 % of the bound, but this much at least. */
+/**
+ * How far a log may go over a bound before a publish has to trim it: this share of the bound, but at least this much.
+ */
 const MARGIN_SHARE = 0.02;
 const MARGIN_EVENTS = 10_000;
 const MARGIN_BYTES = 4 * 1024 * 1024;
@@ -13,13 +15,13 @@ export interface RetentionBounds {
 }
 
 /**
- * Decides what of a log is too much or too old. Seqs have no holes and stamps never decrease, so every question is a
- * binary search over the primary key: its cost does not grow with the log.
+ * Decides which events of a log are too many or too old. Seqs have no holes and stamps never decrease, so every
+ * question is a binary search over the primary key, and its cost hardly grows with the log.
  */
 export class Retention {
   readonly #log: EventLog;
   readonly #bounds: RetentionBounds;
-  /** The oldest event that is young enough, and when it was published: good until that one is too old. */
+  /** The oldest event that is young enough. Holds until this event becomes too old. */
   #kept = { seq: 0, publishedAt: Number.NEGATIVE_INFINITY };
 
   constructor(log: EventLog, bounds: RetentionBounds) {
@@ -27,7 +29,7 @@ export class Retention {
     this.#bounds = bounds;
   }
 
-  /** The oldest seq that may be served: what is too old is gone, also before it is trimmed. `head + 1`: nothing. */
+  /** The oldest seq that is young enough, even if older events are not trimmed yet; `head + 1` if there is none. */
   oldest(now: number): number {
     const cutoff = now - this.#bounds.maxAgeMs;
     const known = Math.max(this.#kept.seq, this.#log.oldest);
@@ -39,12 +41,12 @@ export class Retention {
     return Math.max(this.#kept.seq, this.#log.oldest);
   }
 
-  /** The first event stored at or after a time; `head + 1` when there is none. */
+  /** The first event that was stored at or after a time; `head + 1` if there is none. */
   firstSince(time: number, from: number = this.#log.oldest): number {
     return this.#first(from, (seq) => this.#log.stamp(seq).publishedAt >= time);
   }
 
-  /** The last seq that is beyond a bound and has to go; `oldest - 1` when the log is within its bounds. */
+  /** The last seq that has to be trimmed; `oldest - 1` if the log is within its bounds. */
   excess(now: number): number {
     const { head, oldest } = this.#log;
     const end = this.#log.stamp(head).endOffset;
@@ -56,7 +58,7 @@ export class Retention {
     );
   }
 
-  /** The last of the oldest events that are so many, or have so many bytes, at most; but one at least. */
+  /** The last seq of a step that trims at most this many events and bytes, but at least one event. */
   lastWithin(events: number, bytes: number): number {
     const { head, oldest } = this.#log;
     const start = this.#log.stamp(oldest - 1).endOffset;
@@ -64,12 +66,12 @@ export class Retention {
     return Math.max(oldest, Math.min(beyond - 1, oldest + events - 1));
   }
 
-  /** Whether the log holds more events or bytes than it may. Cheap: asked at every publish. */
+  /** Whether the log is over its bounds of events or bytes. Cheap, because every publish asks. */
   isOver(): boolean {
     return this.#isBeyond(0, 0);
   }
 
-  /** Whether it holds so many more that it has to be trimmed at once. Cheap, likewise. */
+  /** Whether the log is so far over a bound that a publish has to trim it. Cheap, because every publish asks. */
   isFarOver(): boolean {
     const { maxEvents, maxBytes } = this.#bounds;
     return this.#isBeyond(
@@ -78,7 +80,9 @@ export class Retention {
     );
   }
 
-  /** When the oldest event gets too old, in ms since the epoch; null when the log is empty. Cheap, likewise. */
+  /**
+   * When the oldest event becomes too old, in ms since the epoch; null if no event is kept. Cheap: every publish asks.
+   */
   nextExpiry(): number | null {
     const { head, oldest } = this.#log;
     if (oldest > head) {

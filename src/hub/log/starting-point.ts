@@ -2,10 +2,10 @@ import type { EventLog } from "./event-log.ts";
 import type { Gap, Start, StartRequest } from "./log-view.ts";
 import type { Retention } from "./retention.ts";
 
-/** A decimal number of our own making: no sign, no exponent, no leading zero, below 10^16. */
+/** An id in the form in which the log writes it: no sign, no exponent, no leading zero, below 10^16. */
 const EVENT_ID = /^(?:0|[1-9][0-9]{0,15})$/;
 
-/** Turns what a client asks for into a cursor, and a gap if the client was owed events that are missing. */
+/** Finds the cursor for a request, and a gap if events that the client asked for are missing. */
 export function startingPoint(
   request: StartRequest,
   log: EventLog,
@@ -33,7 +33,7 @@ export function startingPoint(
   const first = typeof since === "string" ? oldest : Math.max(oldest, retention.firstSince(since));
   return { cursor: Math.min(first - 1, head), gap: null };
 
-  /** When the newest event that is no longer served was stored. */
+  /** When the newest event that is no longer kept was stored. */
   function trimmedAt(): number {
     return log.stamp(oldest - 1).publishedAt;
   }

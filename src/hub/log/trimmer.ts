@@ -3,17 +3,17 @@ import type { Clock } from "../clock.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Retention } from "./retention.ts";
 
-/** A log that goes over a bound, or whose oldest event gets too old, is trimmed after so long: not at every publish. */
+/** How long after a log goes over a bound it is trimmed, so that trimming does not happen at every publish. */
 const TRIM_DELAY_MS = 5_000;
 
-/** Steps on the way of one publish, which brings 5 MiB at most. */
+/** The most steps that one publish makes. A publish brings at most 5 MiB, less than these steps delete. */
 const STEPS_PER_PUBLISH = 3;
 
-/** What one step deletes at most; between two steps everybody else has a turn. */
+/** The most that one step deletes. Everything else that is ready runs between two steps. */
 const EVENTS_PER_STEP = 2_000;
 const BYTES_PER_STEP = 2 * 1024 * 1024;
 
-/** Keeps a log within its bounds: by the alarm, and on the way of a publish only when it is far beyond them. */
+/** Keeps a log within its bounds. The alarm trims it; a publish does so only if the log is far over a bound. */
 export class Trimmer {
   readonly #log: EventLog;
   readonly #retention: Retention;
@@ -27,7 +27,7 @@ export class Trimmer {
     this.#alarm = alarm;
   }
 
-  /** Asks for the alarm when the log is over a bound, or will be by age. An empty log asks for none. */
+  /** Sets the alarm for when the log is over a bound. An empty log needs no alarm. */
   arm(): void {
     const now = this.#clock.now();
     const due = this.#retention.isOver() ? now : this.#retention.nextExpiry();
@@ -37,8 +37,9 @@ export class Trimmer {
   }
 
   /**
-   * Deletes a little when the log is far over a bound: a flood of publishes between two alarms must not fill the disk,
-   * which nothing gives back. Comes before a publish, so that both are one commit. Answers how many events that were.
+   * Deletes some events if the log is far over a bound: a flood of publishes between two alarms must not fill the disk,
+   * because the file of the database never shrinks. Called before a publish, so that both are one commit. Returns the
+   * number of deleted events.
    */
   relieve(): number {
     const before = this.#log.oldest;
@@ -49,9 +50,9 @@ export class Trimmer {
   }
 
   /**
-   * Deletes what is beyond the bounds, in steps. Answers how many events that were.
+   * Deletes the events beyond the bounds, in steps. Returns their number.
    *
-   * @param between is called between two steps: what else the alarm is for must not wait for a long trimming.
+   * @param between called between two steps: the other work of the alarm must not wait for a long trimming
    */
   async trim(between: () => void): Promise<number> {
     let trimmed = 0;

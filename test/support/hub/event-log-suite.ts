@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 
 import {
   sizeOf,
+  type Appended,
+  type AppendedEvent,
   type EventLog,
   type NewEvent,
   type Receipt,
@@ -14,25 +16,25 @@ import { encodeEvent } from "../../../src/sse/encode.ts";
 import { newEvent, newEvents } from "./new-event.ts";
 import { eventsOf } from "./read-log.ts";
 
-/** Where a log lives. */
+/** The place where a log is stored. */
 export interface LogHost {
   /**
-   * Runs a test with a log of its own, not created yet. `reopen` gives the log that a restart finds in the same
-   * storage; the one before must not be used after it.
+   * Runs a test with a new log that is not created yet. `reopen` returns the log as a restart finds it in the same
+   * storage. Do not use the old log after that.
    */
   withLog(test: (log: EventLog, reopen: () => EventLog) => void | Promise<void>): Promise<void>;
-  /** Runs of the property test: a log in memory is cheaper than one on a disk. */
+  /** How often the property test runs: a log in memory is cheaper than a log on a disk. */
   readonly propertyRuns: number;
 }
 
-/** Room for everything. */
+/** More bytes than any log in these tests has. */
 const MUCH = 1024 ** 3;
 
 const NOON = Date.UTC(2026, 0, 29, 12);
 
-/** What every event log promises, whatever it is kept in. Called inside a `describe`. */
+/** The promises of every event log, wherever it is stored. Called inside a `describe`. */
 export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void {
-  describe("that was not created", () => {
+  describe("before it is created", () => {
     it("is empty and has no name", () =>
       withLog((log) => {
         expect(log.name).toBeNull();
@@ -41,7 +43,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(eventsOf(log)).toEqual([]);
       }));
 
-    it("gets a random name by being created, once", () =>
+    it("gets a random name when it is created, and keeps it", () =>
       withLog((log) => {
         log.create();
         const { name } = log;
@@ -62,33 +64,33 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
     it("start at 1 and rise by 1 without holes, across batches", () =>
       withLog((log) => {
         const receipts = [
-          ...log.append(newEvents(2), NOON, 1),
-          ...log.append(newEvents(1), NOON, 1),
-          ...log.append(newEvents(3), NOON, 1),
+          ...log.append(newEvents(2), NOON, 1).receipts,
+          ...log.append(newEvents(1), NOON, 1).receipts,
+          ...log.append(newEvents(3), NOON, 1).receipts,
         ];
         expect(receipts.map((receipt) => receipt.seq)).toEqual([1, 2, 3, 4, 5, 6]);
         expect([log.head, log.oldest]).toEqual([6, 1]);
         expect(eventsOf(log).map((event) => event.seq)).toEqual([1, 2, 3, 4, 5, 6]);
       }));
 
-    it("do not move when nothing is appended", () =>
+    it("do not change if nothing is appended", () =>
       withLog((log) => {
-        expect(log.append([], NOON, 1)).toEqual([]);
+        expect(log.append([], NOON, 1)).toEqual({ receipts: [], stored: [] });
         expect(log.head).toBe(0);
       }));
 
-    it("are never given out again, also after the log was trimmed to nothing", () =>
+    it("are never reused, even after the log was trimmed to nothing", () =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(5);
         expect([log.head, log.oldest]).toEqual([5, 6]);
-        expect(log.append([newEvent()], NOON, 6)[0]?.seq).toBe(6);
+        expect(log.append([newEvent()], NOON, 6).receipts[0]?.seq).toBe(6);
         expect([log.head, log.oldest]).toEqual([6, 6]);
       }));
   });
 
   describe("content", () => {
-    it("comes back exactly as it was appended", () =>
+    it("is read exactly as it was appended", () =>
       withLog((log) => {
         const contents = [
           {
@@ -111,7 +113,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         );
       }));
 
-    it("carries the time at which it was stored, which never decreases when the clock is set back", () =>
+    it("has the time at which it was stored, which never decreases if the clock is set back", () =>
       withLog((log) => {
         log.append([newEvent()], NOON, 1);
         log.append([newEvent()], NOON - 60_000, 1);
@@ -124,7 +126,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("a read", () => {
-    it("gives what comes after an id, in order", () =>
+    it("returns the events after an id, in order", () =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         expect(log.read(3, MUCH, "all").map((each) => each.seq)).toEqual([4, 5]);
@@ -132,14 +134,14 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(log.read(99, MUCH, "all")).toEqual([]);
       }));
 
-    it("starts with the oldest when the id is older", () =>
+    it("starts with the oldest event if the id is older", () =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(3);
         expect(log.read(0, MUCH, "all").map((each) => each.seq)).toEqual([4, 5]);
       }));
 
-    it("of a log that is empty, or was trimmed to nothing, gives nothing", () =>
+    it("returns nothing if the log is empty or was trimmed to nothing", () =>
       withLog((log) => {
         expect(log.read(0, MUCH, "all")).toEqual([]);
         log.append(newEvents(3), NOON, 1);
@@ -149,7 +151,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         }
       }));
 
-    it("gives as many as have room by their sizes, that size included, but one at least", () =>
+    it("returns as many events as fit by their sizes, but at least one", () =>
       withLog((log) => {
         const events = [10, 20, 30, 40].map((length) =>
           newEvent({ data: JSON.stringify("x".repeat(length)) }),
@@ -163,7 +165,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(seqs(1)).toEqual([2]);
       }));
 
-    it("counts from where it starts, also after a trim", () =>
+    it("counts sizes from its start, also after a trim", () =>
       withLog((log) => {
         log.append(newEvents(10), NOON, 1);
         log.trim(4);
@@ -172,7 +174,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(log.read(7, 2 * size, "frame").map((each) => each.seq)).toEqual([8, 9]);
       }));
 
-    it("never gives an event larger than its size beside its frame", () =>
+    it("never returns an event whose frame is larger than its size", () =>
       withLog((log) => {
         log.append([newEvent({ type: "x".repeat(64), data: '"€😀"' })], NOON, 1);
         const [stored] = log.read(0, MUCH, "frame");
@@ -180,7 +182,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(new TextEncoder().encode(frame).byteLength).toBeLessThanOrEqual(log.stamp(1).endOffset);
       }));
 
-    it("gives of each event what is asked for", () =>
+    it("returns the requested fields of each event", () =>
       withLog((log) => {
         log.append([newEvent({ projectId: "7", agentId: "8", data: "9" })], NOON, 1);
         const frame = { seq: 1, type: "tick", data: "9" };
@@ -190,7 +192,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(log.read(0, MUCH, "all")).toMatchObject([{ ...filterable, publishedAt: NOON }]);
       }));
 
-    it("of a long log comes to its end in bounded pieces", () =>
+    it("reaches the end of a long log in bounded parts", () =>
       withLog((log) => {
         for (let count = 0; count < 6; count++) {
           log.append(newEvents(1_000), NOON, 1);
@@ -202,7 +204,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("an outline", () => {
-    it("gives what filters compare, and the size, of so many events after an id", () =>
+    it("returns the fields that filters compare, and the size, of the events after an id", () =>
       withLog((log) => {
         const events = [
           newEvent({ type: "a", projectId: "7", agentId: "x" }),
@@ -226,7 +228,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         );
       }));
 
-    it("starts with the oldest event, and is empty when nothing is kept", () =>
+    it("starts with the oldest event, and is empty if no event is kept", () =>
       withLog((log) => {
         expect(log.outline(0, 10, true)).toEqual([]);
         log.append(newEvents(5), NOON, 1);
@@ -240,7 +242,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
       }));
   });
 
-  it("picks events by their ids, whole and in order, and passes over those that are gone", () =>
+  it("picks events by their ids, in order, and skips those that are no longer kept", () =>
     withLog((log) => {
       log.append(
         ["1", "2", "3", "4", "5"].map((data) => newEvent({ data, projectId: data })),
@@ -274,7 +276,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(accented - ascii).toBe(3);
       }));
 
-    it("of the last trimmed event is kept, so that the sizes of what is left still come out", () =>
+    it("include the last trimmed event, so that the sizes of the kept events are still known", () =>
       withLog((log) => {
         log.append(newEvents(4), NOON, 1);
         const before = [log.stamp(2), log.stamp(3)].map(({ publishedAt, endOffset }) => ({
@@ -289,7 +291,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(log.stamp(5).endOffset - log.stamp(4).endOffset).toBe(sizeOf(newEvent()));
       }));
 
-    it.each([-1, 0, 1, 6, 99])("refuse event %d when 3 to 5 are kept", (seq) =>
+    it.each([-1, 0, 1, 6, 99])("are refused for event %d if 3 to 5 are kept", (seq) =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(2);
@@ -299,11 +301,11 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("idempotency keys", () => {
-    it("answer the first id and store nothing", () =>
+    it("of a kept event return its id and store nothing", () =>
       withLog((log) => {
         log.append([newEvent({ key: "a" })], NOON, 1);
         const before = log.stamp(1).endOffset;
-        const receipts = log.append([newEvent({ key: "a" })], NOON + 5, 1);
+        const { receipts } = log.append([newEvent({ key: "a" })], NOON + 5, 1);
         expect(receipts).toEqual([{ seq: 1, type: "tick", duplicate: true, conflict: false }]);
         expect([log.head, log.stamp(log.head).endOffset]).toEqual([1, before]);
         expect(eventsOf(log)).toHaveLength(1);
@@ -314,11 +316,11 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
       ["data", { data: '{"a":1}' }],
       ["project", { projectId: "1" }],
       ["agent", { agentId: "1" }],
-    ])("report a conflict when the %s differs, and keep the first one", (_, other) =>
+    ])("report a conflict if the %s differs, and keep the first event", (_, other) =>
       withLog((log) => {
         log.append([newEvent({ key: "a" })], NOON, 1);
         const first = eventsOf(log);
-        expect(log.append([newEvent({ key: "a", ...other })], NOON, 1)[0]).toMatchObject({
+        expect(log.append([newEvent({ key: "a", ...other })], NOON, 1).receipts[0]).toMatchObject({
           seq: 1,
           duplicate: true,
           conflict: true,
@@ -327,10 +329,10 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
       }),
     );
 
-    it("make the later one of a batch the duplicate, and leave no hole", () =>
+    it("make the later event of a batch the duplicate, and leave no hole in the ids", () =>
       withLog((log) => {
         const keys = ["a", null, "a", "b", "b", null, "a"];
-        const receipts = log.append(
+        const { receipts } = log.append(
           keys.map((key) => newEvent({ key })),
           NOON,
           1,
@@ -351,13 +353,13 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
     it("are compared exactly", () =>
       withLog((log) => {
         const keys = ["a", "A", "a ", "ä", "a\u0308", "a\u0000", "a\u0000b", "😀", "'", "%"];
-        const receipts = log.append(
+        const { receipts } = log.append(
           keys.map((key) => newEvent({ key })),
           NOON,
           1,
         );
         expect(receipts.filter((receipt) => receipt.duplicate)).toEqual([]);
-        const again = log.append(
+        const { receipts: again } = log.append(
           keys.map((key) => newEvent({ key })),
           NOON,
           1,
@@ -365,7 +367,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(again.map((receipt) => receipt.seq)).toEqual(receipts.map((receipt) => receipt.seq));
       }));
 
-    it("of events beyond the publisher's grant are taken: nothing of the batch is stored, and no id is told", () =>
+    it("of events outside the publisher's grant are taken: nothing of the batch is stored, and no id is revealed", () =>
       withLog((log, reopen) => {
         const grant = createFilter({ types: ["tick"], projectIds: ["7"] });
         const mine = newEvent({ key: "mine", projectId: "7" });
@@ -391,18 +393,18 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         }
       }));
 
-    it("of events within the publisher's grant, or of its own batch, are duplicates as ever", () =>
+    it("of events within the publisher's grant, or of its own batch, make duplicates", () =>
       withLog((log) => {
         const grant = createFilter({ projectIds: ["7"] });
         const mine = newEvent({ key: "a", projectId: "7" });
-        expect(log.append([mine, mine], NOON, 1, grant)).toMatchObject([
+        expect(log.append([mine, mine], NOON, 1, grant).receipts).toMatchObject([
           { seq: 1, duplicate: false },
           { seq: 1, duplicate: true, conflict: false },
         ]);
-        expect(log.append([mine], NOON, 1, grant)).toMatchObject([{ seq: 1, duplicate: true }]);
+        expect(log.append([mine], NOON, 1, grant).receipts).toMatchObject([{ seq: 1, duplicate: true }]);
         const other = newEvent({ key: "b", projectId: "8" });
         log.append([other], NOON, 1);
-        expect(log.append([{ ...other, projectId: "7" }], NOON, 3, grant)).toMatchObject([
+        expect(log.append([{ ...other, projectId: "7" }], NOON, 3, grant).receipts).toMatchObject([
           { seq: 3, duplicate: false },
         ]);
       }));
@@ -411,22 +413,22 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
       withLog((log) => {
         log.append([newEvent({ key: "a" }), newEvent({ key: "b" })], NOON, 1);
         log.trim(1);
-        const receipts = log.append([newEvent({ key: "a" }), newEvent({ key: "b" })], NOON, 2);
+        const { receipts } = log.append([newEvent({ key: "a" }), newEvent({ key: "b" })], NOON, 2);
         expect(receipts.map(({ seq, duplicate }) => [seq, duplicate])).toEqual([
           [3, false],
           [2, true],
         ]);
       }));
 
-    it("are free again once their event is too old to be kept, though it is not trimmed", () =>
+    it("are free again once their event is too old, even if it is not trimmed", () =>
       withLog((log) => {
         log.append([newEvent({ key: "a" }), newEvent({ key: "b" })], NOON, 1);
-        const receipts = log.append([newEvent({ key: "a" }), newEvent({ key: "b" })], NOON, 2);
+        const { receipts } = log.append([newEvent({ key: "a" }), newEvent({ key: "b" })], NOON, 2);
         expect(receipts.map(({ seq, duplicate }) => [seq, duplicate])).toEqual([
           [3, false],
           [2, true],
         ]);
-        const again = log.append([newEvent({ key: "a", data: "1" })], NOON, 2);
+        const { receipts: again } = log.append([newEvent({ key: "a", data: "1" })], NOON, 2);
         expect(again[0]).toMatchObject({ seq: 3, duplicate: true, conflict: true });
         expect(eventsOf(log).map((event) => event.seq)).toEqual([1, 2, 3]);
       }));
@@ -441,7 +443,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect(eventsOf(log).map((event) => event.seq)).toEqual([3, 4, 5]);
       }));
 
-    it("of what is gone already changes nothing", () =>
+    it("changes nothing if the events are gone already", () =>
       withLog((log) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(2);
@@ -449,7 +451,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         expect([log.oldest, log.head]).toEqual([3, 5]);
       }));
 
-    it("beyond the head is refused", () =>
+    it("is refused beyond the head", () =>
       withLog((log) => {
         log.append(newEvents(2), NOON, 1);
         expect(() => log.trim(3)).toThrow(Error);
@@ -467,17 +469,17 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("after a restart", () => {
-    it("is what it was", () =>
+    it("has the same state", () =>
       withLog((log, reopen) => {
         log.append([newEvent({ key: "a" }), ...newEvents(4)], NOON, 1);
         log.trim(2);
         const before = stateOf(log);
         const again = reopen();
         expect(stateOf(again)).toEqual(before);
-        expect(again.append([newEvent()], NOON, 3)[0]?.seq).toBe(6);
+        expect(again.append([newEvent()], NOON, 3).receipts[0]?.seq).toBe(6);
       }));
 
-    it("goes on after its head though it was trimmed to nothing", () =>
+    it("continues after its head even if it was trimmed to nothing", () =>
       withLog((log, reopen) => {
         log.append(newEvents(5), NOON, 1);
         log.trim(5);
@@ -491,20 +493,20 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
     it("knows its keys", () =>
       withLog((log, reopen) => {
         log.append([newEvent({ key: "a" })], NOON, 1);
-        expect(reopen().append([newEvent({ key: "a" })], NOON, 1)[0]).toMatchObject({
+        expect(reopen().append([newEvent({ key: "a" })], NOON, 1).receipts[0]).toMatchObject({
           seq: 1,
           duplicate: true,
         });
       }));
 
-    it("has no name when it was never created", () =>
+    it("has no name if it was never created", () =>
       withLog((_log, reopen) => {
         const again = reopen();
         expect([again.name, again.head, again.oldest]).toEqual([null, 0, 1]);
       }));
   });
 
-  it("does what a list would do, whatever is appended, trimmed and restarted", async () => {
+  it("behaves like a list for any sequence of appends, trims and restarts", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(operation, { maxLength: 25 }), (operations) =>
         withLog((log, reopen) => {
@@ -550,15 +552,16 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: "restart" as const }) },
 );
 
-/** The naive model: every event there ever was, in a list. */
+/** The naive model: all events that were ever appended, in a list. */
 class ListLog {
   readonly all: (NewEvent & StoredEvent)[] = [];
   oldest = 1;
   keptFrom = 1;
 
-  append(events: readonly NewEvent[], now: number): Receipt[] {
+  append(events: readonly NewEvent[], now: number): Appended {
     const publishedAt = Math.max(now, this.all.at(-1)?.publishedAt ?? 0);
-    return events.map((each) => {
+    const stored: AppendedEvent[] = [];
+    const receipts = events.map((each): Receipt => {
       const known = this.all.find(({ key, seq }) => key !== null && key === each.key && seq >= this.keptFrom);
       if (known !== undefined) {
         const isSame = (["type", "data", "projectId", "agentId"] as const).every(
@@ -568,11 +571,13 @@ class ListLog {
       }
       const seq = this.all.length + 1;
       this.all.push({ ...each, seq, publishedAt });
+      stored.push({ ...each, seq, publishedAt, size: sizeOf(each) });
       return { seq, type: each.type, duplicate: false, conflict: false };
     });
+    return { receipts, stored };
   }
 
-  /** The seq up to which a share of what is kept reaches. */
+  /** The last seq of a share of the kept events. */
   reach(share: number): number {
     return this.oldest - 1 + Math.round(share * (this.all.length - this.oldest + 1));
   }
@@ -590,7 +595,7 @@ class ListLog {
   }
 }
 
-/** Does the same to a log and to the model. Answers what came of it at each step. */
+/** Applies the same operations to a log and to the model. Returns the results of each step. */
 function replay(
   first: EventLog,
   reopen: () => EventLog,
@@ -603,8 +608,8 @@ function replay(
   for (const step of operations) {
     if (step.kind === "append") {
       now += step.passedMs;
-      actual.push(log.append(step.events, now, model.keptFrom));
-      expected.push(model.append(step.events, now));
+      actual.push(outcomeOf(log.append(step.events, now, model.keptFrom)));
+      expected.push(outcomeOf(model.append(step.events, now)));
     } else if (step.kind === "restart") {
       log = reopen();
     } else {
@@ -622,7 +627,17 @@ function replay(
   return { actual, expected };
 }
 
-/** What is refused; null: nothing is. */
+/** An append without the fields that only one of the logs keeps on its rows. */
+function outcomeOf({ receipts, stored }: Appended): Appended {
+  return {
+    receipts,
+    stored: stored.map(({ seq, type, projectId, agentId, data, publishedAt, size }) => {
+      return { seq, type, projectId, agentId, data, publishedAt, size };
+    }),
+  };
+}
+
+/** The refusal that a call throws; null if it throws none. */
 function refusalOf(work: () => void): HubError | null {
   try {
     work();
@@ -635,7 +650,7 @@ function refusalOf(work: () => void): HubError | null {
   }
 }
 
-/** All that can be known of a log. */
+/** Everything that a log shows of its state. */
 function stateOf(log: EventLog): { name: string | null; [fact: string]: unknown } {
   const stamps: object[] = [];
   for (let seq = log.oldest - 1; seq <= log.head; seq++) {

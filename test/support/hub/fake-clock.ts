@@ -2,7 +2,7 @@ import { setImmediate as everythingElse } from "node:timers/promises";
 
 import type { Clock } from "../../../src/hub/clock.ts";
 
-/** Turns or timers without time passing: a loop that never comes to rest fails its test instead of hanging it. */
+/** The most turns or timers while time stands still: an endless loop makes its test fail instead of hang. */
 const AT_MOST_AT_ONCE = 20_000;
 
 interface Timer {
@@ -20,7 +20,7 @@ export class FakeClock implements Clock {
     this.#now = now;
   }
 
-  /** How many callbacks are still to come. */
+  /** How many timers are set. */
   get timers(): number {
     return this.#timers.length;
   }
@@ -43,7 +43,7 @@ export class FakeClock implements Clock {
     });
   }
 
-  /** Lets everything happen that needs no time to pass. */
+  /** Runs everything that is ready without moving the time. */
   async settle(): Promise<void> {
     await everythingElse();
     for (let taken = 0; this.#turns.length > 0; taken++) {
@@ -59,7 +59,7 @@ export class FakeClock implements Clock {
     }
   }
 
-  /** Moves the time on; what rings on the way comes to rest before the next timer rings. */
+  /** Moves the time on. Everything that a timer starts runs before the next timer rings. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     await this.settle();
@@ -77,7 +77,7 @@ export class FakeClock implements Clock {
     this.#now = until;
   }
 
-  /** The clock of a machine may be set back. */
+  /** Sets the clock, which may go back, as the clock of a machine does. */
   setBack(ms: number): void {
     this.#now -= ms;
   }

@@ -1,9 +1,9 @@
 import type { Ended } from "../../../src/hub/views.ts";
 import type { ConnectRequest } from "../../../src/hub/audience/audience.ts";
-import { Hub } from "../../../src/hub/hub.ts";
+import { Hub, type HubHost } from "../../../src/hub/hub.ts";
 import type { HubSettings } from "../../../src/hub/hub-settings.ts";
 import type { Receipt, NewEvent } from "../../../src/hub/log/event-log.ts";
-import type { LogFields, LogLevel } from "../../../src/hub/logger.ts";
+import type { LogFields, Logger, LogLevel } from "../../../src/hub/logger.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeStream } from "./fake-stream.ts";
 import { newEvents } from "./new-event.ts";
@@ -38,7 +38,7 @@ export interface ConnectParts {
   readonly endsAt?: number | null;
 }
 
-/** What a test may give to a hub of its own. */
+/** The parts of a hub that a test may choose. */
 export interface FakeHubOptions {
   readonly settings?: Partial<HubSettings>;
   readonly log?: UnrulyLog;
@@ -46,39 +46,39 @@ export interface FakeHubOptions {
   readonly random?: () => number;
 }
 
-/** A hub in a place that a test rules: its time, its storage, its alarm, its clients. */
-export class FakeHub {
+/** A hub whose time, storage, alarm and clients are controlled by a test. */
+export class FakeHub implements HubHost {
   readonly clock: FakeClock;
   readonly log: UnrulyLog;
   readonly lines: LogLine[] = [];
   readonly settings: HubSettings;
-  /** When the alarm rings; null: none is set. */
+  /** When the alarm rings; null if it is not set. */
   alarmAt: number | null = null;
-  /** How often the alarm was set: each time costs a write. */
+  /** How often the alarm was set. Each time costs a write. */
   alarmsSet = 0;
-  /** How often it has rung. */
+  /** How often the alarm has rung. */
   rings = 0;
   savedDrain: number | null = null;
-  /** What the hub waits for before it lets its first client in. */
+  /** The hub waits for this before it admits its first client. */
   beforeFirstClient: (address: string | null) => Promise<void> = () => Promise.resolve();
+  readonly random: () => number;
   hub: Hub;
-  readonly #random: () => number;
   #cancelAlarm: () => void = () => {};
 
   constructor(options: FakeHubOptions = {}) {
     this.clock = options.clock ?? new FakeClock();
     this.log = options.log ?? new UnrulyLog();
     this.settings = { ...SETTINGS, ...options.settings };
-    this.#random = options.random ?? (() => 0.5);
+    this.random = options.random ?? (() => 0.5);
     this.hub = this.#wake();
   }
 
-  /** The object is evicted and wakes again: memory is gone; the log, the alarm and a drain are not. */
+  /** Evicts the object and wakes it again. Its memory is lost; the log, the alarm and a drain survive. */
   restart(): void {
     this.hub = this.#wake();
   }
 
-  /** Asks for a place; the stream that it answers may not be let in yet. */
+  /** Requests a stream. The stream that it returns may not be admitted yet. */
   ask(parts: ConnectParts = {}): { stream: FakeStream; entered: Promise<void> } {
     const { terms = {}, lastEventId = null, logName = null, since = null } = parts;
     const { address = null, endsAt = null } = parts;
@@ -87,7 +87,7 @@ export class FakeHub {
     return { stream, entered: this.hub.connect({ terms, start, address, endsAt }, stream) };
   }
 
-  /** Connects a client, and lets everything happen that then happens at once. */
+  /** Connects a client, and runs everything that is then ready. */
   async connect(parts: ConnectParts = {}): Promise<FakeStream> {
     const { stream, entered } = this.ask(parts);
     await entered;
@@ -95,13 +95,13 @@ export class FakeHub {
     return stream;
   }
 
-  /** Ends all streams for good, and waits for their peers as long as the hub does. */
+  /** Stops the hub, and waits for the peers as long as the hub does. */
   async stop(): Promise<Ended> {
     const { closed } = this.hub.stop();
     return { closed, lingering: await this.hub.settled() };
   }
 
-  /** Publishes so many events, or these, and lets everything happen that then happens at once. */
+  /** Publishes these events, or this many, and runs everything that is then ready. */
   async publish(
     events: number | readonly NewEvent[] = 1,
     publisher: string | null = null,
@@ -112,28 +112,11 @@ export class FakeHub {
     return receipts;
   }
 
-  /** The log lines of one event. */
-  logged(event: string): LogLine[] {
-    return this.lines.filter((line) => line.event === event);
-  }
+  readonly logger: Logger = (level, event, fields = {}) => {
+    this.lines.push({ level, event, fields });
+  };
 
-  #wake(): Hub {
-    const hub = new Hub(this.settings, {
-      log: this.log,
-      clock: this.clock,
-      logger: (level, event, fields = {}) => this.lines.push({ level, event, fields }),
-      random: this.#random,
-      setAlarm: (at) => this.#setAlarm(at),
-      saveDrain: (until) => {
-        this.savedDrain = until;
-      },
-      beforeFirstClient: (address) => this.beforeFirstClient(address),
-    });
-    hub.restore({ alarmAt: this.alarmAt, drainUntil: this.savedDrain });
-    return hub;
-  }
-
-  #setAlarm(at: number): void {
+  setAlarm(at: number): void {
     this.#cancelAlarm();
     this.alarmsSet++;
     this.alarmAt = at;
@@ -142,5 +125,20 @@ export class FakeHub {
       this.rings++;
       void this.hub.tick();
     });
+  }
+
+  saveDrain(until: number | null): void {
+    this.savedDrain = until;
+  }
+
+  /** The log lines with this event name. */
+  logged(event: string): LogLine[] {
+    return this.lines.filter((line) => line.event === event);
+  }
+
+  #wake(): Hub {
+    const hub = new Hub(this.settings, this);
+    hub.restore({ alarmAt: this.alarmAt, drainUntil: this.savedDrain });
+    return hub;
   }
 }

@@ -8,18 +8,18 @@ interface Pending {
 }
 
 /**
- * The response of a client that a test plays. It takes what it is given at once, or after some time, or not at all
- * while it stalls; it can break, and it can leave.
+ * The response of a client that a test controls. It accepts writes at once, after some time, or not at all while it
+ * stalls. It can break, and its peer can leave.
  */
 export class FakeStream implements ClientStream {
   readonly gone: Promise<void>;
-  /** Every write in order, taken or not. Not copied: who changes bytes after handing them over is found out. */
+  /** Every write in order, accepted or not. Not copied, so that a test notices if the bytes are changed after the write. */
   readonly writes: Uint8Array[] = [];
-  /** The writes that the peer has. */
+  /** The writes that the peer has accepted. */
   readonly taken: Uint8Array[] = [];
-  /** The service has asked for the end. */
+  /** Whether the service has ended the stream. */
   isEnding = false;
-  /** The peer has the end. */
+  /** Whether the peer has accepted the end. */
   isEnded = false;
 
   readonly #pending: Pending[] = [];
@@ -36,17 +36,17 @@ export class FakeStream implements ClientStream {
     });
   }
 
-  /** What the peer has seen so far. */
+  /** The decoded writes that the peer has accepted. */
   get seen(): Seen {
     return decodeStream(this.taken);
   }
 
-  /** What it was sent, taken or not. */
+  /** The decoded writes, accepted or not. */
   get sent(): Seen {
     return decodeStream(this.writes);
   }
 
-  /** Events of publishers that the peer has seen. */
+  /** The ids of published events that the peer has accepted. */
   get ids(): number[] {
     return published(this.seen);
   }
@@ -69,17 +69,17 @@ export class FakeStream implements ClientStream {
     });
   }
 
-  /** Takes every write so long after it was given. */
+  /** Accepts every write after this time. */
   takeAfter(clock: Clock, ms: number): void {
     this.#delay = { clock, ms };
   }
 
-  /** Stops reading: what is written stays pending. */
+  /** Stops reading, so that writes stay pending. */
   stall(): void {
     this.#stalled = true;
   }
 
-  /** Reads on, what was pending first. */
+  /** Reads again, starting with the pending write. */
   resume(): void {
     this.#stalled = false;
     for (const { taken } of this.#pending.splice(0)) {
@@ -87,7 +87,7 @@ export class FakeStream implements ClientStream {
     }
   }
 
-  /** Refuses every write, as the runtime does once the peer is gone. */
+  /** Refuses every write, like the runtime after the peer has left. */
   break(error = new Error("the peer is gone")): void {
     this.#broken = error;
     for (const { refused } of this.#pending.splice(0)) {
@@ -95,12 +95,12 @@ export class FakeStream implements ClientStream {
     }
   }
 
-  /** Throws where a promise is expected. */
+  /** Throws instead of returning a promise. */
   throwOnWrite(): void {
     this.#throws = true;
   }
 
-  /** The peer leaves, and the runtime says so. */
+  /** The peer leaves, and the runtime reports it. */
   leave(): void {
     if (!this.#left) {
       this.#left = true;
@@ -109,7 +109,7 @@ export class FakeStream implements ClientStream {
     }
   }
 
-  /** The runtime reports that the peer has left, and what is pending stays so: it does not always settle. */
+  /** The runtime reports that the peer has left, but a pending write never settles, as it sometimes happens. */
   vanish(): void {
     this.#leave();
   }
@@ -140,7 +140,7 @@ export class FakeStream implements ClientStream {
   }
 }
 
-/** The ids of the events of publishers, in the order in which they came. */
+/** The ids of published events, in the order of their arrival. */
 function published(seen: Seen): number[] {
   return seen.events.filter(({ type }) => !SERVICE_TYPES.has(type)).map(({ id }) => Number(id));
 }

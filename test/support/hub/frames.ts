@@ -7,13 +7,13 @@ export interface SeenEvent {
   readonly data: string;
 }
 
-/** What an independent parser makes of the bytes of a stream. */
+/** The contents of a stream, as an independent parser decodes them. */
 export interface Seen {
   readonly text: string;
   readonly events: readonly SeenEvent[];
   readonly comments: readonly string[];
   readonly retries: readonly number[];
-  /** What a browser would send as `Last-Event-ID`. */
+  /** The `Last-Event-ID` that a browser would send. */
   readonly lastEventId: string;
 }
 
@@ -39,7 +39,7 @@ export function decodeStream(chunks: readonly Uint8Array[] | string): Seen {
   return { text, events, comments, retries, lastEventId };
 }
 
-/** The JSON of an event's data. */
+/** The data of an event, parsed as JSON. */
 export function dataOf(event: SeenEvent | undefined): Readonly<Record<string, unknown>> {
   return JSON.parse(event?.data ?? "null") as Record<string, unknown>;
 }

@@ -2,7 +2,7 @@ import type { NewEvent } from "../../../src/hub/log/event-log.ts";
 
 const encoder = new TextEncoder();
 
-/** An event that has passed the gate. */
+/** A valid event. */
 export function newEvent(parts: Partial<Omit<NewEvent, "dataBytes">> = {}): NewEvent {
   const { data = "{}" } = parts;
   return {
@@ -16,7 +16,7 @@ export function newEvent(parts: Partial<Omit<NewEvent, "dataBytes">> = {}): NewE
   };
 }
 
-/** So many events of one kind. */
+/** This many equal events. */
 export function newEvents(count: number, parts: Partial<Omit<NewEvent, "dataBytes">> = {}): NewEvent[] {
   return Array.from({ length: count }, () => newEvent(parts));
 }

@@ -1,11 +1,11 @@
-/** How a promise has come out so far. */
+/** The state of a promise. */
 export interface Outcome<Value> {
-  /** `waiting`; `done`; or the code of the error it failed with, else its message, else `failed`. */
+  /** `waiting`, `done`, or for a failure the code of its error, else its message, else `failed`. */
   readonly state: string;
   readonly value: Value | null;
 }
 
-/** Looks at a promise without waiting for it. */
+/** Watches a promise without waiting for it. */
 export function outcomeOf<Value>(promise: Promise<Value>): Outcome<Value> {
   const outcome: { state: string; value: Value | null } = { state: "waiting", value: null };
   const look = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import type { EventLog, StoredEvent } from "../../../src/hub/log/event-log.ts";
 
-/** All events after a seq, however many reads that takes. */
+/** All events after a seq, with as many reads as necessary. */
 export function eventsOf(log: EventLog, after = 0): StoredEvent[] {
   const events: StoredEvent[] = [];
   for (let next = after; ;) {

@@ -5,23 +5,23 @@ import {
   type StoredEvent,
 } from "../../../src/hub/log/event-log.ts";
 
-/** A log in memory that can be slow to become durable, and can fail to be read or written. */
+/** A log in memory whose events can become durable late, and whose reads and writes can fail. */
 export class UnrulyLog extends MemoryEventLog {
   /** Reads fail while this is set. */
   failing = false;
-  /** Appends fail with this. */
+  /** Appends fail with this error, if it is set. */
   appendError: Error | null = null;
-  /** How often the log was read, and how many events that brought. */
+  /** How often the log was read, and how many events were read. */
   reads = 0;
   eventsRead = 0;
   #held: { resolve: () => void; reject: (error: Error) => void }[] | null = null;
 
-  /** From now on nothing becomes durable. */
+  /** Holds every sync back from now on. */
   hold(): void {
     this.#held ??= [];
   }
 
-  /** Everything that waits becomes durable, and what comes after it at once. */
+  /** Resolves every sync that was held back. Later ones resolve at once. */
   release(): void {
     const held = this.#held ?? [];
     this.#held = null;
@@ -30,12 +30,12 @@ export class UnrulyLog extends MemoryEventLog {
     }
   }
 
-  /** The oldest sync that waits becomes durable; the later ones go on waiting. */
+  /** Resolves only the oldest sync that was held back. */
   releaseOldest(): void {
     this.#held?.shift()?.resolve();
   }
 
-  /** The storage breaks: what waits never becomes durable. */
+  /** Rejects every sync that was held back, as if the storage broke. */
   breakSync(): void {
     const held = this.#held ?? [];
     this.#held = null;
@@ -67,7 +67,7 @@ export class UnrulyLog extends MemoryEventLog {
     return needsIds ? outlines : outlines.map((each) => ({ ...each, projectId: null, agentId: null }));
   }
 
-  /** Gives no more than what is asked for, as a log does for which every column costs. */
+  /** Returns only the requested fields, like a log in SQLite, where every column costs time. */
   override read(after: number, maxBytes: number, detail: Detail): StoredEvent[] {
     if (this.failing) {
       throw new Error("the disk is gone");

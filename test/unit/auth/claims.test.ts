@@ -6,7 +6,7 @@ function list(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `entry-${index}`);
 }
 
-describe("the claim of a token", () => {
+describe("the claim with the grants of a token", () => {
   it.each<[unknown, unknown]>([
     [{}, {}],
     [{ publish: {} }, { publish: {} }],
@@ -36,7 +36,7 @@ describe("the claim of a token", () => {
     expect(readGrants(claim)).toEqual(grants);
   });
 
-  it("may name an id as a number or as its text: events are compared by that", () => {
+  it("may contain an id as a number or as text, which mean the same", () => {
     const ids = [0, -1, Number.MAX_SAFE_INTEGER, "007"];
     expect(readGrants({ publish: { agents: ids } })).toEqual({
       publish: { agentIds: ["0", "-1", "9007199254740991", "007"] },
@@ -54,7 +54,7 @@ describe("the claim of a token", () => {
     [["publish"]],
     [[{ publish: {} }]],
     [() => ({})],
-  ])("grants nothing when it is no object: %j", (claim) => {
+  ])("grants nothing if it is not an object: %j", (claim) => {
     expect(readGrants(claim)).toBeNull();
   });
 
@@ -102,12 +102,12 @@ describe("the claim of a token", () => {
     ['{"subscribe":{},"__proto__":{"admin":true}}'],
     ['{"__proto__":{"admin":true}}'],
     ['{"constructor":{"prototype":{"admin":true}}}'],
-  ])("grants nothing with a word that is not known: %s", (claim) => {
+  ])("grants nothing if it contains an unknown word: %s", (claim) => {
     expect(readGrants(JSON.parse(claim))).toBeNull();
     expect(Object.hasOwn(Object.prototype, "admin")).toBe(false);
   });
 
-  it("gives groups that it does not name to nobody, whatever an object inherits", () => {
+  it("does not grant groups that it does not contain, whatever an object inherits", () => {
     const grants = readGrants({ publish: {} });
     expect(Object.keys(grants ?? {})).toEqual(["publish"]);
   });

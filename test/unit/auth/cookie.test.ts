@@ -31,7 +31,7 @@ describe("the token of a Cookie header", () => {
     [`a=${NAME}=abc`],
     [`x${NAME}=abc`],
     ["%5F%5FHost-edge_sse=abc"],
-  ])("is not there in %j", (header) => {
+  ])("is missing in %j", (header) => {
     expect(cookieToken(header)).toBeNull();
   });
 
@@ -40,12 +40,12 @@ describe("the token of a Cookie header", () => {
     [`${NAME}=same; ${NAME}=same`],
     [`${NAME}=; ${NAME}=planted`],
     [`${NAME}=mine; ${NAME}=`],
-  ])("does not count when there are two: %j", (header) => {
+  ])("is ignored if there are two: %j", (header) => {
     expect(cookieToken(header)).toBeNull();
   });
 
   it.each(["\u00a0", "\u2000", "\u3000", "\ufeff", "\v", "\f", "\u0085", "\u2028"])(
-    "is not one whose name has no prefix for a browser, but a white space before it: %j",
+    "is ignored after white space that hides the prefix of its name from a browser: %j",
     (space) => {
       expect(cookieToken(`${space}${NAME}=planted`)).toBeNull();
       expect(cookieToken(`${NAME}=mine; ${space}${NAME}=planted`)).toBe("mine");
@@ -53,7 +53,7 @@ describe("the token of a Cookie header", () => {
   );
 });
 
-describe("a cookie counts", () => {
+describe("a cookie is accepted", () => {
   const ALLOWED = ["https://app.example.com"];
   const LISTED = "https://app.example.com";
   const OTHER = "https://evil.test";
@@ -73,22 +73,22 @@ describe("a cookie counts", () => {
 
   const cases = METHODS.flatMap((method) => SITES.map((site) => [method, site] as const));
 
-  it.each(cases)("in a %s of a listed origin, whatever Sec-Fetch-Site says: %j", (method, site) => {
+  it.each(cases)("in a %s from a listed origin, with any Sec-Fetch-Site: %j", (method, site) => {
     expect(counts(method, LISTED, site)).toBe(true);
   });
 
-  it.each(cases)("in no %s of another origin, whatever Sec-Fetch-Site says: %j", (method, site) => {
+  it.each(cases)("in no %s from another origin, with any Sec-Fetch-Site: %j", (method, site) => {
     expect(counts(method, OTHER, site)).toBe(false);
     expect(counts(method, "null", site)).toBe(false);
     expect(counts(method, "", site)).toBe(false);
   });
 
-  it.each(cases)("in a %s without an Origin when Sec-Fetch-Site is fit for it: %j", (method, site) => {
+  it.each(cases)("in a %s without an Origin only with a suitable Sec-Fetch-Site: %j", (method, site) => {
     const isReading = method === "GET" || method === "HEAD";
     expect(counts(method, null, site)).toBe(site === "same-origin" || (site === "none" && isReading));
   });
 
-  it("nowhere when no origin is listed and one is sent", () => {
+  it("in no request with an Origin if no origin is listed", () => {
     const headers = new Headers({ Origin: LISTED, "Sec-Fetch-Site": "same-origin" });
     expect(mayUseCookie({ method: "GET", headers }, [])).toBe(false);
   });

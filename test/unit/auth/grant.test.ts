@@ -15,7 +15,7 @@ import { describe, expect, it } from "vitest";
 import { forbiddenMembers, grantsChannel, narrow, WHOLE, type Grant } from "../../../src/auth/grant.ts";
 import { createFilter, type Filterable, type FilterTerms } from "../../../src/hub/filter.ts";
 
-// Few letters, so that what is drawn meets.
+// Few letters, so that random lists overlap.
 const type = string({ unit: constantFrom("a", "b", "_"), minLength: 1, maxLength: 4 });
 const pattern = oneof(
   type,
@@ -44,7 +44,7 @@ const event: Arbitrary<Filterable> = record({
 });
 
 describe("a filter under a grant", () => {
-  it("lets through exactly what the filter and the grant both do", () => {
+  it("lets through exactly the events that the filter and the grant both let through", () => {
     assert(
       property(terms, grant, event, (asked, granted, seen) => {
         const isBoth = createFilter(asked).matches(seen) && createFilter(granted).matches(seen);
@@ -63,7 +63,7 @@ describe("a filter under a grant", () => {
     );
   });
 
-  it("does not get wider by being narrowed again", () => {
+  it("is not widened by narrowing it again", () => {
     assert(
       property(terms, grant, grant, event, (asked, first, second, seen) => {
         const once = createFilter(narrow(asked, first));
@@ -83,17 +83,17 @@ describe("a filter under a grant", () => {
     [{ projectIds: ["7", "8"] }, { projectIds: ["8", "9"] }, { projectIds: ["8"] }],
     [{ projectIds: ["7"] }, { agentIds: ["1"] }, { projectIds: ["7"], agentIds: ["1"] }],
     [{ agentIds: ["1*"] }, { agentIds: ["12"] }, { agentIds: [] }],
-  ])("is, for %j under %j, %j", (asked, granted, left) => {
+  ])("narrows %j under %j to %j", (asked, granted, left) => {
     expect(narrow(asked, granted)).toEqual(left);
   });
 
-  it("says nothing of channels: they are looked at before", () => {
+  it("does not contain channels, which are checked before", () => {
     expect(narrow({}, { channels: ["board-*"] })).toEqual({});
   });
 });
 
-describe("what a publisher may not say", () => {
-  it("is nothing exactly when its grant, taken as a filter, would let the event through", () => {
+describe("the forbidden members of an event", () => {
+  it("are empty exactly if the grant, used as a filter, lets the event through", () => {
     assert(
       property(grant, event, (granted, published) => {
         const isAllowed = forbiddenMembers(published, granted).length === 0;
@@ -103,7 +103,7 @@ describe("what a publisher may not say", () => {
     );
   });
 
-  it("is told member by member", () => {
+  it("are listed one by one", () => {
     const granted = { types: ["turn_*"], projectIds: ["7"], agentIds: ["1"] };
     const beyond = { type: "done", projectId: "8", agentId: null };
     expect(forbiddenMembers(beyond, granted)).toEqual(["type", "project_id", "agent_id"]);
@@ -122,7 +122,7 @@ describe("the channels of a grant", () => {
     [["board-*"], "board-1", true],
     [["board-*"], "board", false],
     [["board-*"], "aboard-1", false],
-  ])("are %j: %s is among them: %s", (channels, channel, isGranted) => {
+  ])("%j: %s is one of them: %s", (channels, channel, isGranted) => {
     expect(grantsChannel({ ...(channels && { channels }) }, channel)).toBe(isGranted);
   });
 });

@@ -29,7 +29,7 @@ afterEach(() => {
 });
 
 describe("a token of HS256", () => {
-  it("says whose it is, what it grants and when it ends", async () => {
+  it("gives its owner, its grants and its end", async () => {
     const token = await hs256({ iss: "https://issuer.test", edge_sse: { subscribe: { channels: ["a"] } } });
     await expect(verify(token)).resolves.toEqual({
       subject: JSON.stringify({ iss: "https://issuer.test", sub: "alice" }),
@@ -38,7 +38,7 @@ describe("a token of HS256", () => {
     });
   });
 
-  it("is valid when any secret of a list has signed it", async () => {
+  it("is valid if any secret of a list has signed it", async () => {
     const [newer, older] = ["n".repeat(32), "o".repeat(32)];
     const secret = `${newer}, ${older}`;
     await expect(verify(await hs256({}, newer), {}, secret)).resolves.not.toBeNull();
@@ -49,7 +49,7 @@ describe("a token of HS256", () => {
   });
 
   it.each([undefined, "", ",", "x".repeat(31), `${"x".repeat(31)},${"y".repeat(31)}`])(
-    "has no key in a secret that is too short for it: %j",
+    "has no key if the secret is too short: %j",
     async (secret) => {
       const verifier = createJwtVerifier(jwtConfig(), secret, HOST);
       expect(verifier.isConfigured).toBe(false);
@@ -57,12 +57,12 @@ describe("a token of HS256", () => {
     },
   );
 
-  it("counts the bytes of its secret, not the letters", () => {
+  it("needs a secret with enough bytes, not characters", () => {
     expect(createJwtVerifier(jwtConfig(), "ä".repeat(16), HOST).isConfigured).toBe(true);
     expect(createJwtVerifier(jwtConfig(), "ä".repeat(15), HOST).isConfigured).toBe(false);
   });
 
-  it("does not count the secrets of a list that are too short", async () => {
+  it("is not verified with the secrets of a list that are too short", async () => {
     const secret = `short,${SECRET}`;
     await expect(verify(await hs256(), {}, secret)).resolves.not.toBeNull();
     await expect(verify(await hs256({}, "short"), {}, secret)).resolves.toBeNull();
@@ -76,11 +76,11 @@ describe("a token of HS256", () => {
     ["a.b.c.d.e", "an encrypted one"],
     ["\u0000.\u0000.\u0000", "no text"],
     [forged({}, {}), "no algorithm"],
-  ])("is not %j: %s", async (token) => {
+  ])("is not valid as %j: %s", async (token) => {
     await expect(verify(token)).resolves.toBeNull();
   });
 
-  it("is not one that was changed, cut or made longer", async () => {
+  it("is not valid after it was changed, cut or made longer", async () => {
     const token = await hs256();
     const [header = "", payload = "", signature = ""] = token.split(".");
     const others = [
@@ -99,7 +99,7 @@ describe("a token of HS256", () => {
     }
   });
 
-  it("is not looked at beyond 8,192 characters", async () => {
+  it("is refused without parsing if it has more than 8,192 characters", async () => {
     const long = await hs256({ pad: "x".repeat(8_000) });
     expect(long.length).toBeGreaterThan(8_192);
     await expect(verify(long)).resolves.toBeNull();
@@ -112,7 +112,7 @@ describe("a token of HS256", () => {
     [{ crit: ["b64"], b64: false }],
     [{ crit: [] }],
     [{ crit: ["unknown"], unknown: true }],
-  ])("is none with a critical header that nobody here knows: %j", async (header) => {
+  ])("is not valid with an unknown critical header: %j", async (header) => {
     const text = JSON.stringify({ alg: "HS256", ...header });
     const payload = JSON.stringify({ sub: "alice", exp: NOW_SECONDS + 60 });
     const input = [text, payload].map((part) => Buffer.from(part).toString("base64url")).join(".");
@@ -126,7 +126,7 @@ describe("a token of HS256", () => {
     [{ jku: "https://evil.test/keys" }],
     [{ x5u: "https://evil.test/keys" }],
     [{ jwk: { kty: "oct", k: "AAAA" } }],
-  ])("is verified with the secret alone, whatever it says of its key: %j", async (header) => {
+  ])("is verified only with the secret, whatever its header says about a key: %j", async (header) => {
     await expect(verify(await hs256({}, SECRET, header))).resolves.not.toBeNull();
     await expect(verify(await hs256({}, "e".repeat(32), header))).resolves.toBeNull();
   });
@@ -141,7 +141,7 @@ describe("the algorithm of tokens", () => {
     await expect(verify(forged({ alg }, payload), keySet)).resolves.toBeNull();
   });
 
-  it.each(["HS384", "HS512"])("is not %s where HS256 is pinned, with the same secret", async (alg) => {
+  it.each(["HS384", "HS512"])("is not %s if HS256 is pinned, even with the same secret", async (alg) => {
     const secret = "x".repeat(64);
     const token = await new SignJWT({ exp: NOW_SECONDS + 60 })
       .setProtectedHeader({ alg })
@@ -158,30 +158,30 @@ describe("the algorithm of tokens", () => {
     await expect(verify(await hs256(), changes)).resolves.toBeNull();
   });
 
-  it("cannot be confused: a public key is no secret of HS256", async () => {
+  it("cannot be confused: a public key does not become a secret for HS256", async () => {
     const { publicKey } = await generateKeyPair("RS256", { extractable: true });
     const jwk = await exportJWK(publicKey);
     const changes = { algorithm: "RS256", jwks: { keys: [jwk] } } as Partial<JwtConfig>;
     for (const secret of [await exportSPKI(publicKey), JSON.stringify(jwk), jwk.n ?? ""]) {
       const token = await hs256({}, secret);
       await expect(verify(token, changes)).resolves.toBeNull();
-      // Not even when the public key was also set as the secret.
+      // Not even if the public key was also set as the secret.
       await expect(verify(token, changes, secret)).resolves.toBeNull();
     }
   });
 
-  it("picks the key of a set by its kid, and takes no other one", async () => {
+  it("picks the key of a set by its kid, and uses no other key", async () => {
     const [first, second] = [await createSigner("ES256", "first"), await createSigner("ES256", "second")];
     const changes = { algorithm: "ES256", jwks: { keys: [first.jwk, second.jwk] } } as Partial<JwtConfig>;
     await expect(verify(await first.sign(), changes)).resolves.not.toBeNull();
     await expect(verify(await second.sign(), changes)).resolves.not.toBeNull();
     await expect(verify(await first.sign({}, { kid: "second" }), changes)).resolves.toBeNull();
     await expect(verify(await first.sign({}, { kid: "third" }), changes)).resolves.toBeNull();
-    // Two keys could have signed it, and it does not say which.
+    // Two keys could have signed it, and the token does not say which.
     await expect(verify(await first.sign({}, { kid: undefined }), changes)).resolves.toBeNull();
   });
 
-  it("does not take a key that is for something else", async () => {
+  it("does not use a key with another purpose", async () => {
     const signer = await createSigner("RS256");
     for (const change of [{ use: "enc" }, { alg: "RS512" }, { key_ops: ["sign"] }]) {
       const changes = { algorithm: "RS256", jwks: { keys: [{ ...signer.jwk, ...change }] } };
@@ -189,13 +189,13 @@ describe("the algorithm of tokens", () => {
     }
   });
 
-  it("is no token's fault when the key set of the deployment is broken: nobody is let in", async () => {
+  it("cannot be checked if the key set of the deployment is broken, and no token is accepted", async () => {
     const signer = await createSigner("RS256");
     const broken = { algorithm: "RS256", jwks: { keys: [{ ...signer.jwk, n: undefined }] } };
     await expect(verify(await signer.sign(), broken as Partial<JwtConfig>)).rejects.toThrow("key set");
   });
 
-  it("does not take a key that comes with the token", async () => {
+  it("does not use a key that comes with the token", async () => {
     const [ours, theirs] = [await createSigner("ES256"), await createSigner("ES256")];
     const changes = { algorithm: "ES256", jwks: { keys: [ours.jwk] } } as Partial<JwtConfig>;
     await expect(verify(await theirs.sign({}, { jwk: theirs.jwk }), changes)).resolves.toBeNull();
@@ -208,13 +208,13 @@ describe("the times of a token", () => {
     ["no end", { exp: undefined }],
     ["an end that is a text", { exp: String(NOW_SECONDS + 60) }],
     ["an end that is null", { exp: null }],
-    ["an end that is past", { exp: NOW_SECONDS - 60 }],
-    ["an end that is negative", { exp: -1 }],
+    ["an end in the past", { exp: NOW_SECONDS - 60 }],
+    ["a negative end", { exp: -1 }],
     ["an end in milliseconds before 1970", { exp: -NOW }],
-    ["a start that is to come", { nbf: NOW_SECONDS + 60 }],
+    ["a start in the future", { nbf: NOW_SECONDS + 60 }],
     ["a start that is a text", { nbf: "0" }],
     ["an issue time that is a text", { iat: "0" }],
-  ])("let nobody in with %s", async (_, claims) => {
+  ])("make a token invalid with %s", async (_, claims) => {
     await expect(verify(await rawHs256(claims))).resolves.toBeNull();
   });
 
@@ -244,7 +244,7 @@ describe("the times of a token", () => {
     expect(verified !== null).toBe(isValid);
   });
 
-  it("end what was let in: at exp, or, for who comes after that, with the tolerance", async () => {
+  it("end a token at exp or, if it is used after exp, at the end of the tolerance", async () => {
     await expect(verify(await hs256({ exp: NOW_SECONDS + 1 }))).resolves.toMatchObject({
       endsAt: NOW + 1_000,
     });
@@ -254,7 +254,7 @@ describe("the times of a token", () => {
     });
   });
 
-  it("are whole milliseconds that a date can tell, whatever a token says", async () => {
+  it("are whole milliseconds that a Date can represent, for any exp", async () => {
     for (const exp of [NOW_SECONDS + 0.123456, NOW_SECONDS + 1e-7, 1e15, 1e300, Number.MAX_VALUE]) {
       const { endsAt = Number.NaN } = (await verify(await hs256({ exp }))) ?? {};
       expect(Number.isSafeInteger(endsAt)).toBe(true);
@@ -264,10 +264,10 @@ describe("the times of a token", () => {
   });
 });
 
-describe("whom a token is for and from", () => {
+describe("the audience and the issuer of a token", () => {
   it.each<[string | undefined, unknown, boolean]>([
     [undefined, undefined, true],
-    // For somebody, but nobody said that this is us.
+    // The token has an audience, but the deployment has none.
     [undefined, "edge-sse", false],
     [undefined, ["edge-sse"], false],
     [undefined, [], false],
@@ -299,12 +299,12 @@ describe("whom a token is for and from", () => {
   });
 });
 
-describe("whose a token is", () => {
-  it("is one for all spellings of a token that names nobody", async () => {
+describe("the owner of a token", () => {
+  it("is the same for all spellings of a token that names no owner", async () => {
     const token = await rawHs256({ sub: null });
     const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const last = letters.indexOf(token.at(-1) ?? "");
-    // 32 bytes leave two bits of the last letter unused.
+    // With 32 bytes, two bits of the last character are unused.
     const spellings = [0, 1, 2, 3].map((bits) => token.slice(0, -1) + letters[(last & ~3) | bits]);
     const subjects = (await Promise.all(spellings.map((each) => verify(each)))).map((each) => each?.subject);
     expect(new Set(subjects.filter((each) => each !== undefined)).size).toBe(1);
@@ -317,13 +317,13 @@ describe("whose a token is", () => {
     expect(await subjectOf({ sub: "alice", iss: "https://issuer.test" })).not.toBe(first);
   });
 
-  it("is its jti when it names nobody, and that is nobody else's sub", async () => {
+  it("is the jti if there is no sub, and is never equal to another token's sub", async () => {
     const first = await subjectOf({ sub: undefined, jti: "alice" });
     expect(first).not.toBe(await subjectOf({ sub: "alice" }));
     expect(first).not.toBe(await subjectOf({ sub: undefined, jti: "bob" }));
   });
 
-  it("is short, however long the names in it are: it is kept for each who comes", async () => {
+  it("is short however long its names are, because it is stored", async () => {
     const long = "a".repeat(4_000);
     const subjects = [
       await subjectOf({ sub: long }),
@@ -336,7 +336,7 @@ describe("whose a token is", () => {
     expect(await subjectOf({ sub: long, exp: NOW_SECONDS + 120 })).toBe(subjects[0]);
   });
 
-  it("is never the token itself: what is written down must not let anybody in", async () => {
+  it("never contains the token itself, because credentials must not be stored", async () => {
     for (const sub of [undefined, null, 7, { sub: "alice" }]) {
       const token = await rawHs256({ sub });
       const subject = (await verify(token))?.subject ?? "";
@@ -346,15 +346,15 @@ describe("whose a token is", () => {
   });
 });
 
-describe("what a token grants", () => {
-  it("is read from the claim that config.yaml names", async () => {
+describe("the grants of a token", () => {
+  it("are read from the claim that config.yaml names", async () => {
     const token = await hs256({ edge_sse: { admin: true }, "https://a.test/sse": { publish: {} } });
     await expect(verify(token)).resolves.toMatchObject({ grants: { admin: {} } });
     const named = await verify(token, { claim: "https://a.test/sse" });
     expect(named?.grants).toEqual({ publish: {} });
   });
 
-  it("is nothing without that claim, or with one that is malformed; the token is genuine all the same", async () => {
+  it("are missing if that claim is missing or malformed, although the token is valid", async () => {
     for (const claims of [{}, { edge_sse: null }, { edge_sse: "*" }, { edge_sse: { publish: true } }]) {
       const verified = await verify(await hs256(claims));
       expect(verified?.grants).toBeNull();
@@ -362,7 +362,7 @@ describe("what a token grants", () => {
   });
 
   it.each(["__proto__", "constructor", "toString", "hasOwnProperty"])(
-    "is nothing that an object inherits: %s",
+    "are never read from an inherited property: %s",
     async (claim) => {
       const verified = await verify(await hs256(), { claim });
       expect(verified).not.toBeNull();
@@ -375,7 +375,7 @@ async function subjectOf(claims: object): Promise<string | undefined> {
   return (await verify(await rawHs256(claims)))?.subject;
 }
 
-/** A token with claims that no library would sign. */
+/** A token with claims that libraries refuse to sign. */
 async function rawHs256(claims: object): Promise<string> {
   const payload = { sub: "alice", exp: NOW_SECONDS + 60, ...claims };
   const input = [{ alg: "HS256" }, payload]

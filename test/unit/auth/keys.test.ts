@@ -9,7 +9,7 @@ const URL_OF_KEYS = "https://issuer.test/keys";
 /** An RSA key of 512 bits: too small, and of another algorithm. */
 const RSA = { kty: "RSA", e: "AQAB", n: "x".repeat(86) };
 
-/** A key set somewhere else: what it answers, and how often it was asked. */
+/** A key set at a URL: its answers, and how often it was fetched. */
 class KeyServer {
   asked = 0;
   readonly requests: { readonly url: string; readonly init: RequestInit }[] = [];
@@ -42,7 +42,7 @@ function pass(seconds: number): void {
 
 let known: Signer;
 let other: Signer;
-/** Valid for longer than any test lasts. */
+/** The end of a token that is valid longer than any test lasts. */
 const LATER = { exp: NOW / 1_000 + 86_400 };
 
 beforeEach(async () => {
@@ -55,7 +55,7 @@ afterEach(() => {
 });
 
 describe("a key set at a URL", () => {
-  it("is fetched with the first token, and kept for ten minutes", async () => {
+  it("is fetched for the first token, and cached for ten minutes", async () => {
     const server = new KeyServer(known);
     const verifier = server.verifier();
     expect(verifier.isConfigured).toBe(true);
@@ -70,7 +70,7 @@ describe("a key set at a URL", () => {
     expect(server.asked).toBe(2);
   });
 
-  it("is asked for by its URL, without following it elsewhere, and in bounded time", async () => {
+  it("is fetched from its URL without following redirects, in bounded time", async () => {
     const server = new KeyServer(known);
     await server.verifier().verify(await known.sign(LATER));
     expect(server.requests).toEqual([
@@ -82,7 +82,7 @@ describe("a key set at a URL", () => {
     expect(new Headers(server.requests[0]?.init.headers).get("Authorization")).toBeNull();
   });
 
-  it("is fetched again for a key that it lacks: a new one is used at once", async () => {
+  it("is fetched again for a missing key, so that a new key is used at once", async () => {
     const server = new KeyServer(known);
     const verifier = server.verifier();
     await verifier.verify(await known.sign(LATER));
@@ -93,7 +93,7 @@ describe("a key set at a URL", () => {
     expect(server.asked).toBe(2);
   });
 
-  it("is not fetched again more than every 30 s, however many kids somebody makes up", async () => {
+  it("is fetched at most every 30 s, however many kids an attacker invents", async () => {
     const server = new KeyServer(known);
     const verifier = server.verifier();
     await verifier.verify(await known.sign(LATER));
@@ -106,7 +106,7 @@ describe("a key set at a URL", () => {
     await expect(verifier.verify(await known.sign(LATER))).resolves.not.toBeNull();
   });
 
-  it("lets a key go that it does not have any more", async () => {
+  it("drops a key that was removed from the set", async () => {
     const server = new KeyServer(known, other);
     const verifier = server.verifier();
     await expect(verifier.verify(await known.sign(LATER))).resolves.not.toBeNull();
@@ -120,7 +120,7 @@ describe("a key set at a URL", () => {
     ["a key without its numbers", [{ kty: "EC", kid: "known", alg: "ES256", crv: "P-256" }]],
     ["keys of other algorithms", [{ kty: "OKP", crv: "Ed25519", x: "AAAA" }, RSA]],
     ["a secret", [{ kty: "oct", k: "c2VjcmV0" }]],
-  ])("works with the usable keys beside %s", async (_, others) => {
+  ])("works with its usable keys despite %s", async (_, others) => {
     const server = new KeyServer();
     server.answer = () => Response.json({ keys: [...others, known.jwk, ...others] });
     const verifier = server.verifier();
@@ -129,7 +129,7 @@ describe("a key set at a URL", () => {
     await expect(verifier.verify(await other.sign(LATER))).resolves.toBeNull();
   });
 
-  it("is not fetched for a token of another algorithm, or for none", async () => {
+  it("is not fetched for a token of another algorithm or for a malformed token", async () => {
     const server = new KeyServer(known);
     const verifier = server.verifier();
     for (const token of [await hs256(LATER), "abc", "a.b.c", "e30.e30.e30"]) {
@@ -139,11 +139,11 @@ describe("a key set at a URL", () => {
   });
 });
 
-describe("a key set of RSA", () => {
+describe("a key set with RSA keys", () => {
   it.each([
     [1_024, 171],
     [512, 86],
-  ])("that has a key of %i bits alone cannot be had", async (_, characters) => {
+  ])("is not usable if its only key has %i bits", async (_, characters) => {
     const config = jwtConfig({ algorithm: "RS256", jwks_url: URL_OF_KEYS });
     const verifier = createJwtVerifier(config, undefined, {
       fetch: async () => Response.json({ keys: [{ ...RSA, n: "x".repeat(characters) }] }),
@@ -154,7 +154,7 @@ describe("a key set of RSA", () => {
   });
 });
 
-describe("a key set that cannot be had", () => {
+describe("a key set that is not available", () => {
   it.each<[string, () => Response | Promise<Response>]>([
     ["fails", () => Promise.reject(new TypeError("fetch failed"))],
     ["is slow", () => Promise.reject(new DOMException("The operation timed out.", "TimeoutError"))],
@@ -163,25 +163,28 @@ describe("a key set that cannot be had", () => {
     ["answers 204", () => new Response(null, { status: 204 })],
     ["redirects", () => new Response(null, { status: 302, headers: { Location: "https://evil.test/keys" } })],
     ["is empty", () => new Response("")],
-    ["is no JSON", () => new Response("<html>")],
-    ["is no key set", () => Response.json([])],
-    ["has keys that are no list", () => Response.json({ keys: {} })],
-    ["has a key that is none", () => Response.json({ keys: [null] })],
+    ["is not JSON", () => new Response("<html>")],
+    ["is not a key set", () => Response.json([])],
+    ["has keys that are not a list", () => Response.json({ keys: {} })],
+    ["has null as a key", () => Response.json({ keys: [null] })],
     ["is a key, not a set", () => Response.json({ kty: "EC" })],
     ["has no keys", () => Response.json({ keys: [] })],
     ["has a key without its numbers", () => Response.json({ keys: [{ kty: "EC" }] })],
-    ["has a key that is no point", () => Response.json({ keys: [{ ...known.jwk, y: known.jwk.x }] })],
+    [
+      "has a key that is not a point of the curve",
+      () => Response.json({ keys: [{ ...known.jwk, y: known.jwk.x }] }),
+    ],
     ["has keys of other algorithms", () => Response.json({ keys: [{ ...known.jwk, alg: "ES384" }, RSA] })],
-    ["has keys of another use", () => Response.json({ keys: [{ ...known.jwk, use: "enc" }] })],
+    ["has keys for another use", () => Response.json({ keys: [{ ...known.jwk, use: "enc" }] })],
     ["has a secret", () => Response.json({ keys: [{ kty: "oct", k: "c2VjcmV0" }] })],
     ["is too large", () => Response.json({ keys: [], pad: "x".repeat(256 * 1024) })],
-  ])("since it %s lets nobody in", async (_, answer) => {
+  ])("accepts no token if it %s", async (_, answer) => {
     const server = new KeyServer();
     server.answer = answer;
     await expect(server.verifier().verify(await known.sign(LATER))).rejects.toThrow(KeysUnavailableError);
   });
 
-  it("lets its last keys hold until they are ten minutes old, and no longer", async () => {
+  it("keeps its last keys valid until they are ten minutes old", async () => {
     const server = new KeyServer(known);
     const verifier = server.verifier();
     const token = await known.sign(LATER);
@@ -193,7 +196,7 @@ describe("a key set that cannot be had", () => {
     await expect(verifier.verify(token)).rejects.toThrow(KeysUnavailableError);
   });
 
-  it("is asked for again after 2 s when it had no usable key, and lets in again once it was mended", async () => {
+  it("is fetched again after 2 s if it had no usable key, and works once it is repaired", async () => {
     const server = new KeyServer();
     server.answer = () => Response.json({ keys: [{ kty: "EC" }] });
     const verifier = server.verifier();
@@ -207,7 +210,7 @@ describe("a key set that cannot be had", () => {
     await expect(verifier.verify(token)).resolves.not.toBeNull();
   });
 
-  it("when it loses all usable keys, lets the last ones hold, and comes back", async () => {
+  it("keeps its last keys valid if it loses all usable keys, and recovers", async () => {
     const server = new KeyServer(known);
     const verifier = server.verifier();
     await verifier.verify(await known.sign(LATER));
@@ -220,7 +223,7 @@ describe("a key set that cannot be had", () => {
     await expect(verifier.verify(await other.sign(LATER))).resolves.not.toBeNull();
   });
 
-  it("does not shut out who has a known key when somebody makes one up", async () => {
+  it("still accepts known keys while an attacker invents unknown ones", async () => {
     const server = new KeyServer(known);
     const verifier = server.verifier();
     await verifier.verify(await known.sign(LATER));
@@ -230,7 +233,7 @@ describe("a key set that cannot be had", () => {
     await expect(verifier.verify(await known.sign(LATER))).resolves.not.toBeNull();
   });
 
-  it("is asked for again after 2 s, not before, and then lets in again", async () => {
+  it("is fetched again after 2 s, not earlier, and then works", async () => {
     const server = new KeyServer();
     server.answer = () => new Response(null, { status: 503 });
     const verifier = server.verifier();
@@ -246,7 +249,7 @@ describe("a key set that cannot be had", () => {
     expect(server.asked).toBe(2);
   });
 
-  it("is asked for again although the clock was set back", async () => {
+  it("is fetched again even if the clock was set back", async () => {
     const server = new KeyServer();
     server.answer = () => new Response(null, { status: 503 });
     const verifier = server.verifier();
@@ -257,8 +260,8 @@ describe("a key set that cannot be had", () => {
     await expect(verifier.verify(token)).resolves.not.toBeNull();
   });
 
-  it("is asked for once by a thousand who come at the same time", async () => {
-    // As on Workers, where jose shares no promise between requests.
+  it("is fetched once for a thousand simultaneous requests", async () => {
+    // As on Workers, where jose does not share a promise between requests.
     vi.stubGlobal("WebSocketPair", () => undefined);
     const server = new KeyServer(known);
     const { promise: isOpen, resolve: open } = Promise.withResolvers<void>();
@@ -276,7 +279,7 @@ describe("a key set that cannot be had", () => {
     expect(server.asked).toBe(1);
   });
 
-  it("costs next to nothing while it is waited for, however many do and however slow it is", async () => {
+  it("costs little while requests wait for it, however many and however long", async () => {
     vi.stubGlobal("WebSocketPair", () => undefined);
     const server = new KeyServer(known);
     const { promise: isOpen, resolve: open } = Promise.withResolvers<void>();

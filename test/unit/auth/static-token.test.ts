@@ -10,17 +10,17 @@ describe("the tokens of a secret", () => {
     ["a b", ["a b"]],
     [",new,,old,", ["new", "old"]],
     ["same,same", ["same", "same"]],
-  ])("are the parts of %j between commas", (secret, tokens) => {
+  ])("are the parts of %j between the commas", (secret, tokens) => {
     expect(tokensOf(secret)).toEqual(tokens);
   });
 
-  it.each([undefined, "", " ", ",", " , ,, "])("are none in %j", (secret) => {
+  it.each([undefined, "", " ", ",", " , ,, "])("are none for %j", (secret) => {
     expect(tokensOf(secret)).toEqual([]);
   });
 });
 
 describe("the comparison with a static token", () => {
-  it("finds an equal one, however long", async () => {
+  it("finds an equal token of any length", async () => {
     await expect(matchToken("abc", "abc")).resolves.toBe(0);
     await expect(matchToken("x".repeat(10_000), "x".repeat(10_000))).resolves.toBe(0);
   });
@@ -40,9 +40,9 @@ describe("the comparison with a static token", () => {
     ["new,old", "new,old"],
     ["new,", "new,old"],
     [",", "new,old"],
-    // The same letter, composed and not: bytes are compared, not looks.
+    // The same letter, composed and decomposed: bytes are compared.
     ["\u00e9", "e\u0301"],
-  ])("finds %j to be none of %j", async (given, secret) => {
+  ])("finds that %j is none of %j", async (given, secret) => {
     await expect(matchToken(given, secret)).resolves.toBeNull();
   });
 
@@ -50,20 +50,20 @@ describe("the comparison with a static token", () => {
     ["new", 0],
     ["old", 1],
     ["oldest", 2],
-  ])("tells which token of a list %j is", async (given, place) => {
+  ])("finds the position of %j in a list", async (given, place) => {
     await expect(matchToken(given, " new,, old ,oldest")).resolves.toBe(place);
   });
 
-  it("goes through the whole list also after a match", async () => {
+  it("compares the whole list even after a match", async () => {
     const digests = vi.spyOn(crypto.subtle, "digest");
     await matchToken("first of a list", "first of a list,second of a list,third of a list");
     const count = digests.mock.calls.length;
     digests.mockRestore();
-    // The given token, and each of the list for the first time.
+    // One digest for the given token, and one for each new token of the list.
     expect(count).toBe(4);
   });
 
-  it("does not remember the wrong one when several are expected in turn, or at once", async () => {
+  it("does not mix up secrets that are used in turn or at once", async () => {
     const pairs = [
       ["publish", "publish", 0],
       ["publish", "admin", null],

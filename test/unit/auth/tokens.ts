@@ -2,18 +2,18 @@ import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWT
 
 import type { JwtConfig } from "../../../src/config/schema.ts";
 
-/** When it is, in the tests that stop the clock: a whole second. */
+/** The time in tests that stop the clock: a whole second. */
 export const NOW = Date.UTC(2026, 10, 22, 12, 0, 0);
 export const NOW_SECONDS = NOW / 1_000;
 
 export const SECRET = "an-hs256-secret-of-32-bytes-or-more";
 
-/** What config.yaml says of tokens, and what a test changes of it. */
+/** The token settings of config.yaml, with the changes of a test. */
 export function jwtConfig(changes: Partial<JwtConfig> = {}): JwtConfig {
   return { algorithm: "HS256", clock_skew_seconds: 5, claim: "edge_sse", ...changes };
 }
 
-/** A token of HS256 that is valid for a minute, but for what a test changes of it. */
+/** An HS256 token that is valid for a minute, with the changes of a test. */
 export function hs256(claims: JWTPayload = {}, secret = SECRET, header: object = {}): Promise<string> {
   const payload = { sub: "alice", exp: NOW_SECONDS + 60, ...claims };
   return new SignJWT(payload)
@@ -23,7 +23,7 @@ export function hs256(claims: JWTPayload = {}, secret = SECRET, header: object =
 
 export type Asymmetric = "RS256" | "ES256" | "EdDSA";
 
-/** A pair of keys, as a deployment of tokens has them. */
+/** A key pair, as a deployment with tokens has one. */
 export interface Signer {
   readonly jwk: JWK;
   sign(claims?: JWTPayload, header?: object): Promise<string>;
@@ -42,7 +42,7 @@ function signed(key: CryptoKey, claims: JWTPayload = {}, header: { alg: string }
   return new SignJWT(payload).setProtectedHeader(header).sign(key);
 }
 
-/** A token with any header and payload, and a signature that is what a test says. */
+/** A token with any header, payload and signature. */
 export function forged(header: object, payload: unknown, signature = ""): string {
   return [header, payload].map((part) => encode(JSON.stringify(part))).join(".") + `.${signature}`;
 }

@@ -11,7 +11,7 @@ function recorded(heartbeatIntervalMs = HEARTBEAT_MS): { alarm: Alarm; set: numb
 }
 
 describe("the alarm", () => {
-  it("is set for a time or a little later, never earlier", () => {
+  it("is set to the time or a little later, never earlier", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), fc.nat(1e9), (seconds, at) => {
         const { alarm, set } = recorded(seconds * 1_000);
@@ -23,7 +23,7 @@ describe("the alarm", () => {
     );
   });
 
-  it("is set anew only for something earlier", () => {
+  it("is replaced only by an earlier alarm", () => {
     const { alarm, set } = recorded();
     alarm.arm(100_000);
     alarm.arm(100_000);
@@ -34,7 +34,7 @@ describe("the alarm", () => {
     expect(set[1]).toBeLessThan(60_000);
   });
 
-  it("serves what falls into one step with one write", () => {
+  it("needs one write for everything that falls into one step", () => {
     const { alarm, set } = recorded();
     for (let at = 100_000; at > 98_000; at -= 100) {
       alarm.arm(at);
@@ -50,7 +50,7 @@ describe("the alarm", () => {
     expect(set).toHaveLength(2);
   });
 
-  it("that an earlier life has set counts", () => {
+  it("is not set again if an earlier life of the hub has set it", () => {
     const { alarm, set } = recorded();
     alarm.restore(100_000);
     alarm.arm(150_000);
@@ -59,7 +59,7 @@ describe("the alarm", () => {
     expect(set).toHaveLength(1);
   });
 
-  it("that nobody has set is set for anything", () => {
+  it("is set for any time if no alarm is set", () => {
     const { alarm, set } = recorded();
     alarm.restore(null);
     alarm.arm(100_000);

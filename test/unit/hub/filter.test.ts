@@ -16,7 +16,7 @@ function keyOf(terms: FilterTerms): string {
 }
 
 describe("a filter by type", () => {
-  it("lets everything through when it is absent or has a star among its entries", () => {
+  it("lets everything through if it is absent or has an entry *", () => {
     expect(passes({})).toBe(true);
     expect(passes({ types: ["*"] })).toBe(true);
     expect(passes({ types: ["other", "*"] })).toBe(true);
@@ -29,7 +29,7 @@ describe("a filter by type", () => {
     }
   });
 
-  it("takes a name that ends in a star as a prefix", () => {
+  it("treats a name that ends in * as a prefix", () => {
     for (const type of ["t*", "turn_*", "turn_detected*"]) {
       expect(passes({ types: [type] })).toBe(true);
     }
@@ -38,19 +38,19 @@ describe("a filter by type", () => {
     }
   });
 
-  it("takes the characters of a prefix literally", () => {
+  it("compares the characters of a prefix literally", () => {
     expect(passes({ types: ["a.*"] }, { type: "a.b" })).toBe(true);
     expect(passes({ types: ["a.*"] }, { type: "axb" })).toBe(false);
   });
 
-  it("lets through what any of its entries lets through", () => {
+  it("lets an event through if any entry matches", () => {
     const terms = { types: ["session_ended", "turn_*"] };
     expect(passes(terms)).toBe(true);
     expect(passes(terms, { type: "session_ended" })).toBe(true);
     expect(passes(terms, { type: "session_discovered" })).toBe(false);
   });
 
-  it("finds the prefix that fits among many, as trying one after the other does", () => {
+  it("finds a matching prefix among many, like trying each of them", () => {
     const text = fc.string({ unit: fc.constantFrom("a", "b", "_", "."), maxLength: 6 });
     fc.assert(
       fc.property(fc.array(text, { minLength: 1, maxLength: 100 }), text, (prefixes, type) => {
@@ -62,7 +62,7 @@ describe("a filter by type", () => {
     );
   });
 
-  it("with no entry lets nothing through", () => {
+  it("lets nothing through if it has no entries", () => {
     expect(passes({ types: [] })).toBe(false);
   });
 });
@@ -75,13 +75,13 @@ describe("a filter by project or agent", () => {
     }
   });
 
-  it("does not match an event that has none", () => {
+  it("does not match an event without an id", () => {
     expect(passes({ projectIds: ["7"] }, { projectId: null })).toBe(false);
     expect(passes({ agentIds: ["1"] }, { agentId: null })).toBe(false);
     expect(passes({ projectIds: ["null", ""] }, { projectId: null })).toBe(false);
   });
 
-  it("does not take the one for the other", () => {
+  it("does not mix up projects and agents", () => {
     expect(passes({ projectIds: ["1"] })).toBe(false);
     expect(passes({ agentIds: ["7"] })).toBe(false);
   });
@@ -97,13 +97,13 @@ describe("a filter by project or agent", () => {
 });
 
 describe("the key of a filter", () => {
-  it("is the same for terms that mean the same, in whatever order and how often they are given", () => {
+  it("is the same for equal terms, in any order and with duplicates", () => {
     expect(keyOf({ types: ["a", "b"] })).toBe(keyOf({ types: ["b", "a", "b"] }));
     expect(keyOf({ types: ["*"] })).toBe(keyOf({}));
     expect(keyOf({ projectIds: ["2", "10"] })).toBe(keyOf({ projectIds: ["10", "2"] }));
   });
 
-  it("differs between lists, and between no list and an empty one", () => {
+  it("differs between lists, and between a missing and an empty list", () => {
     const keys = [
       {},
       { types: ["1"] },
@@ -118,7 +118,7 @@ describe("the key of a filter", () => {
     expect(new Set(keys).size).toBe(keys.length);
   });
 
-  it("is equal only for filters that let the same through", () => {
+  it("is equal only for filters that let the same events through", () => {
     const names = fc.constantFrom("a", "b", "ab", "a*", "*");
     const ids = fc.constantFrom("a", "b");
     const terms: fc.Arbitrary<FilterTerms> = fc.record(
@@ -142,13 +142,13 @@ describe("the key of a filter", () => {
 });
 
 describe("the pool of filters", () => {
-  it("gives one filter to all who ask for the same", () => {
+  it("gives the same filter for equal terms", () => {
     const pool = new FilterPool();
     expect(pool.acquire({ types: ["a", "b"] })).toBe(pool.acquire({ types: ["b", "a"] }));
     expect(pool.acquire({ types: ["a"] })).not.toBe(pool.acquire({ types: ["b"] }));
   });
 
-  it("keeps it until the last one gives it back", () => {
+  it("keeps a filter until the last holder releases it", () => {
     const pool = new FilterPool();
     const first = pool.acquire({ types: ["a"] });
     pool.acquire({ types: ["a"] });

@@ -4,7 +4,7 @@ import { FakeHub } from "../../support/hub/fake-hub.ts";
 import { dataOf } from "../../support/hub/frames.ts";
 
 describe("the first bytes of a stream", () => {
-  it("come at once and are these", async () => {
+  it("come at once, as a connected frame", async () => {
     const hub = new FakeHub({
       settings: { channel: "board", retryAfterMs: 7_000, heartbeatIntervalMs: 15_000 },
     });
@@ -23,7 +23,7 @@ describe("the first bytes of a stream", () => {
     expect(stream.writes).toHaveLength(1);
   });
 
-  it("carry 0 as the cursor in an empty channel, and the name of its log already", async () => {
+  it("carry the cursor 0 and the name of the log in an empty channel", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     expect(stream.seen.lastEventId).toBe("0");
@@ -31,7 +31,7 @@ describe("the first bytes of a stream", () => {
     expect(hub.log.name).not.toBeNull();
   });
 
-  it("are the same log's name after a restart", async () => {
+  it("carry the same log name after a restart", async () => {
     const hub = new FakeHub();
     const before = await hub.connect();
     hub.restart();
@@ -39,7 +39,7 @@ describe("the first bytes of a stream", () => {
     expect(dataOf(after.seen.events[0])["log"]).toBe(dataOf(before.seen.events[0])["log"]);
   });
 
-  it("do not tell the name of a log before it is durable", async () => {
+  it("wait until the name of the log is durable", async () => {
     const hub = new FakeHub();
     hub.log.hold();
     const streams = [hub.ask(), hub.ask(), hub.ask()].map(({ stream }) => stream);
@@ -50,7 +50,7 @@ describe("the first bytes of a stream", () => {
     expect(streams.map(({ writes }) => writes.length)).toEqual([1, 1, 1]);
   });
 
-  it("do not tell it either while the first publish is not durable", async () => {
+  it("wait until the log is durable if the first publish has created it", async () => {
     const hub = new FakeHub();
     hub.log.hold();
     void hub.hub.publish([], null);
@@ -59,7 +59,7 @@ describe("the first bytes of a stream", () => {
     expect(stream.writes).toEqual([]);
   });
 
-  it("give every client an id of its own", async () => {
+  it("give each client its own id", async () => {
     const hub = new FakeHub();
     const streams = [await hub.connect(), await hub.connect(), await hub.connect()];
     const ids = streams.map(({ seen }) => dataOf(seen.events[0])["client_id"]);
@@ -69,7 +69,7 @@ describe("the first bytes of a stream", () => {
 });
 
 describe("a client with an id", () => {
-  it("gets what it missed exactly once and then what comes, with no seam", async () => {
+  it("gets every missed event exactly once, and then the live events", async () => {
     const hub = new FakeHub();
     await hub.publish(10);
     hub.restart();
@@ -81,7 +81,7 @@ describe("a client with an id", () => {
     expect(dataOf(stream.seen.events[0])).toMatchObject({ last_event_id: "5" });
   });
 
-  it("that is too old is told of a gap: `connected` carries no id, `gap` does, and what is kept follows", async () => {
+  it("that is too old gets a connected frame without an id, a gap with an id, and then the kept events", async () => {
     const hub = new FakeHub();
     await hub.publish(10);
     hub.log.trim(6);
@@ -95,7 +95,7 @@ describe("a client with an id", () => {
     expect(stream.seen.text.startsWith("retry: 5000\nevent: connected\ndata: ")).toBe(true);
   });
 
-  it("of another log is told so, and gets what is kept", async () => {
+  it("of another log gets a gap and then the kept events", async () => {
     const hub = new FakeHub();
     await hub.publish(10);
     const stream = await hub.connect({ lastEventId: 8, logName: "another" });
@@ -104,7 +104,7 @@ describe("a client with an id", () => {
     expect([gap?.id, stream.ids.length]).toEqual(["0", 10]);
   });
 
-  it("in a channel that was trimmed to nothing is told that nothing is kept", async () => {
+  it("gets a gap that says that no event is kept, in a channel that was trimmed to nothing", async () => {
     const hub = new FakeHub();
     await hub.publish(10);
     hub.log.trim(10);
@@ -116,7 +116,7 @@ describe("a client with an id", () => {
     expect(stream.ids).toEqual([11]);
   });
 
-  it("of any text gets a stream: the text is repeated at 64 characters, and can inject nothing", async () => {
+  it("of any text gets a stream: the gap repeats 64 characters of it, and nothing can be injected", async () => {
     const hub = new FakeHub();
     for (const lastEventId of [
       "9".repeat(10_000),
@@ -132,7 +132,7 @@ describe("a client with an id", () => {
     }
   });
 
-  it("is counted and logged as one that came back", async () => {
+  it("is counted and logged as a reconnect", async () => {
     const hub = new FakeHub();
     await hub.connect({ lastEventId: 0 });
     await hub.connect();
@@ -143,7 +143,7 @@ describe("a client with an id", () => {
 });
 
 describe("a client that leaves", () => {
-  it("is out at once where the runtime reports it, with the reason in the log", async () => {
+  it("is removed at once if the runtime reports it, with the reason in the log", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     await hub.publish(3);
@@ -158,7 +158,7 @@ describe("a client that leaves", () => {
     expect(hub.hub.health().lingeringConnections).toBe(0);
   });
 
-  it("is out when a write fails, and counted once though the runtime reports it too", async () => {
+  it("is removed if a write fails, and counted once even if the runtime reports it too", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     stream.break();
@@ -170,17 +170,17 @@ describe("a client that leaves", () => {
     expect(stream.isEnding).toBe(false);
   });
 
-  it("takes its filter along", async () => {
+  it("releases its filter", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect({ terms: { types: ["a", "b"] } });
     stream.leave();
     await hub.clock.settle();
     await hub.connect({ terms: { types: ["b", "a"] } });
-    // One filter serves all who ask for the same, in the order of who asked first: here nobody else is left.
+    // A filter that is still held would be shared and keep the terms of its first holder.
     expect(hub.hub.clients()[0]?.terms).toEqual({ types: ["b", "a"] });
   });
 
-  it("before it was let in takes no place", async () => {
+  it("takes no slot if it leaves before it is admitted", async () => {
     const hub = new FakeHub({ settings: { maxConnections: 1 } });
     const { stream, entered } = hub.ask();
     stream.leave();
@@ -193,7 +193,7 @@ describe("a client that leaves", () => {
 });
 
 describe("a client that is kicked", () => {
-  it("is told so, and ended", async () => {
+  it("gets a close frame, and its stream ends", async () => {
     const hub = new FakeHub();
     const [kicked, other] = [await hub.connect(), await hub.connect()];
     const [id = ""] = hub.hub.clients().map((client) => client.id);
@@ -210,7 +210,7 @@ describe("a client that is kicked", () => {
     expect(hub.hub.counters.disconnects).toEqual({ kicked: 1 });
   });
 
-  it("must exist", async () => {
+  it("has to exist", async () => {
     const hub = new FakeHub();
     await hub.connect();
     for (const id of ["", "nobody", "__proto__", "constructor"]) {

@@ -16,7 +16,7 @@ function closeOf(stream: FakeStream): Readonly<Record<string, unknown>> {
 }
 
 describe("a drain", () => {
-  it("ends every stream, and says why and when to come back", async () => {
+  it("ends every stream, with the reason and the time to come back", async () => {
     const jitter = [0, 0.5, 1];
     const hub = new FakeHub({ random: () => jitter.shift() ?? 0 });
     const streams = [await hub.connect(), await hub.connect(), await hub.connect()];
@@ -31,7 +31,7 @@ describe("a drain", () => {
     expect(hub.hub.counters.disconnects).toEqual({ drain: 3 });
   });
 
-  it("lets nobody in, while publishing goes on", async () => {
+  it("refuses connects while publishing goes on", async () => {
     const hub = new FakeHub();
     hub.hub.drain(hub.clock.now() + MINUTE);
     await expect(hub.connect()).rejects.toMatchObject(DRAINING);
@@ -40,14 +40,14 @@ describe("a drain", () => {
     expect(hub.hub.counters.rejections).toEqual({ draining: 1 });
   });
 
-  it("writes nothing for whoever asks for a channel that nobody has used", async () => {
+  it("writes nothing if a client connects to an unused channel", async () => {
     const hub = new FakeHub();
     hub.hub.drain(hub.clock.now() + MINUTE);
     await expect(hub.connect()).rejects.toMatchObject(DRAINING);
     expect(hub.log.name).toBeNull();
   });
 
-  it("ends after its time by itself, to the millisecond", async () => {
+  it("ends by itself after its time, to the millisecond", async () => {
     const hub = new FakeHub();
     hub.hub.drain(hub.clock.now() + MINUTE);
     await hub.clock.advance(MINUTE - 1);
@@ -57,7 +57,7 @@ describe("a drain", () => {
     expect(hub.hub.health().status).toBe("healthy");
   });
 
-  it("that has ended by itself is forgotten and logged, also in a channel with events", async () => {
+  it("is forgotten and logged when it has ended by itself, even in a channel with events", async () => {
     const hub = new FakeHub();
     await hub.publish(3);
     hub.hub.drain(hub.clock.now() + 10 * MINUTE);
@@ -67,7 +67,7 @@ describe("a drain", () => {
     expect(hub.logged("drain_ended")).toHaveLength(1);
   });
 
-  it("that is longer than the life of an event is forgotten in time all the same", async () => {
+  it("is forgotten in time even if it is longer than events are kept", async () => {
     const hub = new FakeHub({ settings: { retention: { maxEvents: 100, maxAgeMs: MINUTE, maxBytes: 1e9 } } });
     await hub.publish(3);
     hub.hub.drain(hub.clock.now() + 10 * MINUTE);
@@ -78,7 +78,7 @@ describe("a drain", () => {
     expect(hub.logged("drain_ended")).toHaveLength(1);
   });
 
-  it("survives a restart, and ends in time then too", async () => {
+  it("survives a restart and still ends in time", async () => {
     const hub = new FakeHub();
     hub.hub.drain(hub.clock.now() + MINUTE);
     hub.restart();
@@ -89,7 +89,7 @@ describe("a drain", () => {
     expect(hub.hub.health().activeConnections).toBe(1);
   });
 
-  it("ends at once by a resume, which may be said twice", async () => {
+  it("ends at once by a resume, which may be repeated", async () => {
     const hub = new FakeHub();
     hub.hub.drain(hub.clock.now() + MINUTE);
     hub.hub.resume();
@@ -101,7 +101,7 @@ describe("a drain", () => {
     expect(hub.logged("drain_ended")).toHaveLength(1);
   });
 
-  it("that is given anew takes the new time", async () => {
+  it("takes the new time if it is repeated", async () => {
     const hub = new FakeHub();
     hub.hub.drain(hub.clock.now() + 10 * MINUTE);
     hub.hub.drain(hub.clock.now() + MINUTE);
@@ -113,7 +113,7 @@ describe("a drain", () => {
     await expect(hub.connect()).rejects.toMatchObject(DRAINING);
   });
 
-  it("leaves a client that stalls behind as lingering, and waits for nobody", async () => {
+  it("counts a stalled client as lingering and does not wait for it", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     stream.stall();
@@ -140,7 +140,7 @@ describe("a drain", () => {
 });
 
 describe("a stop", () => {
-  it("ends every stream and lets nobody in", async () => {
+  it("ends every stream and refuses connects", async () => {
     const hub = new FakeHub();
     const streams = [await hub.connect(), await hub.connect()];
     const stopping = hub.stop();
@@ -155,7 +155,7 @@ describe("a stop", () => {
     expect(hub.logged("channel_closed").map(({ fields }) => fields)).toEqual([{ closed: 2 }]);
   });
 
-  it("refuses publishes once the streams are closed, not before", async () => {
+  it("refuses publishes only after the streams are closed", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     stream.stall();
@@ -169,7 +169,7 @@ describe("a stop", () => {
     expect(hub.log.head).toBe(2);
   });
 
-  it("does not wait for a client that never reads longer than 2 s", async () => {
+  it("waits at most 2 s for a client that never reads", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     stream.stall();
@@ -181,7 +181,7 @@ describe("a stop", () => {
     expect(stopping.value).toEqual({ closed: 1, lingering: 1 });
   });
 
-  it("comes to an end for everybody who asks, also at the same time", async () => {
+  it("resolves for every caller, even if several call at the same time", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     stream.takeAfter(hub.clock, 500);
@@ -195,13 +195,13 @@ describe("a stop", () => {
     await expect(hub.stop()).resolves.toEqual({ closed: 0, lingering: 0 });
   });
 
-  it("of a channel without clients ends at once, and leaves no timer", async () => {
+  it("ends at once in a channel without clients, and leaves no timer", async () => {
     const hub = new FakeHub();
     await expect(hub.stop()).resolves.toEqual({ closed: 0, lingering: 0 });
     expect(hub.clock.timers).toBe(0);
   });
 
-  it("comes before a drain in what is answered", async () => {
+  it("takes precedence over a drain in the refusal", async () => {
     const hub = new FakeHub();
     hub.hub.drain(hub.clock.now() + MINUTE);
     void hub.stop();

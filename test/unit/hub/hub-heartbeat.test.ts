@@ -4,7 +4,7 @@ import { FakeHub } from "../../support/hub/fake-hub.ts";
 import type { FakeStream } from "../../support/hub/fake-stream.ts";
 import { newEvent } from "../../support/hub/new-event.ts";
 
-/** When, after the start, each heartbeat was sent, to a tenth of a second. */
+/** When each heartbeat was sent, in seconds after the start, to a tenth. */
 async function beatsOf(hub: FakeHub, stream: FakeStream, withinMs: number): Promise<number[]> {
   const start = hub.clock.now();
   const beats: number[] = [];
@@ -19,7 +19,7 @@ async function beatsOf(hub: FakeHub, stream: FakeStream, withinMs: number): Prom
 
 describe("a heartbeat", () => {
   it.each([1, 2, 5, 15, 30, 60, 300])(
-    "comes 1.0 to 1.25 intervals after the last bytes, when the interval is %d s",
+    "comes 1.0 to 1.25 intervals after the last bytes, with an interval of %d s",
     async (seconds) => {
       const intervalMs = seconds * 1_000;
       const hub = new FakeHub({ settings: { heartbeatIntervalMs: intervalMs } });
@@ -35,7 +35,7 @@ describe("a heartbeat", () => {
     },
   );
 
-  it("is put off by any frame: an event, a gap", async () => {
+  it("is postponed by any frame, such as an event or a gap", async () => {
     const hub = new FakeHub({ settings: { heartbeatIntervalMs: 10_000 } });
     const stream = await hub.connect();
     for (let count = 0; count < 10; count++) {
@@ -46,7 +46,7 @@ describe("a heartbeat", () => {
     expect((await beatsOf(hub, stream, 13_000))[0]).toBeGreaterThanOrEqual(10_000);
   });
 
-  it("is not put off by an event that the filter hides", async () => {
+  it("is not postponed by an event that the filter hides", async () => {
     const hub = new FakeHub({ settings: { heartbeatIntervalMs: 10_000 } });
     const stream = await hub.connect({ terms: { types: ["other"] } });
     for (let count = 0; count < 14; count++) {
@@ -56,7 +56,7 @@ describe("a heartbeat", () => {
     expect(stream.seen.comments).toHaveLength(1);
   });
 
-  it("goes to who is due, not to all", async () => {
+  it("goes only to clients that are due", async () => {
     const hub = new FakeHub({ settings: { heartbeatIntervalMs: 10_000 } });
     const first = await hub.connect();
     await hub.clock.advance(5_000);
@@ -67,7 +67,7 @@ describe("a heartbeat", () => {
     expect([first.seen.comments.length, second.seen.comments.length]).toEqual([1, 1]);
   });
 
-  it("is a comment and no more while the filter has hidden nothing", async () => {
+  it("is only a comment if the filter has hidden nothing", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     await hub.publish(3);
@@ -76,7 +76,7 @@ describe("a heartbeat", () => {
     expect(stream.seen.text.slice(before)).toBe(": heartbeat\n\n");
   });
 
-  it("carries the cursor when the filter has hidden events since, once", async () => {
+  it("carries the cursor once if the filter has hidden events", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect({ terms: { types: ["a"] } });
     await hub.publish([newEvent({ type: "a" }), newEvent({ type: "b" }), newEvent({ type: "b" })]);
@@ -109,7 +109,7 @@ describe("a heartbeat", () => {
     expect(stream.writes).toHaveLength(length);
   });
 
-  it("finds the dead: at the default interval they are out within 60 seconds", async () => {
+  it("removes dead clients within 60 seconds at the default interval", async () => {
     const hub = new FakeHub();
     const streams = [await hub.connect(), await hub.connect()];
     await hub.clock.advance(1);
@@ -119,7 +119,7 @@ describe("a heartbeat", () => {
     expect(hub.logged("client_disconnected").map(({ fields }) => fields["reason"])).toEqual(["client_left"]);
   });
 
-  it("goes on after a restart of the object that took over the alarm", async () => {
+  it("goes on after a restart that takes over the alarm", async () => {
     const hub = new FakeHub();
     await hub.connect();
     hub.restart();
@@ -128,7 +128,7 @@ describe("a heartbeat", () => {
     expect(stream.seen.comments.length).toBeGreaterThanOrEqual(2);
   });
 
-  it("costs a few writes of the alarm only, whatever is published", async () => {
+  it("costs only a few writes of the alarm, however much is published", async () => {
     const hub = new FakeHub();
     await hub.connect();
     hub.alarmsSet = 0;
@@ -141,7 +141,7 @@ describe("a heartbeat", () => {
 });
 
 describe("the alarm", () => {
-  it("is not set by a hub that nobody uses", async () => {
+  it("is not set by an unused hub", async () => {
     const hub = new FakeHub();
     hub.hub.health();
     hub.hub.clients();
@@ -149,7 +149,7 @@ describe("the alarm", () => {
     expect([hub.alarmAt, hub.alarmsSet]).toEqual([null, 0]);
   });
 
-  it("is not set any more when the last client has gone from an empty channel", async () => {
+  it("is not set again after the last client has left an empty channel", async () => {
     const hub = new FakeHub();
     const streams = [await hub.connect(), await hub.connect()];
     expect(hub.alarmAt).not.toBeNull();
@@ -162,14 +162,14 @@ describe("the alarm", () => {
     expect(hub.clock.timers).toBe(0);
   });
 
-  it("does not ring for what is a day away once a minute", async () => {
+  it("does not ring every minute for something that is due in a day", async () => {
     const hub = new FakeHub();
     await hub.publish(5);
     await hub.clock.advance(3_600_000);
     expect(hub.rings).toBeLessThan(3);
   });
 
-  it("that rings late, twice or for nothing does no harm", async () => {
+  it("may ring late, twice or for nothing", async () => {
     const hub = new FakeHub({ settings: { heartbeatIntervalMs: 10_000 } });
     const stream = await hub.connect();
     for (let count = 0; count < 5; count++) {
@@ -184,7 +184,7 @@ describe("the alarm", () => {
     expect(stream.seen.comments).toHaveLength(1);
   });
 
-  it("never fails, and is set again, when the log cannot be read", async () => {
+  it("never fails, and is set again, if the log cannot be read", async () => {
     const hub = new FakeHub({
       settings: { heartbeatIntervalMs: 10_000, retention: { maxEvents: 10, maxAgeMs: 5_000, maxBytes: 1e9 } },
     });

@@ -7,7 +7,7 @@ import { outcomeOf } from "../../support/hub/outcome.ts";
 import { newEvent, newEvents } from "../../support/hub/new-event.ts";
 
 describe("publish", () => {
-  it("under a key of an event beyond the grant stores nothing, and is no failure of the storage", async () => {
+  it("stores nothing under the key of an event outside the grant, and does not count this as a storage failure", async () => {
     const hub = new FakeHub();
     await hub.publish([newEvent({ key: "k", projectId: "8" })]);
     const batch = [newEvent({ projectId: "7" }), newEvent({ key: "k", projectId: "7" })];
@@ -21,7 +21,7 @@ describe("publish", () => {
     expect(await hub.publish(1)).toMatchObject([{ seq: 2 }]);
   });
 
-  it("answers the ids and delivers the events, as they were published, in order", async () => {
+  it("returns the ids, and delivers the events unchanged and in order", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     const receipts = await hub.publish([
@@ -38,7 +38,7 @@ describe("publish", () => {
     ]);
   });
 
-  it("neither answers nor delivers before the events are durable", async () => {
+  it("neither resolves nor delivers before the events are durable", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
@@ -54,7 +54,7 @@ describe("publish", () => {
     expect(hub.hub.health()).toMatchObject({ lastEventId: 3, oldestEventId: 1 });
   });
 
-  it("never shows anybody what is not durable: nor in a replay, nor to who connects, nor as a cursor", async () => {
+  it("never shows an event that is not durable: not in a replay, not to a new client, not as a cursor", async () => {
     const hub = new FakeHub();
     await hub.publish(2);
     const behind = await hub.connect({ lastEventId: 0 });
@@ -81,7 +81,7 @@ describe("publish", () => {
     expect(live.ids).toEqual([3, 4, 5, 6, 7]);
   });
 
-  it("delivers up to what is durable when publishes overlap", async () => {
+  it("delivers only durable events if publishes overlap", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
@@ -99,7 +99,7 @@ describe("publish", () => {
     expect([answered(), stream.ids]).toEqual([3, [1, 2, 3, 4, 5, 6]]);
   });
 
-  it("answers a duplicate only when the first one is durable, and sends nothing", async () => {
+  it("answers a duplicate only when the first event is durable, and sends nothing", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
@@ -115,7 +115,7 @@ describe("publish", () => {
     expect(stream.ids).toEqual([1]);
   });
 
-  it("delivers the new ones of a batch with duplicates, without a hole", async () => {
+  it("delivers the new events of a batch with duplicates, without a hole in the ids", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     const keys = ["a", "a", null, "b", "a", "b"];
@@ -128,7 +128,7 @@ describe("publish", () => {
     expect(hub.hub.counters).toMatchObject({ published: 3, duplicates: 3 });
   });
 
-  it("answers what the storage says when it is full, is degraded then, and recovers", async () => {
+  it("is refused if the storage is full, which makes the hub degraded until a publish succeeds", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.appendError = new HubError("storage_full", "The storage is full.");
@@ -141,7 +141,7 @@ describe("publish", () => {
     expect(stream.ids).toEqual([1]);
   });
 
-  it("does not answer, and shows nothing, when the storage breaks before the events are durable", async () => {
+  it("rejects and shows nothing if the storage breaks before the events are durable", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     hub.log.hold();
@@ -153,7 +153,7 @@ describe("publish", () => {
     expect(stream.ids).toEqual([]);
   });
 
-  it("answers though the log cannot be read for trimming: the events are durable", async () => {
+  it("resolves even if the log cannot be read for trimming, because the events are durable", async () => {
     const hub = new FakeHub({ settings: { retention: { maxEvents: 2, maxAgeMs: 1_000, maxBytes: 1e9 } } });
     const stream = await hub.connect();
     await hub.publish(5);
@@ -168,7 +168,7 @@ describe("publish", () => {
     expect(stream.ids.at(-1)).toBe(6);
   });
 
-  it("never stops because of a client: one that throws, one that fails, one that stalls", async () => {
+  it("is never stopped by a client that throws, fails or stalls", async () => {
     const hub = new FakeHub();
     const [failing, stalling, leaving, fine] = [
       await hub.connect(),
@@ -187,7 +187,7 @@ describe("publish", () => {
     expect(hub.hub.health().activeConnections).toBe(2);
   });
 
-  it("works without any client, and without a timer", async () => {
+  it("works without clients, and leaves no timer", async () => {
     const hub = new FakeHub();
     await hub.publish(1_000);
     expect(hub.hub.health()).toMatchObject({ lastEventId: 1_000, oldestEventId: 1 });
@@ -196,7 +196,7 @@ describe("publish", () => {
 });
 
 describe("the filter of a client", () => {
-  it("applies to live events and to replay alike", async () => {
+  it("applies to live events and to replay", async () => {
     const hub = new FakeHub();
     const mix = [
       newEvent({ type: "a", projectId: "1" }),
@@ -224,7 +224,7 @@ describe("the filter of a client", () => {
 });
 
 describe("the counters", () => {
-  it("tell what the hub has done", async () => {
+  it("count what the hub has done", async () => {
     const hub = new FakeHub({ settings: { heartbeatIntervalMs: 1_000 } });
     const stream = await hub.connect();
     await hub.connect({ terms: { types: ["other"] } });
@@ -250,7 +250,7 @@ describe("the counters", () => {
     });
   });
 
-  it("measure from storing an event to a client's taking it, and count each page once", async () => {
+  it("measure the time from storing an event until a client accepts it, and count each page once", async () => {
     const hub = new FakeHub();
     const [quick, slow] = [await hub.connect(), await hub.connect()];
     slow.takeAfter(hub.clock, 300);
@@ -267,7 +267,7 @@ describe("the counters", () => {
 describe("the publishes of a token", () => {
   const LIMITED = { settings: { maxPublishesPerMinutePerToken: 3 } };
 
-  it("are limited exactly, as requests and not as events, and one too many stores nothing", async () => {
+  it("are limited exactly, by requests and not by events, and a refused one stores nothing", async () => {
     const hub = new FakeHub(LIMITED);
     const stream = await hub.connect();
     await hub.publish(1_000, "a");
@@ -279,7 +279,7 @@ describe("the publishes of a token", () => {
     await expect(hub.publish(1, "a")).rejects.toMatchObject({ retryAfterSeconds: 40 });
   });
 
-  it("may go on when the minute is over", async () => {
+  it("are allowed again when the minute is over", async () => {
     const hub = new FakeHub(LIMITED);
     for (let minute = 0; minute < 3; minute++) {
       for (let count = 0; count < 3; count++) {
@@ -291,7 +291,7 @@ describe("the publishes of a token", () => {
     expect(hub.log.head).toBe(9);
   });
 
-  it("are counted for each token by itself, and not without one", async () => {
+  it("are counted separately for each token, and not at all without a token", async () => {
     const hub = new FakeHub(LIMITED);
     for (const publisher of ["a", "b", null, null, "a", "b", null, null, "a", "b"]) {
       await hub.publish(1, publisher);
@@ -301,7 +301,7 @@ describe("the publishes of a token", () => {
     await hub.publish(1);
   });
 
-  it("count though they duplicate or are not stored: work is what is limited", async () => {
+  it("count even if they are duplicates or fail, because the limit is on work", async () => {
     const hub = new FakeHub(LIMITED);
     await hub.publish([newEvent({ key: "k" })], "a");
     await hub.publish([newEvent({ key: "k" })], "a");
@@ -310,7 +310,7 @@ describe("the publishes of a token", () => {
     await expect(hub.publish(1, "a")).rejects.toMatchObject({ code: "rate_limited" });
   });
 
-  it("that are refused are counted and summed up in the log, without the token", async () => {
+  it("are counted and summed up in the log if they are refused, without the token", async () => {
     const hub = new FakeHub(LIMITED);
     for (let count = 0; count < 8; count++) {
       await hub.publish(1, "very-secret").catch(() => undefined);
@@ -325,7 +325,7 @@ describe("the publishes of a token", () => {
     expect(hub.hub.health().status).toBe("healthy");
   });
 
-  it("are refused as the others once the streams are closed", async () => {
+  it("are refused with shutting_down once the streams are closed, even beyond the limit", async () => {
     const hub = new FakeHub(LIMITED);
     await hub.stop();
     for (let count = 0; count < 5; count++) {
@@ -336,7 +336,7 @@ describe("the publishes of a token", () => {
 });
 
 describe("the list of clients", () => {
-  it("tells where each one stands", async () => {
+  it("shows the state of each client", async () => {
     const hub = new FakeHub();
     await hub.publish(5);
     const connectedAt = hub.clock.now();
@@ -364,7 +364,7 @@ describe("the list of clients", () => {
     });
   });
 
-  it("repeats no more of a client's id than a gap does", async () => {
+  it("repeats at most 64 characters of a client's id", async () => {
     const hub = new FakeHub();
     await hub.connect({ lastEventId: "9".repeat(10_000) });
     expect(hub.hub.clients()[0]?.resumedFrom?.length).toBeLessThanOrEqual(64);

@@ -4,7 +4,7 @@ import { FakeHub } from "../../support/hub/fake-hub.ts";
 import type { FakeStream } from "../../support/hub/fake-stream.ts";
 import { dataOf } from "../../support/hub/frames.ts";
 
-/** A client that stalls and has a write pending. */
+/** A stalled client with a pending write. */
 async function stalledIn(hub: FakeHub): Promise<FakeStream> {
   const stream = await hub.connect();
   stream.stall();
@@ -12,8 +12,8 @@ async function stalledIn(hub: FakeHub): Promise<FakeStream> {
   return stream;
 }
 
-describe("a client that does not take its bytes", () => {
-  it("is dropped at its deadline, not before, and at most a step of the alarm later", async () => {
+describe("a client that does not accept its bytes", () => {
+  it("is dropped at its deadline or at most one step of the alarm later", async () => {
     const hub = new FakeHub();
     const stream = await stalledIn(hub);
     await hub.clock.advance(59_999);
@@ -27,7 +27,7 @@ describe("a client that does not take its bytes", () => {
   });
 
   it.each([1, 5, 60, 600])(
-    "is dropped though nothing else happens, when the timeout is %d s",
+    "is dropped even if nothing else happens, with a timeout of %d s",
     async (seconds) => {
       const hub = new FakeHub({ settings: { connectionTimeoutMs: seconds * 1_000 } });
       await stalledIn(hub);
@@ -38,7 +38,7 @@ describe("a client that does not take its bytes", () => {
     },
   );
 
-  it("is dropped too when it did not take its first bytes", async () => {
+  it("is dropped if it does not accept its first bytes", async () => {
     const hub = new FakeHub();
     const { stream, entered } = hub.ask();
     stream.stall();
@@ -47,7 +47,7 @@ describe("a client that does not take its bytes", () => {
     expect(hub.hub.health().activeConnections).toBe(0);
   });
 
-  it("is dropped too when it did not take a heartbeat", async () => {
+  it("is dropped if it does not accept a heartbeat", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     stream.stall();
@@ -56,14 +56,14 @@ describe("a client that does not take its bytes", () => {
     expect(hub.hub.counters.disconnects).toEqual({ slow_client: 1 });
   });
 
-  it("costs a few rings of the alarm only", async () => {
+  it("costs only a few rings of the alarm", async () => {
     const hub = new FakeHub();
     await stalledIn(hub);
     await hub.clock.advance(59_000);
     expect(hub.rings).toBeLessThan(5);
   });
 
-  it("gets nothing more while it stalls than what was pending, the error and the close", async () => {
+  it("gets only its pending write, the error and the close while it stalls", async () => {
     const hub = new FakeHub();
     const stream = await stalledIn(hub);
     const { length } = stream.writes;
@@ -77,7 +77,7 @@ describe("a client that does not take its bytes", () => {
     expect(stream.writes).toHaveLength(length + 1);
   });
 
-  it("is told why as soon as it reads, and then its stream ends", async () => {
+  it("gets the reason as soon as it reads, and then its stream ends", async () => {
     const hub = new FakeHub();
     const stream = await stalledIn(hub);
     await hub.clock.advance(62_000);
@@ -105,7 +105,7 @@ describe("a client that does not take its bytes", () => {
     expect(stream.isEnded).toBe(true);
   });
 
-  it("can resume whole with its last id", async () => {
+  it("can resume with its last id without loss", async () => {
     const hub = new FakeHub();
     const stream = await stalledIn(hub);
     await hub.publish(20);
@@ -116,7 +116,7 @@ describe("a client that does not take its bytes", () => {
     expect([...stream.ids, ...again.ids]).toEqual(Array.from({ length: 21 }, (_, index) => index + 1));
   });
 
-  it("does not lose its place while it takes each write late but in time", async () => {
+  it("keeps its slot if it accepts each write late but in time", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     stream.takeAfter(hub.clock, 50_000);
@@ -129,7 +129,7 @@ describe("a client that does not take its bytes", () => {
     expect(stream.ids).toEqual(Array.from({ length: 300 }, (_, index) => index + 1));
   });
 
-  it("and has nothing to take is not slow: that time does not count", async () => {
+  it("is not slow while it has nothing to accept", async () => {
     const hub = new FakeHub({ settings: { connectionTimeoutMs: 5_000, heartbeatIntervalMs: 300_000 } });
     const stream = await hub.connect();
     await hub.clock.advance(250_000);
@@ -143,7 +143,7 @@ describe("a client that does not take its bytes", () => {
     expect(hub.hub.health().activeConnections).toBe(1);
   });
 
-  it("gets its next heartbeat in time after it has read on, however late that is", async () => {
+  it("gets its next heartbeat in time after it reads again, however late that is", async () => {
     const hub = new FakeHub({ settings: { connectionTimeoutMs: 600_000 } });
     const stream = await stalledIn(hub);
     await hub.clock.advance(100_000);
@@ -152,7 +152,7 @@ describe("a client that does not take its bytes", () => {
     expect(stream.seen.comments.length).toBeGreaterThanOrEqual(1);
   });
 
-  it("and leaves does not hold up what the others wait for", async () => {
+  it("does not delay the other clients when it leaves", async () => {
     const hub = new FakeHub();
     const [stalled, other] = [await hub.connect(), await hub.connect()];
     stalled.stall();
@@ -163,7 +163,7 @@ describe("a client that does not take its bytes", () => {
     expect(other.ids).toEqual([1, 2]);
   });
 
-  it("delays no other, and its stall does not show in their deliveries", async () => {
+  it("delays no other client", async () => {
     const hub = new FakeHub();
     await stalledIn(hub);
     await hub.clock.advance(200);
@@ -176,7 +176,7 @@ describe("a client that does not take its bytes", () => {
   });
 });
 
-describe("a stream that was ended and whose peer does not read", () => {
+describe("an ended stream whose peer does not read", () => {
   it("lingers, and is counted until the peer reads", async () => {
     const hub = new FakeHub();
     const stream = await stalledIn(hub);
@@ -206,7 +206,7 @@ describe("a stream that was ended and whose peer does not read", () => {
     expect([hub.alarmAt, hub.clock.timers]).toEqual([null, 0]);
   });
 
-  it("holds no place, unless as many as there are places linger already", async () => {
+  it("holds no slot, unless as many streams as there are slots linger already", async () => {
     const hub = new FakeHub({ settings: { maxConnections: 3 } });
     const streams: FakeStream[] = [];
     for (let round = 0; round < 4; round++) {

@@ -15,7 +15,7 @@ type Action =
       readonly terms: FilterTerms;
       readonly from: "live" | "earliest" | "id";
       readonly share: number;
-      /** After how many ms its token ends. */
+      /** After how many ms the token ends. */
       readonly endsIn: number | null;
     }
   | { readonly kind: "stall" | "resume" | "leave" | "break" | "reconnect"; readonly whom: number }
@@ -76,21 +76,21 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   weighted(1, fc.record({ kind: fc.constant("restart") })),
 );
 
-/** One client as a person would look at it: what it asked for, and all that its streams have shown it. */
+/** One client over all its streams: its request, and everything that it was sent. */
 interface Viewer {
   readonly terms: FilterTerms;
   stream: FakeStream;
-  /** What its streams before this one have shown. */
+  /** Everything that its earlier streams have sent. */
   readonly before: Step[];
 }
 
-/** What a viewer was shown: where a stream begins, that events are not there, or an event. */
+/** Something that a viewer was sent: the start of a stream, a gap, or an event. */
 type Step =
   | { readonly kind: "connected"; readonly cursor: number }
   | { readonly kind: "gap"; readonly cursor: number; readonly requested: string; readonly reason: unknown }
   | { readonly kind: "event"; readonly id: number; readonly data: string };
 
-/** A hub under random use, and a list of everything that was ever published. */
+/** A hub under random use, and a list of all published events. */
 class World {
   readonly hub: FakeHub;
   readonly published: (NewEvent & { id: number })[] = [];
@@ -154,7 +154,7 @@ class World {
     await hub.clock.settle();
   }
 
-  /** Everybody reads, everything becomes durable, and whoever has lost the stream comes back. */
+  /** All clients read, all events become durable, and clients without a stream reconnect. */
   async comeToRest(): Promise<void> {
     const { log, clock } = this.hub;
     log.failing = false;
@@ -169,7 +169,7 @@ class World {
     await clock.advance(5_000);
   }
 
-  /** What a viewer has seen, over all its streams. */
+  /** Everything that a viewer was sent, over all its streams. */
   stepsOf({ before, stream }: Viewer): Step[] {
     return [...before, ...stepsOf(stream)];
   }
@@ -203,7 +203,7 @@ class World {
     viewer.stream = stream;
   }
 
-  /** The object is gone, and so are its streams; what was not durable is not taken back by this log. */
+  /** The object is lost with its streams. This log keeps the events that were not durable. */
   #restart(): void {
     this.hub.log.release();
     for (const { stream } of this.viewers) {
@@ -233,7 +233,7 @@ function stepsOf(stream: FakeStream): Step[] {
 }
 
 describe("the hub under random use", () => {
-  it("shows every client exactly its events in increasing order, or a gap that covers what is missing", async () => {
+  it("gives every client exactly its events in increasing order, or a gap for the missing ones", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { minLength: 5, maxLength: 60 }), async (actions) => {
         const world = new World();
@@ -253,7 +253,7 @@ describe("the hub under random use", () => {
   });
 });
 
-/** What is wrong with what a viewer has seen. */
+/** The mistakes in what a viewer was sent. */
 function faultsOf(world: World, viewer: Viewer): string[] {
   const filter = createFilter(viewer.terms);
   const owed = (after: number, through: number): number[] =>

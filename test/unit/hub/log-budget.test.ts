@@ -27,7 +27,7 @@ const counted = (event: string): number =>
     .reduce((sum, { fields }) => sum + Number(fields?.["count"] ?? 1), 0);
 
 describe("a budget of log lines", () => {
-  it("says the first 20 of a second as they are, and sets no timer for them", () => {
+  it("logs the first 20 lines of a second unchanged, without a timer", () => {
     say(20, "left", { client_id: "a", reason: "gone" });
     expect(lines).toEqual(
       Array.from({ length: 20 }, () => ({
@@ -39,7 +39,7 @@ describe("a budget of log lines", () => {
     expect(clock.timers).toBe(0);
   });
 
-  it("sums the rest of the second up in one line, by reason", async () => {
+  it("sums up the other lines of the second in one line, by reason", async () => {
     say(20, "left", { reason: "gone" });
     await clock.advance(400);
     say(30, "left", { reason: "gone" });
@@ -52,13 +52,13 @@ describe("a budget of log lines", () => {
     expect(clock.timers).toBe(0);
   });
 
-  it("gives no reasons for lines that have none", async () => {
+  it("gives no reasons if the lines have none", async () => {
     say(22, "came");
     await clock.advance(1_000);
     expect(lines.at(-1)).toEqual({ level: "info", event: "came", fields: { count: 2 } });
   });
 
-  it("starts anew each second, and loses none", async () => {
+  it("starts again every second and loses no line", async () => {
     for (let second = 0; second < 10; second++) {
       say(1_000, "came");
       await clock.advance(1_000);
@@ -67,13 +67,13 @@ describe("a budget of log lines", () => {
     expect(counted("came")).toBe(10_000);
   });
 
-  it("counts each event by itself: a flood of one hides no other", () => {
+  it("counts each event separately, so that a flood of one hides no other", () => {
     say(1_000, "came");
     say(1, "failed");
     expect(lines.at(-1)?.event).toBe("failed");
   });
 
-  it("says what it has kept back when asked to, and only once", async () => {
+  it("logs its sums when it is flushed, and only once", async () => {
     say(25, "came");
     budget.flush();
     budget.flush();
@@ -82,7 +82,7 @@ describe("a budget of log lines", () => {
     expect(counted("came")).toBe(25);
   });
 
-  it("says what it has kept back before the next line, when no timer has rung", () => {
+  it("logs its sums before the next line if no timer has rung", () => {
     say(25, "came");
     clock.setBack(3_600_000);
     say(1, "came");
@@ -92,7 +92,7 @@ describe("a budget of log lines", () => {
 });
 
 describe("a hub", () => {
-  it("sums up a storm of clients that come and go, with their reasons", async () => {
+  it("sums up a storm of clients that connect and leave, with their reasons", async () => {
     const hub = new FakeHub({ clock });
     for (let n = 0; n < 200; n++) {
       const stream = await hub.connect({ lastEventId: 0 });
@@ -108,7 +108,7 @@ describe("a hub", () => {
     expect(hub.logged("client_disconnected").at(-1)?.fields["reasons"]).toEqual({ client_left: 180 });
   });
 
-  it("that stops tells at once of all whose streams it has ended", async () => {
+  it("logs all ended streams at once when it stops", async () => {
     const hub = new FakeHub({ clock });
     for (let n = 0; n < 100; n++) {
       await hub.connect();

@@ -24,19 +24,19 @@ describe("a list of names and prefixes", () => {
     ["board", ["board-*"], false],
     ["board", ["*"], true],
     ["board", ["Board"], false],
-    // Only at the end: no other wildcard, and nothing of a regular expression.
+    // A star is a wildcard only at the end, and there is no other syntax.
     ["board", ["*board"], false],
     ["board", ["bo*rd"], false],
     ["board", ["b.*"], false],
     ["board", ["?oard"], false],
     ["", ["*"], true],
-  ])("of %j: %j is in it: %s", (text, list, isIn) => {
+  ])("for %j: the list %j includes it: %s", (text, list, isIn) => {
     expect(isListed(text, list)).toBe(isIn);
   });
 });
 
-describe("what two lists have in common", () => {
-  it("is what is in both", () => {
+describe("the common entries of two lists", () => {
+  it("are the entries that both lists include", () => {
     assert(
       property(patterns, patterns, name, (a, b, text) => {
         expect(isListed(text, commonPatterns(a, b))).toBe(isListed(text, a) && isListed(text, b));
@@ -45,7 +45,7 @@ describe("what two lists have in common", () => {
     );
   });
 
-  it("names nothing twice, and has no more entries than the two", () => {
+  it("contain no duplicates, and are not more than the entries of both lists", () => {
     assert(
       property(patterns, patterns, (a, b) => {
         const both = commonPatterns(a, b);

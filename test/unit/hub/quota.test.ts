@@ -7,7 +7,7 @@ import { FakeClock } from "../../support/hub/fake-clock.ts";
 
 const MINUTE = 60_000;
 
-/** A quota, and a way to use it: answers after how many seconds it may be used again; 0: it was. */
+/** A quota, and a function that uses it: returns 0, or after how many seconds the quota may be used again. */
 function quotaOf(limit: number): { clock: FakeClock; quota: Quota; use: (key?: string | null) => number } {
   const clock = new FakeClock();
   const quota = new Quota(limit, "Too many.", clock);
@@ -26,7 +26,7 @@ function quotaOf(limit: number): { clock: FakeClock; quota: Quota; use: (key?: s
 }
 
 describe("a quota", () => {
-  it("lets a key be used so often, and then says in how many whole seconds the minute ends", async () => {
+  it("allows a key this many uses, and then gives the whole seconds until the minute ends", async () => {
     const { clock, use } = quotaOf(3);
     expect([use(), use(), use(), use()]).toEqual([0, 0, 0, 60]);
     await clock.advance(1);
@@ -39,7 +39,7 @@ describe("a quota", () => {
     expect([use(), use(), use(), use()]).toEqual([0, 0, 0, 60]);
   });
 
-  it("counts a minute from the first use in it, wherever the minute of the clock ends", async () => {
+  it("counts a minute from its first use, not from the minute of the clock", async () => {
     const { clock, use } = quotaOf(2);
     await clock.advance(45_000);
     expect(use()).toBe(0);
@@ -49,7 +49,7 @@ describe("a quota", () => {
     expect([use(), use(), use()]).toEqual([0, 0, 60]);
   });
 
-  it("is not put off by who goes on asking", async () => {
+  it("is not extended by further attempts", async () => {
     const { clock, use } = quotaOf(1);
     use();
     for (let second = 1; second < 60; second++) {
@@ -60,14 +60,14 @@ describe("a quota", () => {
     expect(use()).toBe(0);
   });
 
-  it("keeps keys apart, whatever they are", () => {
+  it("counts keys separately, even those with special names", () => {
     const { use } = quotaOf(1);
     for (const key of ["", "a", "A", "__proto__", "constructor", "2001:db8::/64"]) {
       expect([use(key), use(key)]).toEqual([0, 60]);
     }
   });
 
-  it("does not limit who has no key, nor anybody when it is 0; and then keeps nothing", () => {
+  it("has no limit without a key or with the limit 0, and keeps nothing then", () => {
     const limited = quotaOf(1);
     const off = quotaOf(0);
     for (let count = 0; count < 1_000; count++) {
@@ -77,7 +77,7 @@ describe("a quota", () => {
   });
 
   it.each([1, 5_000, MINUTE, 60 * MINUTE])(
-    "forgets no use when the clock is set back by %d ms, and lets nobody wait for more than a minute",
+    "forgets no use if the clock is set back by %d ms, and makes nobody wait longer than a minute",
     async (ms) => {
       const { clock, use } = quotaOf(2);
       use();
@@ -94,7 +94,7 @@ describe("a quota", () => {
 });
 
 describe("the table of a quota", () => {
-  it("is bounded: of 100,000 keys it keeps the newest, 10,000 at most", () => {
+  it("keeps at most the 10,000 newest of 100,000 keys", () => {
     const { quota, use } = quotaOf(1);
     let most = 0;
     for (let index = 0; index < 100_000; index++) {
@@ -108,7 +108,7 @@ describe("the table of a quota", () => {
     expect(use("key-0")).toBe(0);
   });
 
-  it("gives up windows that are over before any other", async () => {
+  it("drops finished windows before any other", async () => {
     const { clock, quota, use } = quotaOf(1);
     const useAll = (name: string, keys: number): number[] =>
       Array.from({ length: keys }, (_, index) => use(`${name}-${index}`));
@@ -122,7 +122,7 @@ describe("the table of a quota", () => {
     expect(new Set(useAll("old", 1_000))).toEqual(new Set([0]));
   });
 
-  it("is emptied of what is over by being tidied, and of nothing else", async () => {
+  it("loses only finished windows when it is tidied", async () => {
     const { clock, quota, use } = quotaOf(1);
     use("a");
     await clock.advance(30_000);
@@ -138,7 +138,7 @@ describe("the table of a quota", () => {
     expect(quota.size).toBe(0);
   });
 
-  it("lets exactly so many pass in each window, whoever asks and whenever", async () => {
+  it("allows exactly its limit in each window, for any keys and times", async () => {
     const step = fc.record({
       key: fc.constantFrom("a", "b", "c"),
       ms: fc.constantFrom(0, 0, 1, 999, 20_000, 59_999),
@@ -158,7 +158,7 @@ describe("the table of a quota", () => {
             }
             const times = passed.get(key) ?? [];
             const now = clock.now();
-            // The model: windows are laid over all uses that have passed, each from the first that the last one leaves.
+            // The model: each window starts with the first use that the window before does not cover.
             let startedAt = Number.NEGATIVE_INFINITY;
             let uses = 0;
             for (const time of times) {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { encodeEvent, encodeFrame, type Frame } from "../../../src/sse/encode.ts";
 import { decodeStream } from "../../support/hub/frames.ts";
 
-/** What breaks a line, or makes a reader ignore an id. */
+/** Characters that break a line or make a reader ignore an id. */
 const LINE_ENDERS = ["\n", "\r", "\r\n", "\u0000"];
 
 const oneLine = fc
@@ -20,7 +20,7 @@ describe("encodeFrame", () => {
     expect(encodeFrame(frame)).toBe(": hello\nretry: 5000\nevent: tick\nid: 42\ndata: {}\n\n");
   });
 
-  it("writes only what is given", () => {
+  it("writes only the fields that are present", () => {
     expect(encodeFrame({ comment: "heartbeat" })).toBe(": heartbeat\n\n");
     expect(encodeFrame({ comment: "heartbeat", id: 57 })).toBe(": heartbeat\nid: 57\n\n");
     expect(encodeFrame({ retry: 0 })).toBe("retry: 0\n\n");
@@ -37,10 +37,10 @@ describe("encodeFrame", () => {
     ["a line break at the end", "a\n", "data: a\ndata: \n\n"],
     ["a line break alone", "\n", "data: \ndata: \n\n"],
     ["an empty line, which must not end the block", "a\n\nb", "data: a\ndata: \ndata: b\n\n"],
-    ["a leading space, of which the reader takes away one", " a", "data:  a\n\n"],
+    ["a leading space, because the reader removes one", " a", "data:  a\n\n"],
     ["a colon at the start", ":a", "data: :a\n\n"],
-    ["what looks like a field", "a\nid: 9\nevent: x", "data: a\ndata: id: 9\ndata: event: x\n\n"],
-    ["U+2028, U+2029, U+0085, VT and FF, which are no line breaks", "a\u2028b\u2029c\u0085d\ve\f", null],
+    ["a line that looks like a field", "a\nid: 9\nevent: x", "data: a\ndata: id: 9\ndata: event: x\n\n"],
+    ["U+2028, U+2029, U+0085, VT and FF, which are not line breaks", "a\u2028b\u2029c\u0085d\ve\f", null],
     ["NUL", "a\u0000b", "data: a\u0000b\n\n"],
   ])("writes data with %s", (_, data, expected) => {
     const text = encodeFrame({ data });
@@ -57,7 +57,7 @@ describe("encodeFrame", () => {
     }
   });
 
-  it("is read back as it was given, whatever it says", () => {
+  it("writes any frame so that a reader gets the same fields", () => {
     const frames = fc.record(
       {
         comment: oneLine,
@@ -96,7 +96,7 @@ describe("encodeEvent", () => {
     );
   });
 
-  it("writes what encodeFrame writes, for every JSON there is", () => {
+  it("writes the same as encodeFrame for any JSON", () => {
     fc.assert(
       fc.property(fc.json(), fc.nat(), (data, id) => {
         expect(encodeEvent("tick", id, data)).toBe(encodeFrame({ event: "tick", id, data }));

@@ -31,11 +31,14 @@ describe("isEventType", () => {
 });
 
 describe("isReservedType", () => {
-  it.each(["connected", "gap", "error", "close", "heartbeat", "open"])("keeps %s for the service", (type) => {
+  it.each(["connected", "gap", "error", "close", "heartbeat", "open"])("reserves %s", (type) => {
     expect(isReservedType(type)).toBe(true);
   });
 
-  it.each(["message", "Connected", "closed", "errors", "constructor", "__proto__"])("leaves %s", (type) => {
-    expect(isReservedType(type)).toBe(false);
-  });
+  it.each(["message", "Connected", "closed", "errors", "constructor", "__proto__"])(
+    "does not reserve %s",
+    (type) => {
+      expect(isReservedType(type)).toBe(false);
+    },
+  );
 });

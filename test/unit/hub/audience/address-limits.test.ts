@@ -25,14 +25,14 @@ async function fill(hub: FakeHub, address: string | null, streams: number): Prom
   return filled;
 }
 
-/** Null: it was not let in. */
+/** Null if the connect was refused. */
 function clientIdOf(stream: FakeStream): unknown {
   const [connected] = stream.sent.events;
   return connected === undefined ? null : dataOf(connected)["client_id"];
 }
 
 describe("the streams of an address", () => {
-  it("are limited exactly when many are asked for at once, in a channel that nobody has used", async () => {
+  it("are limited exactly if many are requested at once in an unused channel", async () => {
     const hub = hubOf(3);
     const outcomes = ["a", "b", "a", "a", "b", "a", "a", "b", "b", "a"].map((address) => ask(hub, address));
     await hub.clock.advance(SECOND);
@@ -55,12 +55,12 @@ describe("the streams of an address", () => {
     await hub.connect({ address: "a" });
   });
 
-  it("are not limited where there is no address, or the limit is 0", async () => {
+  it("are not limited without an address or with the limit 0", async () => {
     expect(await fill(hubOf(1), null, 20)).toHaveLength(20);
     expect(await fill(hubOf(0), "a", 20)).toHaveLength(20);
   });
 
-  it("never exceed the limit, and none is forgotten, whoever comes and goes", async () => {
+  it("never exceed the limit, and none is forgotten, however clients connect and leave", async () => {
     const step = fc.record({
       address: fc.constantFrom("a", "b", null),
       act: fc.constantFrom("ask", "ask", "ask", "leave", "break", "stall", "wait"),
@@ -104,8 +104,8 @@ describe("the streams of an address", () => {
   });
 });
 
-describe("a connect that finds no place for its address", () => {
-  it("has the quiet clients of that address asked for a sign of life, and nobody else", async () => {
+describe("a connect that finds no slot for its address", () => {
+  it("probes only the quiet clients of that address", async () => {
     const hub = hubOf(2);
     const own = await fill(hub, "a", 2);
     const others = [...(await fill(hub, "b", 2)), ...(await fill(hub, null, 2))];
@@ -119,7 +119,7 @@ describe("a connect that finds no place for its address", () => {
     expect(others.map(({ seen }) => seen.comments.length)).toEqual([0, 0, 0, 0]);
   });
 
-  it("takes the place of a client that turns out to be gone", async () => {
+  it("takes the slot of a client that turns out to be dead", async () => {
     const hub = hubOf(2);
     const [first] = await fill(hub, "a", 2);
     await hub.clock.advance(SECOND);
@@ -128,7 +128,7 @@ describe("a connect that finds no place for its address", () => {
     expect(hub.hub.health().activeConnections).toBe(2);
   });
 
-  it("shares the asking with the others of its address: all who come back at once take the places of the dead", async () => {
+  it("shares its probe with the other connects of its address, which all take slots of dead clients", async () => {
     const hub = hubOf(20);
     const dead = await fill(hub, "a", 20);
     await hub.clock.advance(5 * SECOND);
@@ -139,7 +139,7 @@ describe("a connect that finds no place for its address", () => {
     expect(outcomes.map(({ state }) => state)).toEqual(Array.from({ length: 20 }, () => "done"));
   });
 
-  it("is asked for once a second for each address, and nobody waits longer for it", async () => {
+  it("causes at most one probe a second for each address, and waits no longer than the probe", async () => {
     const hub = hubOf(1);
     const [[a], [b]] = [await fill(hub, "a", 1), await fill(hub, "b", 1)];
     await hub.clock.advance(5 * SECOND);
@@ -159,7 +159,7 @@ describe("a connect that finds no place for its address", () => {
     expect([a?.seen.comments.length, b?.seen.comments.length]).toEqual([1, 1]);
   });
 
-  it("does not keep a full channel from asking everybody, nor ask again who was asked just now", async () => {
+  it("neither prevents a probe of a full channel nor repeats a recent one", async () => {
     const hub = hubOf(1, 2);
     const [[a], [b]] = [await fill(hub, "a", 1), await fill(hub, "b", 1)];
     await hub.clock.advance(5 * SECOND);
@@ -177,7 +177,7 @@ describe("a connect that finds no place for its address", () => {
     expect([everybody.state, shared.state]).toEqual(["done", "waiting"]);
   });
 
-  it("waits for a place that fits it: who came later takes another one", async () => {
+  it("waits for a slot that fits, while a later connect takes another slot", async () => {
     const hub = hubOf(2, 3);
     const [first] = await fill(hub, "a", 2);
     const [other] = await fill(hub, "b", 1);
@@ -193,7 +193,7 @@ describe("a connect that finds no place for its address", () => {
     expect(hub.hub.health().activeConnections).toBe(3);
   });
 
-  it("is told at once when the channel is drained", async () => {
+  it("is refused at once if the channel is drained", async () => {
     const hub = hubOf(1);
     await fill(hub, "a", 1);
     await hub.clock.advance(SECOND);
@@ -207,7 +207,7 @@ describe("a connect that finds no place for its address", () => {
 describe("the connects of an address", () => {
   const LIMITED = { settings: { maxConnectsPerMinutePerAddress: 3 } };
 
-  it("are limited exactly in a minute, though their streams are gone, and told when it ends", async () => {
+  it("are limited exactly per minute, even if their streams are gone, and the refusal says when the minute ends", async () => {
     const hub = new FakeHub(LIMITED);
     for (let count = 0; count < 3; count++) {
       (await hub.connect({ address: "a" })).leave();
@@ -222,7 +222,7 @@ describe("the connects of an address", () => {
     expect(hub.hub.counters).toMatchObject({ connects: 4, rejections: { rate_limited: 1 } });
   });
 
-  it("are limited when they come at once", async () => {
+  it("are limited if they come at once", async () => {
     const hub = new FakeHub(LIMITED);
     const outcomes = Array.from({ length: 6 }, (_, index) => ask(hub, index % 2 === 0 ? "a" : "b"));
     outcomes.push(...Array.from({ length: 4 }, () => ask(hub, "a")));
@@ -233,7 +233,7 @@ describe("the connects of an address", () => {
     ]);
   });
 
-  it("count though they are refused", async () => {
+  it("count even if they are refused", async () => {
     const hub = new FakeHub({ settings: { maxConnectsPerMinutePerAddress: 3, maxConnectionsPerAddress: 1 } });
     const states = [];
     for (let count = 0; count < 5; count++) {
@@ -249,7 +249,7 @@ describe("the connects of an address", () => {
     ]);
   });
 
-  it("that are too many read nothing and write nothing", async () => {
+  it("read and write nothing if they are beyond the limit", async () => {
     const hub = new FakeHub(LIMITED);
     hub.hub.drain(hub.clock.now() + MINUTE);
     for (let count = 0; count < 3; count++) {
@@ -266,12 +266,12 @@ describe("the connects of an address", () => {
     expect([created, hub.log.reads, hub.alarmsSet]).toEqual([0, reads, alarmsSet]);
   });
 
-  it("are not limited where there is no address, or the limit is 0", async () => {
+  it("are not limited without an address or with the limit 0", async () => {
     expect(await fill(new FakeHub(LIMITED), null, 20)).toHaveLength(20);
     expect(await fill(new FakeHub(), "a", 20)).toHaveLength(20);
   });
 
-  it("that are refused are summed up in the log, without the address", async () => {
+  it("are summed up in the log if they are refused, without the address", async () => {
     const hub = new FakeHub(LIMITED);
     for (let count = 0; count < 10; count++) {
       await hub.connect({ address: "203.0.113.7" }).catch(() => undefined);

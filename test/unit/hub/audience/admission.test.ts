@@ -6,7 +6,7 @@ import { outcomeOf, type Outcome } from "../../../support/hub/outcome.ts";
 
 const LIMIT = { code: "limit" };
 
-/** A hub with so many places, all of them taken. */
+/** A hub with this many slots, all of them taken. */
 async function fullHub(maxConnections: number): Promise<{ hub: FakeHub; streams: FakeStream[] }> {
   const hub = new FakeHub({ settings: { maxConnections } });
   const streams: FakeStream[] = [];
@@ -17,7 +17,7 @@ async function fullHub(maxConnections: number): Promise<{ hub: FakeHub; streams:
 }
 
 describe("the limit", () => {
-  it("is exact when twice as many connect at once, in a channel that nobody has used", async () => {
+  it("is exact if twice as many clients connect at once to an unused channel", async () => {
     const hub = new FakeHub({ settings: { maxConnections: 5 } });
     const outcomes = Array.from({ length: 10 }, () => outcomeOf(hub.ask().entered));
     let most = 0;
@@ -34,7 +34,7 @@ describe("the limit", () => {
     ]);
   });
 
-  it("is exact when clients come and go all the time", async () => {
+  it("is exact while clients connect and leave", async () => {
     const { hub, streams } = await fullHub(5);
     for (let round = 0; round < 20; round++) {
       streams.shift()?.leave();
@@ -52,7 +52,7 @@ describe("the limit", () => {
     }
   });
 
-  it("counts clients that replay and clients that stall", async () => {
+  it("counts replaying and stalled clients", async () => {
     const hub = new FakeHub({ settings: { maxConnections: 2 } });
     await hub.publish(100);
     const stalled = await hub.connect();
@@ -63,7 +63,7 @@ describe("the limit", () => {
     await expect(hub.connect()).rejects.toMatchObject(LIMIT);
   });
 
-  it("leaves no trace of who was refused", async () => {
+  it("leaves no trace of a refused client", async () => {
     const { hub } = await fullHub(1);
     const { stream, entered } = hub.ask();
     await expect(entered).rejects.toMatchObject(LIMIT);
@@ -83,15 +83,15 @@ describe("the limit", () => {
   });
 });
 
-describe("a connect that finds no place", () => {
-  it("is refused at once when everybody was written to just now", async () => {
+describe("a connect that finds no slot", () => {
+  it("is refused at once if all clients were written to within the last second", async () => {
     const { hub } = await fullHub(3);
     const outcome = outcomeOf(hub.ask().entered);
     await hub.clock.settle();
     expect(outcome.state).toBe("limit");
   });
 
-  it("has the quiet clients asked for a sign of life, and waits for 250 ms at most", async () => {
+  it("probes the quiet clients and waits at most 250 ms", async () => {
     const { hub, streams } = await fullHub(3);
     await hub.clock.advance(1_000);
     const outcome = outcomeOf(hub.ask().entered);
@@ -103,7 +103,7 @@ describe("a connect that finds no place", () => {
     expect(outcome.state).toBe("limit");
   });
 
-  it("takes the place of a client that turns out to be gone", async () => {
+  it("takes the slot of a client that turns out to be dead", async () => {
     const { hub, streams } = await fullHub(3);
     await hub.clock.advance(1_000);
     streams[1]?.break();
@@ -114,7 +114,7 @@ describe("a connect that finds no place", () => {
     expect(hub.hub.health().activeConnections).toBe(3);
   });
 
-  it("does not ask clients that were written to within a second", async () => {
+  it("does not probe clients that were written to within the last second", async () => {
     const { hub, streams } = await fullHub(2);
     await hub.clock.advance(1_000);
     await hub.publish(1);
@@ -123,7 +123,7 @@ describe("a connect that finds no place", () => {
     expect(streams.map(({ seen }) => seen.comments)).toEqual([[], []]);
   });
 
-  it("shares the asking with the others: once a second for the channel, and nobody waits longer for it", async () => {
+  it("shares its probe with other connects: one a second for the channel, and none waits longer than the probe", async () => {
     const { hub, streams } = await fullHub(2);
     await hub.clock.advance(5_000);
     const first = outcomeOf(hub.ask().entered);
@@ -145,7 +145,7 @@ describe("a connect that finds no place", () => {
     expect(streams.map(({ seen }) => seen.comments.length)).toEqual([2, 2]);
   });
 
-  it("does not have others asked within that second who have become quiet meanwhile", async () => {
+  it("does not probe clients that become quiet within a second of the last probe", async () => {
     const hub = new FakeHub({ settings: { maxConnections: 2 } });
     const [quiet, busier] = [await hub.connect({ terms: { types: ["a"] } }), await hub.connect()];
     await hub.clock.advance(4_500);
@@ -159,7 +159,7 @@ describe("a connect that finds no place", () => {
     expect([quiet.seen.comments.length, busier.seen.comments.length]).toEqual([1, 0]);
   });
 
-  it("gets the place that is freed when it has waited longest", async () => {
+  it("gets a freed slot if it has waited longest", async () => {
     const { hub, streams } = await fullHub(3);
     await hub.clock.advance(1_000);
     const outcomes = [hub.ask(), hub.ask(), hub.ask()].map(({ entered }) => outcomeOf(entered));
@@ -174,7 +174,7 @@ describe("a connect that finds no place", () => {
     expect(outcomes.map(({ state }) => state)).toEqual(["done", "done", "limit"]);
   });
 
-  it("gets it also when several are freed at once", async () => {
+  it("gets a slot if several are freed at once", async () => {
     const { hub, streams } = await fullHub(3);
     await hub.clock.advance(1_000);
     const outcomes = [hub.ask(), hub.ask(), hub.ask()].map(({ entered }) => outcomeOf(entered));
@@ -184,7 +184,7 @@ describe("a connect that finds no place", () => {
     expect(outcomes.map(({ state }) => state)).toEqual(["done", "done", "done"]);
   });
 
-  it("does not lose its place to one that comes at the very moment when it is freed", async () => {
+  it("does not lose a freed slot to a connect that comes at the same moment", async () => {
     const { hub, streams } = await fullHub(1);
     await hub.clock.advance(1_000);
     const waiting = outcomeOf(hub.ask().entered);
@@ -200,7 +200,7 @@ describe("a connect that finds no place", () => {
     expect(late.filter(({ state }) => state === "done")).toEqual([]);
   });
 
-  it("is told at once when the channel is drained or stopped", async () => {
+  it("is refused at once if the channel is drained or stopped", async () => {
     const { hub } = await fullHub(1);
     await hub.clock.advance(1_000);
     const drained = outcomeOf(hub.ask().entered);
@@ -220,7 +220,7 @@ describe("a connect that finds no place", () => {
 });
 
 describe("refusals", () => {
-  it("are logged at once, and then once a second with their count", async () => {
+  it("are logged at once, and then once a second with a count", async () => {
     const { hub } = await fullHub(1);
     const logged = (): unknown[] =>
       hub.logged("limit_reached").map(({ level, fields }) => [level, fields["count"]]);
@@ -239,7 +239,7 @@ describe("refusals", () => {
     expect(logged()).toHaveLength(2);
   });
 
-  it("are logged each second while they go on, and none is left out", async () => {
+  it("are logged every second while they go on, and all are counted", async () => {
     const hub = new FakeHub();
     hub.hub.drain(hub.clock.now() + 60_000);
     for (let count = 0; count < 50; count++) {

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 
 import { Broadcaster } from "../../../../src/hub/audience/broadcaster.ts";
 import { Client } from "../../../../src/hub/audience/client.ts";
-import { sizeOf } from "../../../../src/hub/log/event-log.ts";
 import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
 import { Registry } from "../../../../src/hub/audience/registry.ts";
 import { FrameFeed } from "../../../../src/hub/log/frame-feed.ts";
@@ -11,7 +10,7 @@ import { FakeClock } from "../../../support/hub/fake-clock.ts";
 import { SETTINGS } from "../../../support/hub/fake-hub.ts";
 import { FakeStream } from "../../../support/hub/fake-stream.ts";
 import { dataOf } from "../../../support/hub/frames.ts";
-import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
+import { newEvents } from "../../../support/hub/new-event.ts";
 import { UnrulyLog } from "../../../support/hub/unruly-log.ts";
 
 const ALL = createFilter({});
@@ -19,14 +18,14 @@ const ALL = createFilter({});
 /** A sweep looks every 25 ms whether a client accepted a write since, and ends at the first look that finds none. */
 const LONGEST_WAIT_MS = 2 * 25;
 
-/** A broadcaster and all that it sees, without the hub around it. */
+/** A broadcaster and everything that it uses, without a hub. */
 class Rig implements LogView {
   readonly name = "rig";
   readonly clock = new FakeClock();
   readonly log = new UnrulyLog();
   readonly feed = new FrameFeed(this.log);
   readonly clients = new Registry(SETTINGS);
-  /** Pages that the view has to fetch take this long; 0 gives them at once. */
+  /** How long the view takes to fetch a page; 0 returns pages at once. */
   fetchMs = 0;
   readonly pages: Page[] = [];
   readonly sweeps: { clients: number; head: number }[] = [];
@@ -37,14 +36,17 @@ class Rig implements LogView {
   kept = 1;
 
   constructor() {
-    this.broadcaster = new Broadcaster(this.clients, this, this.clock, {
+    const observer = {
       wrote: () => undefined,
-      taken: (_client, page) => page !== null && this.pages.push(page),
-      lost: (client) => this.remove(client),
-      swept: (clients, head) => this.sweeps.push({ clients, head }),
-      gap: (client) => this.gaps.push(client),
-      readFailed: (_client, error) => this.failures.push(error),
-    });
+      taken: (_client: Client, page: Page | null) => page !== null && this.pages.push(page),
+      lost: (client: Client) => this.remove(client),
+    };
+    const record = {
+      swept: (clients: number, head: number) => this.sweeps.push({ clients, head }),
+      gap: (client: Client) => this.gaps.push(client),
+      readFailed: (_client: Client, error: unknown) => this.failures.push(error),
+    };
+    this.broadcaster = new Broadcaster(this.clients, this, this.clock, observer, record);
   }
 
   head(): number {
@@ -104,20 +106,8 @@ class Rig implements LogView {
 
   /** Appends events that stay in memory and makes them durable. */
   append(count: number, { data = "{}", type = "tick" } = {}): void {
-    const before = this.log.head;
-    const events = newEvents(count, { data, type });
-    this.log.append(events, this.clock.now(), 1);
-    for (const [index, { projectId, agentId }] of events.entries()) {
-      const event = {
-        seq: before + index + 1,
-        type,
-        projectId,
-        agentId,
-        data,
-        publishedAt: this.clock.now(),
-      };
-      this.feed.push(event, sizeOf(events[0] ?? newEvent()));
-    }
+    const { stored } = this.log.append(newEvents(count, { data, type }), this.clock.now(), 1);
+    stored.forEach((event) => this.feed.push(event));
     this.durable = this.log.head;
   }
 
@@ -133,7 +123,7 @@ function upTo(head: number, from = 1): number[] {
 }
 
 describe("a sweep", () => {
-  it("gives every client what it is missing in one write, however many events that are", async () => {
+  it("gives every client its missing events in one write, however many they are", async () => {
     const rig = new Rig();
     rig.append(5);
     const joined = [rig.join(0), rig.join(2), rig.join(5)];
@@ -145,7 +135,7 @@ describe("a sweep", () => {
     expect(rig.sweeps).toEqual([{ clients: 3, head: 505 }]);
   });
 
-  it("encodes one page for all clients at one cursor with one filter", async () => {
+  it("encodes one page for all clients with the same cursor and filter", async () => {
     const rig = new Rig();
     const filter = createFilter({ types: ["tick"] });
     const [a, b, other] = [rig.join(0, filter), rig.join(0, filter), rig.join(0)];
@@ -166,7 +156,7 @@ describe("a sweep", () => {
     expect([client.cursor, client.toldCursor]).toEqual([4, 4]);
   });
 
-  it("goes no further than the durable head", async () => {
+  it("stops at the durable head", async () => {
     const rig = new Rig();
     const { stream } = rig.join(0);
     rig.append(5);
@@ -180,7 +170,7 @@ describe("a sweep", () => {
     expect(stream.ids).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it("waits for the writes of the one before: what comes in the meantime goes into one write", async () => {
+  it("waits for the writes of the sweep before, and then sends all newer events in one write", async () => {
     const rig = new Rig();
     const [quick, slow] = [rig.join(), rig.join()];
     slow.stream.takeAfter(rig.clock, 10);
@@ -196,7 +186,7 @@ describe("a sweep", () => {
     expect([quick.stream.ids, slow.stream.ids]).toEqual([upTo(6), upTo(6)]);
   });
 
-  it("gives pages of a bounded size, one after the other", async () => {
+  it("sends pages of a bounded size, one after the other", async () => {
     const rig = new Rig();
     const { stream } = rig.join(0);
     await rig.publish(100, { data: JSON.stringify("x".repeat(20_000)) });
@@ -207,7 +197,7 @@ describe("a sweep", () => {
 });
 
 describe("a client that stalls", () => {
-  it("delays the others by the patience of a sweep at most, and then not at all", async () => {
+  it("delays the others at most once, by the patience of a sweep", async () => {
     const rig = new Rig();
     const [quick, stalled] = [rig.join(), rig.join()];
     stalled.stream.stall();
@@ -222,7 +212,7 @@ describe("a client that stalls", () => {
     expect(stalled.stream.writes).toHaveLength(1);
   });
 
-  it("has one write pending at most, however much is published", async () => {
+  it("has at most one pending write, however much is published", async () => {
     const rig = new Rig();
     const { stream } = rig.join();
     stream.stall();
@@ -234,7 +224,7 @@ describe("a client that stalls", () => {
     expect(stream.writes[0]?.byteLength).toBeLessThanOrEqual(128 * 1024);
   });
 
-  it("gets everything, once and in order, when it reads again", async () => {
+  it("gets every event once and in order when it reads again", async () => {
     const rig = new Rig();
     const { stream } = rig.join();
     stream.stall();
@@ -246,7 +236,7 @@ describe("a client that stalls", () => {
     expect(stream.ids).toEqual(upTo(403));
   });
 
-  it("delays nobody by the patience again while it takes its writes late", async () => {
+  it("does not delay the others again while it accepts its writes late", async () => {
     const rig = new Rig();
     const [quick, late] = [rig.join(), rig.join()];
     late.stream.takeAfter(rig.clock, 1_000);
@@ -261,7 +251,7 @@ describe("a client that stalls", () => {
     expect(late.stream.ids).toEqual(upTo(30));
   });
 
-  it("is waited for again after it has taken a write in time", async () => {
+  it("is waited for again after it accepts a write in time", async () => {
     const rig = new Rig();
     const [quick, late] = [rig.join(), rig.join()];
     late.stream.takeAfter(rig.clock, 1_000);
@@ -279,7 +269,7 @@ describe("a client that stalls", () => {
     expect(late.stream.ids).toEqual([1, 2, 3, 4]);
   });
 
-  it("does not hold a sweep after it was forgotten", async () => {
+  it("does not delay a sweep after it has left", async () => {
     const rig = new Rig();
     const [quick, stalled] = [rig.join(), rig.join()];
     stalled.stream.stall();
@@ -294,7 +284,7 @@ describe("a client that stalls", () => {
     expect(stalled.stream.writes).toHaveLength(1);
   });
 
-  it("among many keeps nobody: all the others go on in step", async () => {
+  it("does not delay the others if many clients stall", async () => {
     const rig = new Rig();
     const stalled = upTo(20).map(() => rig.join());
     const quick = upTo(20).map(() => rig.join());
@@ -311,7 +301,7 @@ describe("a client that stalls", () => {
 });
 
 describe("the patience of a sweep", () => {
-  it("lasts as long as somebody takes a write, so that a crowd goes on in step", async () => {
+  it("lasts while clients accept writes, so that a crowd stays together", async () => {
     const rig = new Rig();
     const crowd = upTo(5).map(() => rig.join());
     crowd.forEach(({ stream }, index) => stream.takeAfter(rig.clock, 15 * (index + 1)));
@@ -322,12 +312,12 @@ describe("the patience of a sweep", () => {
     await rig.clock.advance(200);
     for (const { client, stream } of crowd) {
       expect(client.busy).toBe(false);
-      // The first event, and then both that came meanwhile in one write.
+      // The first event, and then both later events in one write.
       expect(stream.writes).toHaveLength(2);
     }
   });
 
-  it("ends all the same when takes only trickle in", async () => {
+  it("ends after a bounded time even if clients still accept writes", async () => {
     const rig = new Rig();
     const crowd = upTo(20).map(() => rig.join());
     crowd.forEach(({ stream }, index) => stream.takeAfter(rig.clock, 20 * (index + 1)));
@@ -341,7 +331,7 @@ describe("the patience of a sweep", () => {
 });
 
 describe("a stream that fails", () => {
-  it("by rejecting its write does not stop a broadcast", async () => {
+  it("does not stop a broadcast by rejecting its write", async () => {
     const rig = new Rig();
     const [first, broken, last] = [rig.join(), rig.join(), rig.join()];
     broken.stream.break();
@@ -354,7 +344,7 @@ describe("a stream that fails", () => {
     expect(rig.clients.has(broken.client)).toBe(false);
   });
 
-  it("by rejecting a write that was pending does not hold the sweep", async () => {
+  it("does not delay a sweep by rejecting a pending write", async () => {
     const rig = new Rig();
     const [quick, leaving] = [rig.join(), rig.join()];
     leaving.stream.stall();
@@ -365,7 +355,7 @@ describe("a stream that fails", () => {
     expect(quick.stream.ids).toEqual([1, 2]);
   });
 
-  it("by throwing does not stop a broadcast", async () => {
+  it("does not stop a broadcast by throwing", async () => {
     const rig = new Rig();
     const [first, broken, last] = [rig.join(), rig.join(), rig.join()];
     broken.stream.throwOnWrite();
@@ -377,7 +367,7 @@ describe("a stream that fails", () => {
   });
 });
 
-/** A client in replay and a live one, while the log cannot be read. */
+/** A replaying client and a live client, while the log cannot be read. */
 async function failing(): Promise<{ rig: Rig; replaying: FakeStream; live: FakeStream }> {
   const rig = new Rig();
   rig.append(10);
@@ -389,7 +379,7 @@ async function failing(): Promise<{ rig: Rig; replaying: FakeStream; live: FakeS
 }
 
 describe("a log that cannot be read", () => {
-  it("is told to the clients that need it, who can go on, and to nobody else", async () => {
+  it("leads to an error frame for the clients that need it, and for no other", async () => {
     const { rig, replaying, live } = await failing();
     expect(replaying.seen.events.map(({ type, id }) => [type, id])).toEqual([["error", undefined]]);
     expect(dataOf(replaying.seen.events[0])).toMatchObject({
@@ -411,14 +401,14 @@ describe("a log that cannot be read", () => {
     expect(replaying.isEnding).toBe(false);
   });
 
-  it("goes on where it was as soon as it can be read, without loss", async () => {
+  it("is delivered without loss as soon as it can be read again", async () => {
     const { rig, replaying } = await failing();
     rig.log.failing = false;
     await rig.clock.advance(1_000);
     expect(replaying.ids).toEqual(upTo(11));
   });
 
-  it("does not keep timers for a client that has left", async () => {
+  it("keeps no timer for a client that has left", async () => {
     const { rig } = await failing();
     for (const client of rig.clients) {
       rig.remove(client);
@@ -429,7 +419,7 @@ describe("a log that cannot be read", () => {
 });
 
 describe("a client whose cursor falls out of the history", () => {
-  it("is told what is missing, and gets what is kept", async () => {
+  it("gets a gap and then the kept events", async () => {
     const rig = new Rig();
     const { client, stream } = rig.join(0);
     stream.stall();
@@ -449,7 +439,7 @@ describe("a client whose cursor falls out of the history", () => {
     expect(client.toldCursor).toBe(10);
   });
 
-  it("is told so too when nothing is kept, and then gets what comes", async () => {
+  it("gets a gap if no event is kept, and then the new events", async () => {
     const rig = new Rig();
     rig.append(5);
     rig.log.trim(5);
@@ -457,7 +447,7 @@ describe("a client whose cursor falls out of the history", () => {
     const { client, stream } = rig.join(2);
     rig.broadcaster.wake();
     await rig.clock.settle();
-    // The gap has told it where it stands: nothing is hidden that a heartbeat would have to tell.
+    // The gap carried the cursor as its id, so no heartbeat has to carry it.
     expect([client.cursor, client.toldCursor]).toEqual([5, 5]);
     const [gap] = stream.seen.events;
     expect([gap?.type, gap?.id]).toEqual(["gap", "5"]);
@@ -468,7 +458,7 @@ describe("a client whose cursor falls out of the history", () => {
 });
 
 describe("clients in replay", () => {
-  it("get the whole log, though a sweep reads only a part of it", async () => {
+  it("get the whole log, although each sweep reads only a part of it", async () => {
     const rig = new Rig();
     rig.append(20_000);
     rig.feed.forget(20_001);
@@ -478,7 +468,7 @@ describe("clients in replay", () => {
     expect(stream.ids).toEqual(upTo(20_000));
   });
 
-  it("share a bounded part of each sweep, so that live ones stay live", async () => {
+  it("share a bounded part of each sweep, so that live clients stay live", async () => {
     const rig = new Rig();
     rig.append(30_000);
     rig.feed.forget(30_001);
@@ -502,7 +492,7 @@ describe("clients in replay", () => {
     }
   });
 
-  it("beyond that part are served with the page of another one, which costs nothing", async () => {
+  it("beyond that part are served if they can share a page, which costs no read", async () => {
     const rig = new Rig();
     rig.append(20_000);
     rig.feed.forget(20_001);
@@ -515,7 +505,7 @@ describe("clients in replay", () => {
     expect(rig.log.reads).toBe(4);
   });
 
-  it("with a filter that matches nothing come to rest at the head and write nothing", async () => {
+  it("with a filter that matches nothing reach the head without a write", async () => {
     const rig = new Rig();
     rig.append(20_000);
     rig.feed.forget(20_001);
@@ -526,7 +516,7 @@ describe("clients in replay", () => {
     expect(stream.writes).toEqual([]);
   });
 
-  it("at one place read the log once", async () => {
+  it("at the same cursor read the log once", async () => {
     const rig = new Rig();
     rig.append(1_000);
     rig.feed.forget(1_001);
@@ -573,7 +563,7 @@ describe("a page that the view has to fetch", () => {
     expect(past.ids).toEqual(upTo(102));
   });
 
-  it("is asked for by four clients at a time, and the others follow", async () => {
+  it("is fetched for four clients at a time, and the others follow", async () => {
     const rig = new Rig();
     rig.append(100);
     rig.feed.forget(101);
@@ -599,7 +589,7 @@ describe("a page that the view has to fetch", () => {
     expect(rig.clock.timers).toBe(0);
   });
 
-  it("that does not come is asked for again after a second, and the client is told", async () => {
+  it("is fetched again a second after a failure, and the client gets an error frame", async () => {
     const rig = new Rig();
     rig.append(100);
     rig.feed.forget(101);
@@ -617,7 +607,7 @@ describe("a page that the view has to fetch", () => {
 });
 
 describe("the broadcaster at rest", () => {
-  it("has no timer and takes no turns", async () => {
+  it("has no timer and does not run", async () => {
     const rig = new Rig();
     rig.join();
     await rig.publish(3);
@@ -628,7 +618,7 @@ describe("the broadcaster at rest", () => {
     expect(rig.sweeps).toHaveLength(1);
   });
 
-  it("counts a page as delivered when the client has taken it, not before", async () => {
+  it("counts a page as delivered only when the client has accepted it", async () => {
     const rig = new Rig();
     const { client, stream } = rig.join();
     stream.stall();

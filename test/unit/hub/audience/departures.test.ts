@@ -38,7 +38,7 @@ describe("a stream that is ended", () => {
   it.each([
     ["leaves", (stream: FakeStream) => stream.leave()],
     ["breaks", (stream: FakeStream) => stream.break()],
-    ["leaves and what was pending stays so", (stream: FakeStream) => stream.vanish()],
+    ["leaves while its pending write never settles", (stream: FakeStream) => stream.vanish()],
   ])("no longer lingers when the peer %s", async (_, go) => {
     const { clock, departures, stream } = departing((each) => each.stall());
     await clock.settle();
@@ -54,14 +54,14 @@ describe("a stream that is ended", () => {
   });
 });
 
-describe("the wait until nobody lingers", () => {
-  it("is over at once when nobody does", async () => {
+describe("the wait for lingering streams", () => {
+  it("is over at once if no stream lingers", async () => {
     const clock = new FakeClock();
     await new Departures().settled(clock, 2_000);
     expect(clock.timers).toBe(0);
   });
 
-  it("is over when the last one has gone, and leaves no timer", async () => {
+  it("is over when the last stream has ended, and leaves no timer", async () => {
     const { clock, departures, stream } = departing((each) => each.stall());
     const other = new FakeStream();
     other.stall();
@@ -75,7 +75,7 @@ describe("the wait until nobody lingers", () => {
     expect([wait.state, clock.timers]).toEqual(["done", 0]);
   });
 
-  it("is over after its time though somebody lingers", async () => {
+  it("is over after its time even if a stream lingers", async () => {
     const { clock, departures } = departing((each) => each.stall());
     const wait = outcomeOf(departures.settled(clock, 2_000));
     await clock.advance(1_999);

@@ -17,7 +17,7 @@ function delays(reason: CloseReason): number[] {
   return [0, 0.5, 0.999_999].map((random) => retryDelayMs(reason, 5_000, () => random));
 }
 
-/** The reason and the delay of a refusal on a stream. */
+/** The reason and the delay in a refusal on a stream. */
 function told(error: HubError, random: number): unknown {
   const { events, retries } = decodeStream(refusalFrame(error, null, 5_000, () => random) ?? "");
   const { reason, retry_after_ms: retryAfterMs } = dataOf(events[0]);
@@ -25,20 +25,20 @@ function told(error: HubError, random: number): unknown {
   return [reason, retryAfterMs];
 }
 
-describe("the frames of the service", () => {
-  it("gap carries the id after which it goes on", () => {
+describe("the service's own frames", () => {
+  it("gap carries the id before the oldest kept event", () => {
     expect(gapFrame({ reason: "expired", requestedId: "3", oldest: 7, latest: 10 })).toBe(
       'event: gap\nid: 6\ndata: {"requested_id":"3","oldest_id":"7","latest_id":"10","reason":"expired"}\n\n',
     );
   });
 
-  it("gap says when nothing is kept, and carries the head", () => {
+  it("gap carries the head if no event is kept", () => {
     expect(gapFrame({ reason: "unknown", requestedId: "x", oldest: 11, latest: 10 })).toBe(
       'event: gap\nid: 10\ndata: {"requested_id":"x","oldest_id":null,"latest_id":"10","reason":"unknown"}\n\n',
     );
   });
 
-  it("gap of a channel that nobody has used goes on after 0", () => {
+  it("gap of an unused channel carries 0", () => {
     expect(gapFrame({ reason: "unknown", requestedId: "x", oldest: 1, latest: 0 })).toContain("\nid: 0\n");
   });
 
@@ -68,7 +68,7 @@ describe("a refusal on a stream", () => {
     ["rate_limited", "limit"],
     ["draining", "drain"],
     ["shutting_down", "shutdown"],
-  ] as const)("tells %s as %s, with 1 to 2 times retry_after_seconds", (code, reason) => {
+  ] as const)("maps %s to %s, with a delay of 1 to 2 times retry_after_seconds", (code, reason) => {
     const error = new HubError(code, "No.");
     expect([0, 0.5, 1].map((random) => told(error, random))).toEqual([
       [reason, 5_000],
@@ -77,7 +77,7 @@ describe("a refusal on a stream", () => {
     ]);
   });
 
-  it("sends nobody back before the time that is known, and spreads a crowd from then on", () => {
+  it("never gives a delay shorter than the known one, and adds jitter to it", () => {
     const error = new HubError("rate_limited", "No.", { retryAfterSeconds: 60 });
     expect([0, 1].map((random) => told(error, random))).toEqual([
       ["limit", 60_000],
@@ -88,7 +88,7 @@ describe("a refusal on a stream", () => {
   });
 
   it.each(["token_ended", "storage_full", "key_taken", "busy"] as const)(
-    "is none for %s: who may not come in, or asks for what is not there, has to know the status",
+    "is not used for %s, which the client has to learn as a status",
     (code) => {
       expect(refusalFrame(new HubError(code, "No."), "7", 5_000, () => 0)).toBeNull();
     },
@@ -98,21 +98,21 @@ describe("a refusal on a stream", () => {
 describe("a refusal on a stream", () => {
   const limit = new HubError("limit", "No.");
 
-  it("repeats the id that was asked for, so that the client keeps its place", () => {
+  it("repeats the id that the client asked for, so that it keeps its place", () => {
     expect(refusalFrame(limit, "41", 5_000, () => 0)).toBe(
       'retry: 5000\nevent: close\nid: 41\ndata: {"reason":"limit","retry_after_ms":5000}\n\n',
     );
   });
 
   it.each([null, "4\n1", "4\u00001", " 41", "é", "7".repeat(65)])(
-    "carries no id for %j, which is none or cannot be repeated",
+    "carries no id for %j, which is absent or cannot be repeated",
     (lastEventId) => {
       expect(refusalFrame(limit, lastEventId, 5_000, () => 0)).not.toContain("id:");
     },
   );
 });
 
-describe("how long the peer of an ended stream waits", () => {
+describe("the delay before the peer of an ended stream comes back", () => {
   it.each(["shutdown", "drain", "limit"] as const)("is 1 to 2 times retry_after_seconds for %s", (reason) => {
     expect(delays(reason)).toEqual([5_000, 7_500, 10_000]);
   });
@@ -121,7 +121,7 @@ describe("how long the peer of an ended stream waits", () => {
     expect(delays(reason)).toEqual([100, 550, 1_000]);
   });
 
-  it("is a whole number: a reader ignores any other `retry`", () => {
+  it("is a whole number, because readers ignore any other retry field", () => {
     for (const reason of ["limit", "max_age", "kicked"] as const) {
       const retryMs = retryDelayMs(reason, 5_000, () => 0.123_456_789);
       const seen = decodeStream(closeFrame(reason, retryMs));

@@ -13,13 +13,13 @@ describe("the age at which a stream ends", () => {
     expect(StreamAges.expiry(1_000, AGE_MS, () => 0.5)).toBeLessThan(101_000);
   });
 
-  it("is never when the maximum is 0", () => {
+  it("is never reached with a maximum of 0", () => {
     expect(StreamAges.expiry(1_000, 0, () => 0.5)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
 describe("a stream that is too old", () => {
-  it("is told so, is ended, and resumes without loss", async () => {
+  it("gets a close frame, ends, and resumes without loss", async () => {
     const hub = new FakeHub({ settings: { maxStreamAgeMs: AGE_MS }, random: () => 0 });
     const stream = await hub.connect();
     await hub.publish(2);
@@ -37,7 +37,7 @@ describe("a stream that is too old", () => {
     expect([...stream.ids, ...again.ids]).toEqual([1, 2, 3, 4]);
   });
 
-  it("ends at a time of its own, spread over the last fifth", async () => {
+  it("ends at its own time, spread over the last fifth of the maximum", async () => {
     const jitter = [0, 0.25, 0.5, 0.75, 0.999];
     const hub = new FakeHub({ settings: { maxStreamAgeMs: AGE_MS }, random: () => jitter.shift() ?? 0 });
     const streams = [];
@@ -60,7 +60,7 @@ describe("a stream that is too old", () => {
     expect(ends[4]).toBeLessThanOrEqual(80_500);
   });
 
-  it("ends though a younger one ends earlier", async () => {
+  it("ends in time even if a younger stream ends earlier", async () => {
     const jitter = [0, 1];
     const hub = new FakeHub({ settings: { maxStreamAgeMs: 40_000 }, random: () => jitter.shift() ?? 0 });
     const first = await hub.connect();
@@ -72,7 +72,7 @@ describe("a stream that is too old", () => {
     expect(first.isEnded).toBe(true);
   });
 
-  it("ends in time though another one has just ended", async () => {
+  it("ends in time even if another stream has just ended", async () => {
     const jitter = [0.005, 0];
     const hub = new FakeHub({ settings: { maxStreamAgeMs: AGE_MS }, random: () => jitter.shift() ?? 0 });
     const [first, second] = [await hub.connect(), await hub.connect()];
@@ -82,7 +82,7 @@ describe("a stream that is too old", () => {
     expect(second.isEnded).toBe(true);
   });
 
-  it("ends with all others when the storage cannot be read: the object was left behind", async () => {
+  it("ends with all others if the storage cannot be read, as in an instance that a deploy left behind", async () => {
     const hub = new FakeHub({ settings: { maxStreamAgeMs: 30 * AGE_MS } });
     const streams = [await hub.connect(), await hub.connect()];
     await hub.publish(1);
@@ -94,7 +94,7 @@ describe("a stream that is too old", () => {
     expect(streams.map(({ seen }) => dataOf(seen.events.at(-1))["reason"])).toEqual(["max_age", "max_age"]);
   });
 
-  it("and does not read keeps its place while too many linger, and is looked at again", async () => {
+  it("keeps its slot if it does not read and too many streams linger, and is ended later", async () => {
     const hub = new FakeHub({
       settings: { maxStreamAgeMs: AGE_MS, maxConnections: 1, connectionTimeoutMs: 10 * AGE_MS },
       random: () => 0,
@@ -114,7 +114,7 @@ describe("a stream that is too old", () => {
     expect([stalled.isEnding, hub.hub.health().lingeringConnections]).toEqual([true, 1]);
   });
 
-  it("ends by a timer, though no alarm rings: an instance that a deploy left behind has none", async () => {
+  it("ends by a timer and not by the alarm, which an instance that a deploy left behind does not have", async () => {
     const hub = new FakeHub({ settings: { maxStreamAgeMs: AGE_MS } });
     const stream = await hub.connect();
     hub.hub.tick = () => Promise.resolve();
@@ -122,7 +122,7 @@ describe("a stream that is too old", () => {
     expect(stream.isEnded).toBe(true);
   });
 
-  it("is never there when the maximum is 0", async () => {
+  it("does not occur with a maximum of 0", async () => {
     const hub = new FakeHub();
     const stream = await hub.connect();
     await hub.clock.advance(86_400_000);
@@ -131,7 +131,7 @@ describe("a stream that is too old", () => {
 });
 
 describe("the timer", () => {
-  it("is one for all clients, and gone with the last of them", async () => {
+  it("serves all clients, and is cancelled when the last client leaves", async () => {
     const hub = new FakeHub({ settings: { maxStreamAgeMs: AGE_MS } });
     const before = hub.clock.timers;
     const streams = [await hub.connect(), await hub.connect(), await hub.connect()];

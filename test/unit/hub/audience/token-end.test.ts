@@ -8,12 +8,12 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
 
-/** Connects a client whose token ends in so many milliseconds. */
+/** Connects a client whose token ends after this many milliseconds. */
 function connectFor(hub: FakeHub, ms: number, more: { lastEventId?: number } = {}): Promise<FakeStream> {
   return hub.connect({ ...more, endsAt: hub.clock.now() + ms });
 }
 
-/** The warnings that a client was sent, taken or not. */
+/** The warnings that a client was sent, accepted or not. */
 function warningsOf(stream: FakeStream): SeenEvent[] {
   return stream.sent.events.filter((each) => dataOf(each)["error_type"] === "token_expiring");
 }
@@ -22,7 +22,7 @@ function reasonOf(stream: FakeStream): unknown {
   return dataOf(stream.sent.events.findLast(({ type }) => type === "close"))["reason"];
 }
 
-/** A hub with one place, and a peer that lingers in it: nobody else who does not read can be ended. */
+/** A hub with one slot and one lingering stream, so that no other client that does not read can be ended. */
 async function crowdedHub(
   settings: { maxStreamAgeMs?: number } = {},
 ): Promise<{ hub: FakeHub; lingering: FakeStream }> {
@@ -36,7 +36,7 @@ async function crowdedHub(
 }
 
 describe("a client whose token ends", () => {
-  it("is warned 30 s before, once, and can go on until then", async () => {
+  it("is warned once, 30 s before, and gets events until the end", async () => {
     const hub = new FakeHub();
     const stream = await connectFor(hub, 10 * MINUTE);
     await hub.clock.advance(10 * MINUTE - 30 * SECOND - 1);
@@ -56,7 +56,7 @@ describe("a client whose token ends", () => {
     expect([stream.ids, warningsOf(stream).length]).toEqual([[1], 1]);
   });
 
-  it("is warned in its first bytes when less than 30 s are left, and no second time", async () => {
+  it("is warned only in its first bytes if less than 30 s are left", async () => {
     const hub = new FakeHub();
     await hub.publish(3);
     const stream = await connectFor(hub, 20 * SECOND, { lastEventId: 0 });
@@ -72,7 +72,7 @@ describe("a client whose token ends", () => {
     expect(warningsOf(stream)).toHaveLength(1);
   });
 
-  it("is told so, is out with this reason, and resumes whole with another token", async () => {
+  it("gets a close frame, leaves with this reason, and resumes without loss with another token", async () => {
     const hub = new FakeHub();
     const stream = await connectFor(hub, MINUTE);
     await hub.publish(2);
@@ -93,7 +93,7 @@ describe("a client whose token ends", () => {
     expect([...stream.ids, ...again.ids]).toEqual([1, 2, 3, 4]);
   });
 
-  it("ends by a timer, though no alarm rings", async () => {
+  it("ends by a timer and not by the alarm", async () => {
     const hub = new FakeHub();
     const stream = await connectFor(hub, 2 * MINUTE);
     hub.hub.tick = () => Promise.resolve();
@@ -101,7 +101,7 @@ describe("a client whose token ends", () => {
     expect([stream.isEnded, reasonOf(stream)]).toEqual([true, "token_expired"]);
   });
 
-  it("goes by itself: the others stay, and each is told its own time", async () => {
+  it("leaves alone: the others stay, and each ends at its own time", async () => {
     const hub = new FakeHub();
     const [first, second, forever] = [
       await connectFor(hub, 5 * MINUTE),
@@ -116,7 +116,7 @@ describe("a client whose token ends", () => {
     expect([first, second, forever].map((stream) => warningsOf(stream).length)).toEqual([1, 1, 0]);
   });
 
-  it("is refused when it has ended already, and nothing is written", async () => {
+  it("is refused if the token has ended already, and nothing is written", async () => {
     const hub = new FakeHub();
     for (const ms of [0, -1, -DAY]) {
       await expect(connectFor(hub, ms)).rejects.toMatchObject({ code: "token_ended" });
@@ -125,7 +125,7 @@ describe("a client whose token ends", () => {
     expect(hub.hub.counters).toMatchObject({ connects: 0, rejections: { token_ended: 3 } });
   });
 
-  it("while it waits for a place gets no event: it is told, and ended at once", async () => {
+  it("gets no event if the token ends while it waits for a slot: its stream ends at once", async () => {
     const hub = new FakeHub({ settings: { maxConnections: 1 } });
     const holder = await hub.connect();
     await hub.publish(5);
@@ -139,21 +139,24 @@ describe("a client whose token ends", () => {
     expect([stream.isEnded, reasonOf(stream)]).toEqual([true, "token_expired"]);
   });
 
-  it.each([30 * DAY, 365 * DAY])("in %d ms is not ended before: no timer is set for so long", async (ms) => {
-    const delays: number[] = [];
-    const hub = new FakeHub({ settings: { heartbeatIntervalMs: 300_000 } });
-    const after = hub.clock.after.bind(hub.clock);
-    hub.clock.after = (delay, callback) => {
-      delays.push(delay);
-      return after(delay, callback);
-    };
-    const stream = await connectFor(hub, ms);
-    await hub.clock.advance(10 * MINUTE);
-    expect([stream.isEnding, warningsOf(stream).length]).toEqual([false, 0]);
-    expect(Math.max(...delays)).toBeLessThan(2 ** 31);
-  });
+  it.each([30 * DAY, 365 * DAY])(
+    "stays open if its token ends in %d ms, because timers have a maximum delay",
+    async (ms) => {
+      const delays: number[] = [];
+      const hub = new FakeHub({ settings: { heartbeatIntervalMs: 300_000 } });
+      const after = hub.clock.after.bind(hub.clock);
+      hub.clock.after = (delay, callback) => {
+        delays.push(delay);
+        return after(delay, callback);
+      };
+      const stream = await connectFor(hub, ms);
+      await hub.clock.advance(10 * MINUTE);
+      expect([stream.isEnding, warningsOf(stream).length]).toEqual([false, 0]);
+      expect(Math.max(...delays)).toBeLessThan(2 ** 31);
+    },
+  );
 
-  it("is shown with that time to the operator, and one without an end with none", async () => {
+  it("is shown to the operator with the end of its token, or with null if there is none", async () => {
     const hub = new FakeHub();
     const endsAt = hub.clock.now() + MINUTE;
     await hub.connect({ endsAt });
@@ -169,22 +172,22 @@ describe("a client whose token ends", () => {
   });
 });
 
-describe("the earlier of both", () => {
-  it("is the age: the stream ends for it, unwarned", async () => {
+describe("the age and the end of the token", () => {
+  it("end the stream by its age without a warning, if that comes first", async () => {
     const hub = new FakeHub({ settings: { maxStreamAgeMs: MINUTE }, random: () => 0 });
     const stream = await connectFor(hub, 2 * MINUTE);
     await hub.clock.advance(MINUTE);
     expect([reasonOf(stream), warningsOf(stream).length]).toEqual(["max_age", 0]);
   });
 
-  it("is the token: the stream ends for it", async () => {
+  it("end the stream by its token, if that comes first", async () => {
     const hub = new FakeHub({ settings: { maxStreamAgeMs: MINUTE }, random: () => 0 });
     const stream = await connectFor(hub, MINUTE - 1);
     await hub.clock.advance(MINUTE);
     expect([reasonOf(stream), warningsOf(stream).length]).toEqual(["token_expired", 1]);
   });
 
-  it("is the reason though the other one has passed meanwhile", async () => {
+  it("end the stream with the reason that came first, even if both have passed", async () => {
     const { hub, lingering } = await crowdedHub({ maxStreamAgeMs: MINUTE });
     const stream = await connectFor(hub, 2 * MINUTE);
     stream.stall();
@@ -196,7 +199,7 @@ describe("the earlier of both", () => {
     expect(reasonOf(stream)).toBe("max_age");
   });
 
-  it("is neither for a stream that a deploy has left behind: it ends as too old, to come back at once", async () => {
+  it("do not matter if a deploy left the stream behind: it ends with max_age", async () => {
     const hub = new FakeHub();
     const stream = await connectFor(hub, DAY);
     hub.log.check = () => {
@@ -208,7 +211,7 @@ describe("the earlier of both", () => {
 });
 
 describe("a client with a pending write whose token ends", () => {
-  it("is warned once it has taken it, soon, and gets no second write before", async () => {
+  it("is warned soon after it accepts the write, and gets no second write before", async () => {
     const hub = new FakeHub();
     const stream = await connectFor(hub, MINUTE);
     await hub.clock.advance(20 * SECOND);
@@ -225,7 +228,7 @@ describe("a client with a pending write whose token ends", () => {
     expect([stream.isEnded, warningsOf(stream).length]).toEqual([true, 1]);
   });
 
-  it("leaves the registry all the same, with nothing behind that write but the close", async () => {
+  it("leaves the registry, and gets only the close after that write", async () => {
     const hub = new FakeHub();
     const stream = await connectFor(hub, 40 * SECOND);
     stream.stall();
@@ -242,7 +245,7 @@ describe("a client with a pending write whose token ends", () => {
     expect([stream.isEnded, reasonOf(stream)]).toEqual([true, "token_expired"]);
   });
 
-  it("keeps its place while too many linger, but gets no event, also when it reads on", async () => {
+  it("keeps its slot while too many streams linger, but gets no event, even if it reads again", async () => {
     const { hub } = await crowdedHub();
     const stream = await connectFor(hub, 40 * SECOND);
     stream.stall();
@@ -262,7 +265,7 @@ describe("a client with a pending write whose token ends", () => {
     expect(hub.hub.health()).toMatchObject({ activeConnections: 0, lingeringConnections: 1 });
   });
 
-  it("is ended as soon as another one no longer lingers", async () => {
+  it("is ended as soon as another stream no longer lingers", async () => {
     const { hub, lingering } = await crowdedHub();
     const stream = await connectFor(hub, 40 * SECOND);
     stream.stall();
@@ -276,7 +279,7 @@ describe("a client with a pending write whose token ends", () => {
 });
 
 describe("the end of a token", () => {
-  it("in mid-replay cuts it there, and what is left comes with the next token", async () => {
+  it("cuts a replay, and the rest comes with the next token", async () => {
     const hub = new FakeHub();
     for (let count = 0; count < 20; count++) {
       await hub.publish(1_000);
@@ -294,7 +297,7 @@ describe("the end of a token", () => {
     expect([...stream.ids, ...again.ids]).toEqual(Array.from({ length: 20_000 }, (_, index) => index + 1));
   });
 
-  it("is kept by every sweep, though the clock has jumped and the timer is late", async () => {
+  it("is respected by every sweep, even if the clock has jumped and the timer is late", async () => {
     const hub = new FakeHub();
     const stream = await connectFor(hub, 10 * MINUTE);
     hub.clock.setBack(-10 * MINUTE);
@@ -304,7 +307,7 @@ describe("the end of a token", () => {
     expect([stream.ids, stream.isEnded, reasonOf(stream)]).toEqual([[], true, "token_expired"]);
   });
 
-  it("comes when the clock says so, also one that was set back", async () => {
+  it("follows the clock, even if the clock was set back", async () => {
     const hub = new FakeHub();
     const stream = await connectFor(hub, 2 * MINUTE);
     await hub.clock.advance(MINUTE);

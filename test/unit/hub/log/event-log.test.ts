@@ -27,12 +27,12 @@ describe("an event log that is full", () => {
   it("still answers a duplicate", () => {
     const log = new MemoryEventLog(1);
     log.append([newEvent({ key: "a" })], 1, 1);
-    expect(log.append([newEvent({ key: "a" })], 1, 1)[0]).toMatchObject({ seq: 1, duplicate: true });
+    expect(log.append([newEvent({ key: "a" })], 1, 1).receipts[0]).toMatchObject({ seq: 1, duplicate: true });
   });
 });
 
 describe("the size of an event", () => {
-  it("counts its texts, its key twice (the index has it too), and what a row costs", () => {
+  it("counts its texts, its key twice (for the index), and the cost of a row", () => {
     const bare = sizeOf(newEvent({ type: "t", data: "1" }));
     expect(bare).toBeGreaterThan(2);
     expect(sizeOf(newEvent({ type: "tt", data: "1" })) - bare).toBe(1);

@@ -19,19 +19,13 @@ const ALL = createFilter({});
 const KIBIBYTE = "x".repeat(1_000);
 
 function append(log: MemoryEventLog, feed: FrameFeed, events: readonly NewEvent[]): void {
-  const before = log.head;
-  const publishedAt = 1_000 + before;
-  log.append(events, publishedAt, 1);
-  for (const [index, event] of events.entries()) {
-    const { type, projectId, agentId, data } = event;
-    feed.push({ seq: before + index + 1, type, projectId, agentId, data, publishedAt }, sizeOf(event));
-  }
+  log.append(events, 1_000 + log.head, 1).stored.forEach((event) => feed.push(event));
 }
 
-/** What a write to a client of a small crowd holds. */
+/** The most bytes of a page for a client in a small crowd. */
 const PAGE_BYTES = pageBytes(1);
 
-/** The same log, once with its frames in memory and once without. */
+/** Two feeds of the same log, one with its events in memory and one without. */
 function feedsOf(events: readonly NewEvent[]): { log: MemoryEventLog; recent: FrameFeed; logged: FrameFeed } {
   const log = new MemoryEventLog();
   const recent = new FrameFeed(log);
@@ -61,7 +55,7 @@ function textOf(pages: readonly Page[]): string {
 describe("a page of envelopes", () => {
   const enveloped = createFilter({ types: ["tick"] }, "envelope");
 
-  it("holds each event with everything that is stored of it", () => {
+  it("holds all stored fields of each event", () => {
     const { recent, logged } = feedsOf([newEvent({ type: "tick", data: '{"n":1}', projectId: "7" })]);
     for (const feed of [recent, logged]) {
       const [event] = decodeStream([feed.page(0, 1, enveloped, PAGE_BYTES).bytes ?? new Uint8Array()]).events;
@@ -86,7 +80,7 @@ describe("a page of envelopes", () => {
     }
   });
 
-  it("is not shared with a client that asked for the data alone", () => {
+  it("is not shared with a client that asked for plain data", () => {
     expect(enveloped.key).not.toBe(createFilter({ types: ["tick"] }).key);
   });
 });
@@ -103,7 +97,7 @@ describe("a page", () => {
     }
   });
 
-  it("says how far it looked when the filter hides the last events, and when it hides all", () => {
+  it("gives the last scanned id if the filter hides the last events or all events", () => {
     const events = [newEvent({ type: "a" }), newEvent({ type: "b" }), newEvent({ type: "b" })];
     const { recent, logged } = feedsOf(events);
     for (const feed of [recent, logged]) {
@@ -120,7 +114,7 @@ describe("a page", () => {
     }
   });
 
-  it("of live events says when the first one was stored; a replay has no latency", () => {
+  it("gives the time of its first event if it is live, but not in a replay", () => {
     const log = new MemoryEventLog();
     const recent = new FrameFeed(log);
     append(log, recent, [newEvent({ type: "a" })]);
@@ -133,19 +127,19 @@ describe("a page", () => {
     expect(recent.page(0, 3, filter, PAGE_BYTES).publishedAt).toBeNull();
   });
 
-  it("is never larger than what may wait for a slow client", () => {
+  it("is never larger than the bound for a slow client", () => {
     const events = newEvents(1_000, { data: JSON.stringify(KIBIBYTE) });
     const { log, recent, logged } = feedsOf(events);
     for (const feed of [recent, logged]) {
       const sizes = readAll(feed, 0, log.head, ALL).map(({ bytes }) => bytes?.byteLength ?? 0);
       expect(Math.max(...sizes)).toBeLessThanOrEqual(PAGE_BYTES);
-      // What is left empty are writes too many.
+      // Pages that are too small cost too many writes.
       expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(0.9 * PAGE_BYTES);
     }
     expect(PAGE_BYTES).toBe(128 * 1024);
   });
 
-  it("is the smaller, the more clients there are: a crowd that does not read takes bounded memory", () => {
+  it("becomes smaller with more clients, so that a crowd that does not read takes bounded memory", () => {
     expect([1, 64, 100, 256, 512, 1_000, 1_000_000].map(pageBytes)).toEqual([
       128 * 1024,
       128 * 1024,
@@ -157,7 +151,7 @@ describe("a page", () => {
     ]);
   });
 
-  it("that is smaller than the next event holds that event alone", () => {
+  it("holds only the next event if that event is larger than the bound", () => {
     const { log, recent, logged } = feedsOf(newEvents(5, { data: JSON.stringify("x".repeat(40_000)) }));
     for (const feed of [recent, logged]) {
       const pages = readAll(feed, 0, log.head, ALL, 16 * 1024);
@@ -171,7 +165,7 @@ describe("a page", () => {
     }
   });
 
-  it("holds an event of the largest size, in whatever characters it is written", () => {
+  it("holds an event of the largest size, in any characters", () => {
     for (const text of ["x".repeat(65_534), "é".repeat(32_767), "€".repeat(21_844), "😀".repeat(16_383)]) {
       const { recent, logged } = feedsOf(newEvents(9, { data: JSON.stringify(text) }));
       for (const feed of [recent, logged]) {
@@ -183,7 +177,7 @@ describe("a page", () => {
     }
   });
 
-  it("of the log does not look at the whole log when the filter hides everything", () => {
+  it("does not scan the whole log if the filter hides everything", () => {
     const log = new UnrulyLog();
     log.append(newEvents(50_000), 1, 1);
     const feed = new FrameFeed(log);
@@ -194,7 +188,7 @@ describe("a page", () => {
     expect(log.eventsRead).toBeLessThanOrEqual(PAGE_BYTES / 64);
   });
 
-  it("of the log does not read megabytes to find nothing", () => {
+  it("does not read megabytes to find nothing", () => {
     const log = new UnrulyLog();
     log.append(newEvents(100, { data: JSON.stringify("x".repeat(60_000)) }), 1, 1);
     const feed = new FrameFeed(log);
@@ -203,14 +197,14 @@ describe("a page", () => {
     expect(log.eventsRead).toBeLessThanOrEqual(20);
   });
 
-  it("stays as it was when later pages are made", () => {
+  it("does not change when later pages are made", () => {
     const { logged } = feedsOf([newEvent({ data: '"first"' }), newEvent({ data: '"other"' })]);
     const first = logged.page(0, 1, ALL, PAGE_BYTES);
     logged.page(1, 2, ALL, PAGE_BYTES);
     expect(textOf([first])).toBe(encodeEvent("tick", 1, '"first"'));
   });
 
-  it("is the same from memory and from the log, whatever there is and whoever asks", () => {
+  it("is the same from memory and from the log, for any events and filters", () => {
     const events = fc.array(
       fc
         .record({
@@ -249,7 +243,7 @@ describe("a page", () => {
 });
 
 describe("the frames in memory", () => {
-  it("are given up by number: then older ones come from the log", () => {
+  it("are bounded by number, and older events are read from the log", () => {
     const log = new UnrulyLog();
     const feed = new FrameFeed(log);
     append(log, feed, newEvents(17_000));
@@ -264,7 +258,7 @@ describe("the frames in memory", () => {
     expect(ids.map(({ id }) => Number(id))).toEqual(Array.from({ length: 17_000 }, (_, index) => index + 1));
   });
 
-  it("are given up by size", () => {
+  it("are bounded by size", () => {
     const log = new MemoryEventLog();
     const feed = new FrameFeed(log);
     const data = JSON.stringify("x".repeat(65_000));
@@ -274,7 +268,7 @@ describe("the frames in memory", () => {
     expect(textOf(readAll(feed, 190, 200, ALL))).toHaveLength(10 * encodeEvent("tick", 191, data).length);
   });
 
-  it("take up a bounded part of the memory of the object, whatever passes through", () => {
+  it("use bounded memory, however many events pass through", () => {
     setFlagsFromString("--expose-gc");
     const collectGarbage = runInNewContext("gc") as () => void;
     const memory = (): number => {
@@ -286,18 +280,18 @@ describe("the frames in memory", () => {
     const before = memory();
     for (let seq = 1; seq <= 1_500; seq++) {
       const event = newEvent({ data: JSON.stringify(`${seq}${"x".repeat(65_000)}`) });
-      feed.push({ ...event, seq, publishedAt: 1 }, sizeOf(event));
+      feed.push({ ...event, seq, publishedAt: 1, size: sizeOf(event) });
     }
     const grown = memory() - before;
     expect(feed.isRecent(1_499)).toBe(true);
-    // 97 MB have passed through; 8 MiB may stay, and what the collector has not got to.
+    // 97 MB have passed through. 8 MiB may stay, and some garbage that was not collected yet.
     expect(grown).toBeLessThan(24 * 1024 * 1024);
   });
 
-  it("start anew when a seq does not follow the last one", () => {
+  it("start again if a seq does not follow the last one", () => {
     const { log, recent } = feedsOf(newEvents(3));
     log.append(newEvents(2), 2_000, 1);
-    recent.push({ ...newEvent(), seq: 5, publishedAt: 2_000 }, 100);
+    recent.push({ ...newEvent(), seq: 5, publishedAt: 2_000, size: 100 });
     expect(recent.isRecent(3)).toBe(false);
     expect(textOf(readAll(recent, 0, 5, ALL))).toBe(
       [1, 2, 3, 4, 5].map((id) => encodeEvent("tick", id, "{}")).join(""),

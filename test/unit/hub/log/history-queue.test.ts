@@ -15,7 +15,7 @@ async function hubWithHistory(): Promise<FakeHub> {
   return hub;
 }
 
-/** Asks for the history, and writes down when it is answered. */
+/** Requests the history, and notes when the answer arrives. */
 function ask(hub: FakeHub, address: string | null, order: string[] = []): Promise<HistoryPage> {
   const reading = hub.hub.history({ start: START, terms: { types: ["none"] }, limit: 1, address });
   const note = (): number => order.push(String(address));
@@ -23,7 +23,7 @@ function ask(hub: FakeHub, address: string | null, order: string[] = []): Promis
   return reading;
 }
 
-/** How they came out. */
+/** The states of these requests. */
 async function statesOf(hub: FakeHub, readings: readonly Promise<unknown>[]): Promise<string[]> {
   const outcomes = readings.map((reading) => outcomeOf(reading));
   await hub.clock.settle();
@@ -42,7 +42,7 @@ describe("requests for history", () => {
     expect(order).toEqual(["a", "b", "c"]);
   });
 
-  it("take turns by address, however many one of them makes", async () => {
+  it("take turns by address, however many one address makes", async () => {
     const hub = await hubWithHistory();
     const order: string[] = [];
     const readings = ["a", "a", "a", "a", "b", null, null, "b"].map((address) => ask(hub, address, order));
@@ -51,7 +51,7 @@ describe("requests for history", () => {
     expect(order).toEqual(["a", "a", "b", "null", "a", "b", "null", "a"]);
   });
 
-  it("beyond 64 that wait are refused, counted, and told of once a second", async () => {
+  it("are refused if 64 others wait, and are counted and logged once a second", async () => {
     const hub = await hubWithHistory();
     const states = await statesOf(
       hub,
@@ -63,7 +63,7 @@ describe("requests for history", () => {
     expect(hub.logged("history_refused")).toHaveLength(1);
   });
 
-  it("of another address have room though one address has taken all places", async () => {
+  it("of another address are accepted even if one address has taken all places", async () => {
     const hub = await hubWithHistory();
     const flood = Array.from({ length: 400 }, () => ask(hub, "a"));
     const others = ["b", "b", "c"].map((address) => ask(hub, address));
@@ -72,7 +72,7 @@ describe("requests for history", () => {
     expect(states.slice(3).filter((state) => state === "done")).toHaveLength(1 + 64 - 3);
   });
 
-  it("share the places evenly when several addresses fill them", async () => {
+  it("share the places evenly if several addresses fill them", async () => {
     const hub = await hubWithHistory();
     const addresses = Array.from({ length: 300 }, (_, index) => (index < 200 ? "a" : "b"));
     const states = await statesOf(
@@ -84,7 +84,7 @@ describe("requests for history", () => {
     expect([served("a"), served("b")]).toEqual([1 + 32, 32]);
   });
 
-  it("go on when one of them fails", async () => {
+  it("go on if one of them fails", async () => {
     const hub = await hubWithHistory();
     const outline = hub.log.outline.bind(hub.log);
     hub.log.outline = () => {

@@ -27,7 +27,7 @@ function idsOf(page: HistoryPage): number[] {
   return page.events.map(({ seq }) => seq);
 }
 
-/** Reads on until there is no more, as a client of the HTTP route does. */
+/** Reads until there is nothing more, like a client of the HTTP route. */
 async function readAll(hub: FakeHub, asked: Asked): Promise<{ ids: number[]; reads: number }> {
   const ids: number[] = [];
   let page = await read(hub, asked);
@@ -40,7 +40,7 @@ async function readAll(hub: FakeHub, asked: Asked): Promise<{ ids: number[]; rea
 }
 
 describe("the history", () => {
-  it("starts with the oldest event, and tells where it has got to", async () => {
+  it("starts with the oldest event, and gives the last id that was scanned", async () => {
     const hub = new FakeHub();
     await hub.publish(10);
     expect(await read(hub, { limit: 4 })).toMatchObject({
@@ -67,7 +67,7 @@ describe("the history", () => {
     });
   });
 
-  it("of a channel that was trimmed to nothing goes on after its head", async () => {
+  it("of a channel that was trimmed to nothing continues after its head", async () => {
     const hub = new FakeHub();
     await hub.publish(5);
     hub.log.trim(5);
@@ -93,7 +93,7 @@ describe("the history", () => {
     ]);
   });
 
-  it("is filtered as the stream is, and `next` passes over what is hidden", async () => {
+  it("is filtered like a stream, and next moves past hidden events", async () => {
     const hub = new FakeHub();
     await hub.publish([
       newEvent({ type: "a" }),
@@ -106,7 +106,7 @@ describe("the history", () => {
     expect([idsOf(limited), limited.next, limited.more]).toEqual([[1], 1, true]);
   });
 
-  it("comes to its end in bounded pieces though the filter hides everything", async () => {
+  it("reaches its end in bounded answers even if the filter hides everything", async () => {
     const hub = new FakeHub();
     for (let count = 0; count < 30; count++) {
       await hub.publish(1_000);
@@ -122,7 +122,7 @@ describe("the history", () => {
   it.each([
     ["types", { types: ["seen"] }],
     ["projects", { projectIds: ["7"] }],
-  ])("filtered by %s ends where it does whatever the size of what it hides", async (_, terms) => {
+  ])("filtered by %s ends at the same id, whatever the size of the hidden events", async (_, terms) => {
     const pages = [];
     for (const data of ["1", JSON.stringify("x".repeat(60_000))]) {
       const hub = new FakeHub();
@@ -146,7 +146,7 @@ describe("the history", () => {
     expect(pages[1]).toEqual(pages[0]);
   });
 
-  it("reads of what it hides neither the data nor anything else that it does not compare", async () => {
+  it("does not read the data or other unneeded fields of hidden events", async () => {
     const hub = new FakeHub();
     await hub.publish([...newEvents(20), newEvent({ type: "seen" })]);
     hub.log.read = () => {
@@ -155,7 +155,7 @@ describe("the history", () => {
     expect(idsOf(await read(hub, { terms: { types: ["seen"] } }))).toEqual([21]);
   });
 
-  it("ends with the last event that has room, and not with the hidden ones after it", async () => {
+  it("ends with the last event that fits, not with hidden events after it", async () => {
     const hub = new FakeHub();
     const seen = newEvent({ type: "seen", data: JSON.stringify("x".repeat(60_000)) });
     for (let count = 0; count < 30; count++) {
@@ -167,7 +167,7 @@ describe("the history", () => {
     expect(all.ids).toEqual(Array.from({ length: 30 }, (_, index) => 10 * index + 1));
   });
 
-  it("is read in steps, between which publishing goes on", async () => {
+  it("is read in steps, and publishing goes on between them", async () => {
     const hub = new FakeHub();
     for (let count = 0; count < 10; count++) {
       await hub.publish(1_000);
@@ -183,7 +183,7 @@ describe("the history", () => {
     expect(await reading).toMatchObject({ events: [], next: 10_000, more: false, latest: 10_000 });
   });
 
-  it("ends at what was trimmed between two steps, and whoever goes on is told by a gap", async () => {
+  it("ends before events that are trimmed between two steps, and the next answer has a gap", async () => {
     const hub = new FakeHub();
     for (let count = 0; count < 5; count++) {
       await hub.publish(1_000);
@@ -197,7 +197,7 @@ describe("the history", () => {
     expect((await read(hub, { after: page.next })).gap).toMatchObject({ reason: "expired", oldest: 3_001 });
   });
 
-  it("answers 1 MiB at most, and everything in the end", async () => {
+  it("answers at most 1 MiB at a time, and everything in the end", async () => {
     const hub = new FakeHub();
     await hub.publish(newEvents(60, { data: JSON.stringify("€".repeat(20_000)) }));
     const page = await read(hub, { limit: 1_000 });
@@ -209,14 +209,14 @@ describe("the history", () => {
     );
   });
 
-  it("always goes on, also by one event of the largest size", async () => {
+  it("always makes progress, even with events of the largest size", async () => {
     const hub = new FakeHub();
     await hub.publish(newEvents(40, { data: JSON.stringify("x".repeat(65_530)) }));
     expect((await readAll(hub, { limit: 1 })).ids).toHaveLength(40);
     expect((await readAll(hub, { limit: 1_000 })).ids).toHaveLength(40);
   });
 
-  it("goes no further than what is durable", async () => {
+  it("contains only durable events", async () => {
     const hub = new FakeHub();
     await hub.publish(3);
     hub.log.hold();
@@ -226,7 +226,7 @@ describe("the history", () => {
     expect([idsOf(page), page.next, page.more, page.latest]).toEqual([[1, 2, 3], 3, false, 3]);
   });
 
-  it("tells of a gap for an id that is too old, unknown, or of another log", async () => {
+  it("has a gap for an id that is too old, unknown, or of another log", async () => {
     const hub = new FakeHub();
     await hub.publish(10);
     hub.log.trim(5);
@@ -242,7 +242,7 @@ describe("the history", () => {
     expect((await read(hub, { after: 5 })).gap).toBeNull();
   });
 
-  it("does not show what is too old, though it is not trimmed yet", async () => {
+  it("does not show events that are too old, even if they are not trimmed yet", async () => {
     const retention = { maxEvents: 100, maxAgeMs: 60_000, maxBytes: 1e9 };
     const hub = new FakeHub({ settings: { retention } });
     await hub.publish(3);

@@ -16,19 +16,19 @@ function logOf(...times: number[]): MemoryEventLog {
   return log;
 }
 
-describe("the oldest event that may be served", () => {
-  it("is the first of a log that is young", () => {
+describe("the oldest event that may be delivered", () => {
+  it("is the first event of a young log", () => {
     expect(new Retention(logOf(100, 200), WIDE).oldest(300)).toBe(1);
   });
 
-  it("is the first that is exactly as old as the bound: only what is older is gone", () => {
+  it("is an event that is exactly as old as the bound", () => {
     const retention = new Retention(logOf(100, 200, 300), { ...WIDE, maxAgeMs: 50 });
     expect(retention.oldest(150)).toBe(1);
     expect(retention.oldest(151)).toBe(2);
     expect(retention.oldest(350)).toBe(3);
   });
 
-  it("is the one after the head when all are too old, and the next one that is stored", () => {
+  it("is the id after the head if all events are too old", () => {
     const log = logOf(100, 200);
     const retention = new Retention(log, { ...WIDE, maxAgeMs: 50 });
     expect(retention.oldest(1_000)).toBe(3);
@@ -38,7 +38,7 @@ describe("the oldest event that may be served", () => {
     expect(retention.oldest(1_051)).toBe(4);
   });
 
-  it("is 1 in an empty log, and the one after the head in a log that was trimmed to nothing", () => {
+  it("is 1 in an empty log, and the id after the head in a log that was trimmed to nothing", () => {
     const log = logOf();
     const retention = new Retention(log, WIDE);
     expect(retention.oldest(0)).toBe(1);
@@ -47,7 +47,7 @@ describe("the oldest event that may be served", () => {
     expect(retention.oldest(100)).toBe(4);
   });
 
-  it("never goes back when the clock is set back", () => {
+  it("never decreases if the clock is set back", () => {
     const retention = new Retention(logOf(100, 200, 300), { ...WIDE, maxAgeMs: 50 });
     expect(retention.oldest(260)).toBe(3);
     expect(retention.oldest(100)).toBe(3);
@@ -55,7 +55,7 @@ describe("the oldest event that may be served", () => {
 });
 
 describe("the first event since a time", () => {
-  it("is found by the time it was stored, that time included", () => {
+  it("is found by its time, inclusively", () => {
     const retention = new Retention(logOf(100, 200, 200, 300), WIDE);
     expect([99, 100, 101, 200, 201, 300, 301].map((time) => retention.firstSince(time))).toEqual([
       1, 1, 2, 2, 4, 4, 5,
@@ -63,15 +63,15 @@ describe("the first event since a time", () => {
   });
 });
 
-describe("what is beyond the bounds", () => {
-  it("is nothing in an empty log", () => {
+describe("the events beyond the bounds", () => {
+  it("are none in an empty log", () => {
     const retention = new Retention(logOf(), WIDE);
     expect(retention.excess(0)).toBe(0);
     expect(retention.isOver()).toBe(false);
     expect(retention.nextExpiry()).toBeNull();
   });
 
-  it("is nothing at a bound and the oldest beyond it", () => {
+  it("are none at a bound, and the oldest ones beyond it", () => {
     for (const bounds of [
       { ...WIDE, maxEvents: 3 },
       { ...WIDE, maxBytes: 3 * SIZE },
@@ -86,12 +86,12 @@ describe("what is beyond the bounds", () => {
     }
   });
 
-  it("is everything when one event alone is larger than the bound", () => {
+  it("are all events if a single event is larger than the bound", () => {
     const retention = new Retention(logOf(1, 2), { ...WIDE, maxBytes: SIZE - 1 });
     expect(retention.excess(2)).toBe(2);
   });
 
-  it("is what is too old, which is known ahead", () => {
+  it("are the events that are too old, and their time is known ahead", () => {
     const retention = new Retention(logOf(100, 200), { ...WIDE, maxAgeMs: 50 });
     expect(retention.nextExpiry()).toBe(151);
     expect(retention.excess(150)).toBe(0);
@@ -100,7 +100,7 @@ describe("what is beyond the bounds", () => {
 });
 
 describe("retention", () => {
-  it("answers what a walk over all events would answer", () => {
+  it("gives the same answers as a scan of all events", () => {
     const step = fc.record({
       passedMs: fc.integer({ min: 0, max: 30 }),
       appended: fc.integer({ min: 0, max: 4 }),
@@ -148,7 +148,7 @@ describe("retention", () => {
     );
   });
 
-  it("asks a long log a few times only", () => {
+  it("reads only a few events of a long log", () => {
     const log = logOf();
     log.append(newEvents(100_000), 100, 1);
     log.append(newEvents(1), 200, 1);

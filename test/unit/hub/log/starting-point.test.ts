@@ -8,7 +8,7 @@ import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
 
 const BOUNDS = { maxEvents: 1_000, maxAgeMs: 1_000, maxBytes: 1_000_000 };
 
-/** Ten events, at 100, 200, ... 1000, of which the first three are trimmed. */
+/** Ten events at 100, 200, ... 1000. The first three are trimmed. */
 function trimmedLog(): MemoryEventLog {
   const log = new MemoryEventLog();
   for (let seq = 1; seq <= 10; seq++) {
@@ -31,11 +31,11 @@ describe("a client without an id", () => {
     expect(start({})).toEqual({ cursor: 10, gap: null });
   });
 
-  it("starts live after the durable head, not after what a crash can take back", () => {
+  it("starts after the durable head, not after an event that a crash can take back", () => {
     expect(start({}, { head: 8 })).toEqual({ cursor: 8, gap: null });
   });
 
-  it("is not owed anything by another log", () => {
+  it("gets no gap because of another log", () => {
     expect(start({ logName: "another" })).toEqual({ cursor: 10, gap: null });
   });
 });
@@ -45,22 +45,22 @@ describe("a client with an id", () => {
     ["the head", "10", 10],
     ["one in the middle", "7", 7],
     ["the oldest", "4", 4],
-    ["the one before the oldest: it has missed nothing", "3", 3],
-  ])("goes on after it: %s", (_, lastEventId, cursor) => {
+    ["the id before the oldest event, after which nothing is missing", "3", 3],
+  ])("continues after it: %s", (_, lastEventId, cursor) => {
     expect(start({ lastEventId })).toEqual({ cursor, gap: null });
   });
 
-  it("and the name of its log goes on after it when that is this log", () => {
+  it("continues after it if it names this log", () => {
     const log = trimmedLog();
     expect(start({ lastEventId: "7", logName: log.name }, { log })).toEqual({ cursor: 7, gap: null });
   });
 
-  it.each(["0", "1", "2"])("that is older than what is kept is told of a gap: %s", (lastEventId) => {
+  it.each(["0", "1", "2"])("that is older than the history gets a gap: %s", (lastEventId) => {
     const gap = { reason: "expired", requestedId: lastEventId, oldest: 4, latest: 10 };
     expect(start({ lastEventId })).toEqual({ cursor: 3, gap });
   });
 
-  it("whose next event is too old, though not trimmed yet, is told of a gap", () => {
+  it("gets a gap if its next event is too old, even if it is not trimmed yet", () => {
     const gap = { reason: "expired", requestedId: "4", oldest: 6, latest: 10 };
     expect(start({ lastEventId: "4" }, { now: 1_600 })).toEqual({ cursor: 5, gap });
   });
@@ -89,12 +89,12 @@ describe("a client with an id", () => {
     "99999999999999999999",
     "5,6",
     "7".repeat(10_000),
-  ])("that is none of this log's is answered from the oldest, with a gap: %s", (lastEventId) => {
+  ])("that is not one of this log starts from the oldest event, with a gap: %s", (lastEventId) => {
     const gap = { reason: "unknown", requestedId: lastEventId, oldest: 4, latest: 10 };
     expect(start({ lastEventId })).toEqual({ cursor: 3, gap });
   });
 
-  it("that is not durable yet is unknown: nobody can have it", () => {
+  it("that is not durable yet is unknown, because no client can have received it", () => {
     expect(start({ lastEventId: "9" }, { head: 8 })).toMatchObject({
       cursor: 3,
       gap: { reason: "unknown", latest: 8 },
@@ -102,7 +102,7 @@ describe("a client with an id", () => {
     expect(start({ lastEventId: "8" }, { head: 8 })).toEqual({ cursor: 8, gap: null });
   });
 
-  it("goes no further than what is durable though everything is too old, that which is not durable too", () => {
+  it("starts at the durable head at the latest, even if all events are too old", () => {
     const gap = { reason: "expired", requestedId: "5", oldest: 9, latest: 8 };
     expect(start({ lastEventId: "5" }, { head: 8, now: 9_000 })).toEqual({ cursor: 8, gap });
     expect(start({ since: "oldest" }, { head: 8, now: 9_000 })).toEqual({ cursor: 8, gap: null });
@@ -115,15 +115,15 @@ describe("a client with an id", () => {
     }
   });
 
-  it("is not moved by `since`", () => {
+  it("is not affected by since", () => {
     expect(start({ lastEventId: "7", since: "earliest" })).toEqual({ cursor: 7, gap: null });
   });
 });
 
-describe("a client that asks for the past", () => {
+describe("a client that asks for past events", () => {
   it.each([
-    ["the oldest event that is kept", "oldest", 3],
-    ["a time that an event was stored at, that event included", 700, 6],
+    ["the oldest kept event", "oldest", 3],
+    ["the time of an event, which is included", 700, 6],
     ["a time between two events", 701, 7],
     ["a time between the last trimmed event and the oldest one", 301, 3],
     ["the time of the head", 1_000, 9],
@@ -150,7 +150,7 @@ describe("a client that asks for the past", () => {
     expect(start({ since: 1 }, { log })).toEqual({ cursor: 0, gap: null });
   });
 
-  it("is told of a gap for events that are too old, even if they are not trimmed yet", () => {
+  it("gets a gap for events that are too old, even if they are not trimmed yet", () => {
     const gap = { reason: "expired", requestedId: null, oldest: 6, latest: 10 };
     expect(start({ since: "earliest" }, { now: 1_600 })).toEqual({ cursor: 5, gap });
     expect(start({ since: 100 }, { now: 1_600 })).toEqual({ cursor: 5, gap });
@@ -173,12 +173,12 @@ describe("an empty channel", () => {
     },
   );
 
-  it("does not know any other id", () => {
+  it("knows no other id", () => {
     const gap = { reason: "unknown", requestedId: "1", oldest: 1, latest: 0 };
     expect(start({ lastEventId: "1" }, { log })).toEqual({ cursor: 0, gap });
   });
 
-  it("whose first event is not durable yet starts at 0", () => {
+  it("starts at 0 if its first event is not durable yet", () => {
     const young = new MemoryEventLog();
     young.append(newEvents(3), 1_000, 1);
     for (const request of [{}, { since: "earliest" }, { since: 1_000 }] as const) {
@@ -191,13 +191,13 @@ describe("a channel that was trimmed to nothing", () => {
   const log = trimmedLog();
   log.trim(10);
 
-  it("goes on after its head", () => {
+  it("continues after its head", () => {
     for (const request of [{}, { since: "oldest" }, { since: 5_000 }, { lastEventId: "10" }] as const) {
       expect(start(request, { log })).toEqual({ cursor: 10, gap: null });
     }
   });
 
-  it("says what is missing, and that nothing is kept", () => {
+  it("gives a gap that says that no event is kept", () => {
     const gap = { reason: "expired", requestedId: "9", oldest: 11, latest: 10 };
     expect(start({ lastEventId: "9" }, { log })).toEqual({ cursor: 10, gap });
     for (const since of ["earliest", 5] as const) {
@@ -205,7 +205,7 @@ describe("a channel that was trimmed to nothing", () => {
     }
   });
 
-  it("means the same when everything is too old but nothing is trimmed", () => {
+  it("behaves the same if all events are too old but not trimmed", () => {
     const gap = { reason: "expired", requestedId: "9", oldest: 11, latest: 10 };
     expect(start({ lastEventId: "9" }, { now: 9_000 })).toEqual({ cursor: 10, gap });
     expect(start({ since: "earliest" }, { now: 9_000 })).toEqual({

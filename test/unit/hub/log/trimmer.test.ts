@@ -7,14 +7,14 @@ import { newEvent, newEvents } from "../../../support/hub/new-event.ts";
 
 const WIDE = { maxEvents: 100_000, maxAgeMs: 86_400_000, maxBytes: 1024 ** 3 };
 
-/** What the contract gives a log that is over a bound. */
+/** How long a log may be over a bound. */
 const WITHIN_MS = 10_000;
 
 describe("a log over a bound", () => {
   it.each([
     ["events", { ...WIDE, maxEvents: 5 }],
     ["bytes", { ...WIDE, maxBytes: 5 * sizeOf(newEvent()) }],
-  ])("of %s is trimmed within 10 s, to the bound and no further", async (_, retention) => {
+  ])("of %s is trimmed within 10 s, exactly to the bound", async (_, retention) => {
     const hub = new FakeHub({ settings: { retention } });
     await hub.publish(5);
     await hub.clock.advance(60_000);
@@ -26,7 +26,7 @@ describe("a log over a bound", () => {
     expect(hub.hub.health().oldestEventId).toBe(4);
   });
 
-  it("of age is trimmed within 10 s of its being too old, though nobody does anything", async () => {
+  it("of age is trimmed within 10 s after its events are too old, without any request", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxAgeMs: 60_000 } } });
     await hub.publish(3);
     await hub.clock.advance(30_000);
@@ -53,7 +53,7 @@ describe("a log over a bound", () => {
     },
   );
 
-  it("of age is trimmed within 10 s though a drain has set the alarm for later", async () => {
+  it("of age is trimmed within 10 s even if a drain has set a later alarm", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxAgeMs: 60_000 } } });
     hub.hub.drain(hub.clock.now() + 3_600_000);
     await hub.publish(3);
@@ -61,7 +61,7 @@ describe("a log over a bound", () => {
     expect(hub.log.oldest).toBe(4);
   });
 
-  it("that was left behind by an earlier life of the object is trimmed with the next publish", async () => {
+  it("from an earlier life of the object is trimmed after the next publish", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxEvents: 5 } } });
     hub.log.append(newEvents(10), hub.clock.now(), 1);
     hub.restart();
@@ -70,7 +70,7 @@ describe("a log over a bound", () => {
     expect([hub.log.oldest, hub.log.head]).toEqual([7, 11]);
   });
 
-  it("by far is trimmed by the publishes that go on, so that a flood goes over it by a margin at most", async () => {
+  it("by far is trimmed by publishes, so that a flood exceeds it only by a margin", async () => {
     const event = newEvent({ data: JSON.stringify("x".repeat(10_000)) });
     const maxBytes = 1024 * 1024;
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxBytes } } });
@@ -87,7 +87,7 @@ describe("a log over a bound", () => {
     expect(hub.hub.counters.trimmed).toBe(hub.log.oldest - 1);
   });
 
-  it("by far in events of the smallest size is trimmed likewise", async () => {
+  it("by far is trimmed by publishes of the smallest events too", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxEvents: 5 } } });
     for (let published = 0; published < 30; published++) {
       await hub.publish(1_000);
@@ -95,7 +95,7 @@ describe("a log over a bound", () => {
     }
   });
 
-  it("that cannot be trimmed does not fail a publish", async () => {
+  it("does not make a publish fail if it cannot be trimmed", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxEvents: 5 } } });
     await hub.publish(10_100);
     hub.log.trim = () => {
@@ -105,13 +105,13 @@ describe("a log over a bound", () => {
     expect(hub.logged("trim_failed")).toHaveLength(1);
   });
 
-  it("is not trimmed on the way of a publish while it is a little over", async () => {
+  it("is not trimmed by a publish if it is only a little over", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxEvents: 5 } } });
     await hub.publish(100);
     expect(hub.log.oldest).toBe(1);
   });
 
-  it("by far is trimmed in steps, between which others have their turn", async () => {
+  it("by far is trimmed in steps, and other work runs between them", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxEvents: 5 } } });
     await hub.publish(10_000);
     const steps: number[] = [];
@@ -120,7 +120,7 @@ describe("a log over a bound", () => {
     hub.log.trim = (through) => {
       steps.push(through - hub.log.oldest + 1);
       trim(through);
-      // Somebody else who waits for a turn gets it before the next step.
+      // Other work that is ready runs before the next step.
       void hub.clock.turn().then(() => turns.push(steps.length));
     };
     await hub.clock.advance(WITHIN_MS);
@@ -131,7 +131,7 @@ describe("a log over a bound", () => {
     expect(hub.hub.counters.trimmed).toBe(9_995);
   });
 
-  it("keeps giving ids that were never used, also when nothing is kept", async () => {
+  it("assigns new ids even if no event is kept", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxBytes: 1_024 } } });
     await hub.publish([newEvent({ data: JSON.stringify("x".repeat(5_000)) })]);
     await hub.clock.advance(WITHIN_MS);
@@ -140,14 +140,14 @@ describe("a log over a bound", () => {
     expect(await hub.publish(1)).toMatchObject([{ seq: 2 }]);
   });
 
-  it("sets no alarm again when nothing is left to trim", async () => {
+  it("sets no alarm again if nothing is left to trim", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxAgeMs: 10_000, maxEvents: 2 } } });
     await hub.publish(5);
     await hub.clock.advance(60_000);
     expect([hub.log.oldest, hub.alarmAt]).toEqual([6, null]);
   });
 
-  it("is trimmed at the next alarm when a step fails", async () => {
+  it("is trimmed at the next alarm if a step fails", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxEvents: 5 } } });
     await hub.publish(10);
     const trim = hub.log.trim.bind(hub.log);
@@ -162,10 +162,10 @@ describe("a log over a bound", () => {
   });
 });
 
-describe("what is too old, but not trimmed yet", () => {
+describe("an event that is too old, but not trimmed yet", () => {
   const retention = { ...WIDE, maxAgeMs: 60_000 };
 
-  it("is served to nobody", async () => {
+  it("is not delivered to any client", async () => {
     const hub = new FakeHub({ settings: { retention } });
     await hub.publish(3);
     await hub.clock.advance(50_000);
@@ -184,7 +184,7 @@ describe("what is too old, but not trimmed yet", () => {
     expect(hub.hub.health().oldestEventId).toBe(4);
   });
 
-  it("is told as a gap to a client that was slow", async () => {
+  it("is reported as a gap to a slow client", async () => {
     const hub = new FakeHub({ settings: { retention, connectionTimeoutMs: 600_000 } });
     const stream = await hub.connect();
     stream.stall();
@@ -205,7 +205,7 @@ describe("what is too old, but not trimmed yet", () => {
     expect(hub.hub.counters.gaps).toBe(1);
   });
 
-  it("has lost its key", async () => {
+  it("no longer has its key", async () => {
     const hub = new FakeHub({ settings: { retention } });
     await hub.publish([newEvent({ key: "a" })]);
     await hub.clock.advance(60_000);
@@ -214,7 +214,7 @@ describe("what is too old, but not trimmed yet", () => {
     expect(await hub.publish([newEvent({ key: "a" })])).toMatchObject([{ seq: 2, duplicate: false }]);
   });
 
-  it("never makes a gap say more than what is durable", async () => {
+  it("never makes a gap name an id that is not durable", async () => {
     const hub = new FakeHub({ settings: { retention: { ...WIDE, maxAgeMs: 1_000 } } });
     const stream = await hub.connect();
     stream.stall();
