@@ -70,9 +70,9 @@ const sse = section({
 /** Channels. */
 const channels = section({
   /**
-   * The channels that may be used: names (`default`), prefixes (`board-*`), or `"*"` for every valid name. A request for
-   * any other channel is answered with 404 and creates nothing. At least one entry. Default `[default]`, which is also
-   * the channel of a request that names none.
+   * The channels that may be used: names (`default`), prefixes (`board-*`), or `"*"` for every valid name. A request
+   * for any other channel is answered with 404 and creates nothing. At least one entry. Default `[default]`, which is
+   * also the channel of a request that names none.
    */
   allowed: z
     .array(channelPattern, { error: "a list of channel names" })
@@ -130,14 +130,15 @@ const publicKey = z
 /** JSON Web Tokens. */
 const jwt = section({
   /**
-   * The only algorithm that is accepted, whatever a token says: `HS256` with the secret `JWT_SECRET`, or `RS256`, `ES256`
-   * or `EdDSA` with a key set. Default `HS256`.
+   * The only algorithm that is accepted, whatever a token says: `HS256` with the secret `JWT_SECRET`, or `RS256`,
+   * `ES256` or `EdDSA` with a key set. Default `HS256`.
    */
   algorithm: word(["HS256", "RS256", "ES256", "EdDSA"]).default("HS256"),
 
   /**
-   * The URL of the key set, a JWK Set (RFC 7517, section 5). The set is used for 10 minutes. A token with an unknown `kid`
-   * makes the service fetch it again, at most every 30 s. The URL must be https, or http on this machine. Default none.
+   * The URL of the key set, a JWK Set (RFC 7517, section 5). The set is used for 10 minutes. A token with an unknown
+   * `kid` makes the service fetch it again, at most every 30 s. The URL must be https, or http on this machine.
+   * Default none.
    */
   jwks_url: text(2_048)
     .refine(isKeySetUrl, { error: "an https URL without credentials, or http on this machine" })
@@ -151,7 +152,9 @@ const jwt = section({
       .max(20, { error: "at most 20 public keys" }),
   }).optional(),
 
-  /** The audience that `aud` must name. Default none: then a token with an `aud` is refused (RFC 7519, section 4.1.3). */
+  /**
+   * The audience that `aud` must name. Default none: then a token with an `aud` is refused (RFC 7519, section 4.1.3).
+   */
   audience: text(200).optional(),
 
   /** The issuer that `iss` must equal. Default none: `iss` is not checked. */
@@ -165,8 +168,8 @@ const jwt = section({
 });
 
 /**
- * Access. Each group of routes accepts `public` (anybody), `token` (the secret of the group), `jwt`, or a list of the last
- * two. If a deployment lacks a secret or a key, the group is closed, never open.
+ * Access. Each group of routes accepts `public` (anybody), `token` (the secret of the group), `jwt`, or a list of the
+ * last two. If a deployment lacks a secret or a key, the group is closed, never open.
  */
 const auth = section({
   /** `POST /api/publish`. Its secret is `PUBLISH_TOKEN`. Default `token`. */
@@ -195,9 +198,9 @@ const auth = section({
 /** Pages of other origins. */
 const cors = section({
   /**
-   * Origins whose pages may read and send cookies: `https://app.example.com`, or `https://*.example.com` for all direct
-   * and indirect subdomains. Other origins get no CORS headers. A cookie in a request with an `Origin` header is accepted
-   * only from these origins. At most 100. Default none.
+   * Origins whose pages may read and send cookies: `https://app.example.com`, or `https://*.example.com` for all
+   * direct and indirect subdomains. Other origins get no CORS headers. A cookie in a request with an `Origin` header
+   * is accepted only from these origins. At most 100. Default none.
    */
   allowed_origins: z
     .array(
@@ -216,10 +219,11 @@ const cors = section({
 /** Host names, for `npm start` only. On Cloudflare, the platform knows the names of a Worker. */
 const hosts = section({
   /**
-   * Host names that `npm start` accepts besides IP addresses, `localhost`, names below `localhost`, and `--host`. An entry
-   * is a name (`sse.example.com`, for example the one that a proxy sends), all direct and indirect subdomains of a name
-   * (`*.example.com`), or `"*"` for any name. A request for another name is answered with 400: otherwise the page of an
-   * attacker could use a name that resolves to this machine (DNS rebinding). At most 100. Default none.
+   * Host names that `npm start` accepts besides IP addresses, `localhost`, names below `localhost`, and `--host`. An
+   * entry is a name (`sse.example.com`, for example the one that a proxy sends), all direct and indirect subdomains
+   * of a name (`*.example.com`), or `"*"` for any name. A request for another name is answered with 400: otherwise
+   * the page of an attacker could use a name that resolves to this machine (DNS rebinding). At most 100. Default
+   * none.
    */
   allowed: z
     .array(
@@ -236,15 +240,15 @@ const hosts = section({
 /** Limits for a stream, an address or a token. */
 const limits = section({
   /**
-   * The age in seconds at which a stream ends. Each stream ends at 80 to 100 % of it, and its client resumes without loss.
-   * This moves clients to the new code after a deploy. From 1 to 86,400; 0 turns it off. Default 1800.
+   * The age in seconds at which a stream ends. Each stream ends at 80 to 100 % of it, and its client resumes without
+   * loss. This moves clients to the new code after a deploy. From 1 to 86,400; 0 turns it off. Default 1800.
    */
   max_stream_age_seconds: integer(0, 86_400).default(1800),
 
   /**
-   * The most streams that an address may have open in a channel. The next one is refused with 429. An IPv6 address counts
-   * with its whole /64. From 1 to 1000; 0 turns it off. Default 20, a fifth of the clients of a channel by default: two or
-   * three hostile addresses cannot fill the channel, and an office behind one address still fits.
+   * The most streams that an address may have open in a channel. The next one is refused with 429. An IPv6 address
+   * counts with its whole /64. From 1 to 1000; 0 turns it off. Default 20, a fifth of the clients of a channel by
+   * default: two or three hostile addresses cannot fill the channel, and an office behind one address still fits.
    */
   max_connections_per_address: integer(0, 1_000).default(20),
 
@@ -255,15 +259,16 @@ const limits = section({
   max_connects_per_minute_per_address: integer(0, 100_000).default(600),
 
   /**
-   * The most requests that an address may send in a minute, to all channels and routes together. Then it is refused with
-   * 429 until the minute is over. Publishing and administration count only if their credentials are refused. From 1 to
-   * 1,000,000; 0 turns it off. Default 1200: enough for ten browsers that each send two requests a second.
+   * The most requests that an address may send in a minute, to all channels and routes together. Then it is refused
+   * with 429 until the minute is over. Publishing and administration count only if their credentials are refused.
+   * From 1 to 1,000,000; 0 turns it off. Default 1200: enough for ten browsers that each send two requests a second.
    */
   max_requests_per_minute_per_address: integer(0, 1_000_000).default(1_200),
 
   /**
-   * The most channels that an address may create in an hour by streaming from them. Then a stream from a new channel is
-   * refused with 429 `too_many_channels`. Existing channels do not count. From 1 to 100,000; 0 turns it off. Default 20.
+   * The most channels that an address may create in an hour by streaming from them. Then a stream from a new channel
+   * is refused with 429 `too_many_channels`. Existing channels do not count. From 1 to 100,000; 0 turns it off.
+   * Default 20.
    */
   max_new_channels_per_hour_per_address: integer(0, 100_000).default(20),
 
@@ -275,8 +280,8 @@ const limits = section({
   max_unpublished_channels: integer(1, 1_000_000).default(1_000),
 
   /**
-   * The most channels that a token may create in an hour by publishing to them. Then a publish to a new channel is refused
-   * with 429 `too_many_channels`. From 1 to 10,000,000; 0 turns it off. Default 10,000.
+   * The most channels that a token may create in an hour by publishing to them. Then a publish to a new channel is
+   * refused with 429 `too_many_channels`. From 1 to 10,000,000; 0 turns it off. Default 10,000.
    */
   max_new_channels_per_hour_per_token: integer(0, 10_000_000).default(10_000),
 

@@ -3,7 +3,9 @@ import type { ConfigBindings } from "./bindings.ts";
 const FIRST_LINE = "# >>> generated from config.yaml by `npm run config`: change it there, not here";
 const LAST_LINE = "# <<< generated";
 
-/** The namespace of the rate limit within the account. No other Worker may use the same number for a different limit. */
+/**
+ * The namespace of the rate limit within the account. No other Worker may use the same number for a different limit.
+ */
 const RATE_LIMIT_NAMESPACE = "8787";
 
 /**
