@@ -5,8 +5,8 @@ import { createUnchunk } from "./chunked.ts";
 /**
  * How closely a receiver looks at incoming bytes.
  * - `idle`: not at all.
- * - `newest`: it finds the newest id of each read. Ids have no holes, so this id tells how many events have arrived. The
- *   cost is one search for each read instead of one for each event.
+ * - `newest`: it finds the newest id of each read. Ids have no holes, so this id tells how many events have arrived.
+ *   The cost is one search for each read instead of one for each event.
  * - `every`: it decodes each frame, checks its id and reads the time of its publish.
  */
 export type Attention = "idle" | "newest" | "every";

@@ -173,8 +173,8 @@ function outcomeOf(service: Side, peers: readonly Side[], ceiling: Window): Outc
     notes.push(`pair by pair against ${peer.host.name}: ${pairs.join(" ")}`);
   }
   notes.push(
-    `the load generator is not the bottleneck: with larger pages it accepted ${thousands(ceiling.deliveriesPerSecond)} thousand/s ` +
-      `from the floor, with ${Math.round(ceiling.usage.generator * 100)} % of a core`,
+    `ceiling of the load generator: it accepted ${thousands(ceiling.deliveriesPerSecond)} thousand/s from the floor ` +
+      `in larger pages, with ${Math.round(ceiling.usage.generator * 100)} % of a core`,
   );
   return {
     measures: [
