@@ -1,7 +1,7 @@
 const LF = 10;
 const CR = 13;
 
-/** Takes the bytes of a read and hands on where the data in them begins and ends. */
+/** Takes the bytes of one read and reports where the data in them begins and ends. */
 export type Unchunk = (
   bytes: Buffer,
   start: number,
@@ -9,7 +9,9 @@ export type Unchunk = (
   onData: (from: number, to: number) => void,
 ) => void;
 
-/** Undoes the chunked coding (RFC 9112, section 7.1): size in hex, CRLF, data, CRLF. A read may cut any of them. */
+/**
+ * Decodes chunked bodies (RFC 9112, section 7.1): size in hex, CRLF, data, CRLF. A read may end anywhere in between.
+ */
 export function createUnchunk(): Unchunk {
   let state: "size" | "extension" | "data" | "after" = "size";
   let size = 0;

@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** What is to be undone at the end, whatever the end is. */
+/** Steps that undo everything at the end, however the run ends. */
 export interface Cleanup {
-  /** Adds a step, and answers a function that takes it at once instead. */
+  /** Adds a step. Returns a function that runs the step early. */
   add(step: () => void | Promise<void>): () => Promise<void>;
-  /** Takes all steps that are left, the latest first. */
+  /** Runs all remaining steps, the latest first. */
   run(): Promise<void>;
-  /** The same for good: a step that is added later is taken at once. */
+  /** Does the same for good: a step that is added later runs at once. */
   finish(): Promise<void>;
 }
 

@@ -14,7 +14,7 @@ export function eventOf(data: Record<string, unknown>): object {
   };
 }
 
-/** The body of a publish of so many events. */
+/** The body of a batch publish. */
 export function batchBody(events: number): string {
   return JSON.stringify(Array.from({ length: events }, (_, index) => eventOf({ index })));
 }

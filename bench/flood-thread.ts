@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 
 import type { Flood } from "./flood.ts";
 
-/** How often a bunch of requests is sent. A timer is not more exact. */
+/** How often a group of requests is sent. Timers are not more precise. */
 const BUNCH_MS = 20;
 
 const { origin, requests, perSecond, seconds } = workerData as Flood;

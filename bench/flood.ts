@@ -1,20 +1,20 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 
-/** What a flood has brought: how many requests were answered with each status. */
+/** The answers to a flood: how many requests got each status. */
 export type FloodResult = Readonly<Record<number, number>>;
 
 export interface Flood {
   /** Where the requests go, e.g. `http://127.0.0.1:8787`. */
   readonly origin: string;
-  /** Taken in turn. */
+  /** Sent in turn. */
   readonly requests: readonly FloodRequest[];
   readonly perSecond: number;
   readonly seconds: number;
 }
 
 export interface FloodRequest {
-  /** `{n}` becomes the number of the request. */
+  /** `{n}` is replaced by the number of the request. */
   readonly path: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -23,8 +23,8 @@ export interface FloodRequest {
 }
 
 /**
- * Sends this many requests a second, each by a connection of its own. A thread of its own sends them, so that what is
- * measured beside it does not wait for it.
+ * Sends this many requests a second, each on a separate connection. A separate thread sends them, so that they do not
+ * delay the measurement.
  */
 export async function flood(options: Flood): Promise<FloodResult> {
   const worker = new Worker(new URL("flood-thread.ts", import.meta.url), { workerData: options });

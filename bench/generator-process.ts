@@ -1,13 +1,13 @@
-// The load generator: a process of its own, so that its CPU can be told from everyone else's.
+// The load generator. It is a separate process, so that its CPU time can be measured separately.
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Answer, Connect, Order, Reach, Report } from "./generator.ts";
 import { openReceiver, type Receiver } from "./receiver.ts";
 
-/** How often the slowest client is looked for. */
+/** How often the slowest client is determined. */
 const LOOK_MS = 2;
 
-/** Connections that are being opened at the same time; the backlog of the listening socket must not overflow. */
+/** The most connections that are opened at the same time: the backlog of the listening socket must not overflow. */
 const OPENING = 32;
 
 const receivers: Receiver[] = [];
@@ -23,7 +23,7 @@ process.on("message", ({ serial, ...order }: Order & { serial: number }) => {
   );
 });
 process.on("disconnect", () => process.exit(0));
-// Ctrl-C goes to the whole group; this process ends when its parent has cleaned up.
+// Ctrl-C reaches the whole process group, but this process must live until its parent has cleaned up.
 process.on("SIGINT", () => {});
 
 function answer(message: Answer): void {
@@ -64,7 +64,7 @@ function open({ port, path, attention, lastEventId }: Connect, sampled: boolean)
       onOpen: resolve,
       onEnd: (why) => {
         ends.push(why);
-        reject(new Error(`a client of ${path} could not stay: ${why}`));
+        reject(new Error(`a client of ${path} was closed: ${why}`));
       },
     });
     receivers.push(receiver);
@@ -80,7 +80,9 @@ async function reach({ id, withinMs }: Reach): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (slowest() < id) {
     if (performance.now() > deadline) {
-      throw new Error(`after ${withinMs} ms a client has ${slowest()}, not ${id}; closed: ${ends.length}`);
+      throw new Error(
+        `after ${withinMs} ms a client has reached id ${slowest()} instead of ${id}; ${ends.length} clients were closed`,
+      );
     }
     await sleep(1);
   }

@@ -5,7 +5,7 @@ import type { Cleanup } from "./cleanup.ts";
 import type { Host } from "./host.ts";
 import type { Attention } from "./receiver.ts";
 
-/** What the generator's process can be told to do. */
+/** The commands of the generator's process. */
 export type Order = Connect | Reach | { do: "watch" } | { do: "look" } | { do: "take" } | { do: "close" };
 
 /** Opens clients. `sample`: every n-th of them looks at `every` frame. */
@@ -16,32 +16,32 @@ export interface Connect {
   clients: number;
   attention: Attention;
   sample: number | null;
-  /** The id to ask for; null: live only. */
+  /** The id to resume after; null: live events only. */
   lastEventId: string | null;
 }
 
-/** Waits until every client has an id. */
+/** Waits until every client has reached an id. */
 export interface Reach {
   do: "reach";
   id: number;
   withinMs: number;
 }
 
-/** All clients together. */
+/** The state of all clients together. */
 export interface Report {
   readonly atMs: number;
   readonly cpuMs: number;
   readonly clients: number;
-  /** The id that every client has. */
+  /** The id that every client has reached. */
   readonly slowest: number;
-  /** The sum of all clients' newest ids: its growth is the number of deliveries. */
+  /** The sum of all clients' newest ids. Its growth is the number of deliveries. */
   readonly delivered: number;
-  /** Events decoded, and those of them that came twice, in the wrong order or after a hole. */
+  /** The number of decoded events, and how many of these were doubled, out of order, or preceded by a hole. */
   readonly events: number;
   readonly faults: number;
-  /** Why clients were closed that should have stayed. */
+  /** Why clients were closed unexpectedly. */
   readonly ends: readonly string[];
-  /** From publish call to receipt; only `take` hands them over, and forgets them. */
+  /** Latencies from publish call to receipt. Only `take` returns them, and it forgets them. */
   readonly latenciesMs: Float64Array;
 }
 
@@ -52,7 +52,7 @@ export interface Generator {
     channel: string,
     options: Pick<Connect, "clients" | "attention"> & Partial<Connect>,
   ) => Promise<Report>;
-  /** Tells the slowest client's id from now on, whenever it has risen. */
+  /** Reports the slowest client's id from now on, each time it has risen. */
   readonly watch: (listener: (id: number) => void) => Promise<Report>;
   readonly stop: () => Promise<void>;
 }
@@ -62,7 +62,7 @@ export type Answer =
   | { readonly serial: number; readonly error: string }
   | { readonly slowest: number };
 
-/** Starts a process that holds clients. */
+/** Starts a load generator. */
 export function startGenerator(cleanup: Cleanup): Generator {
   const child = fork(join(import.meta.dirname, "generator-process.ts"), { serialization: "advanced" });
   const waiting = new Map<number, { resolve: (report: Report) => void; reject: (error: Error) => void }>();

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 
 const linux = process.platform === "linux";
 
-/** Milliseconds of CPU that a process has used, with all its threads. */
+/** Milliseconds of CPU time that all threads of a process have used. */
 export function cpuMilliseconds(pid: number): number {
   if (!linux) {
     const [minutes = "0", seconds = "0"] = ps(pid, "time").split(":").slice(-2);
@@ -12,12 +12,12 @@ export function cpuMilliseconds(pid: number): number {
   return schedulerMilliseconds(pid, 0);
 }
 
-/** Milliseconds that its threads were ready to run and no core was free; 0 where nobody tells. */
+/** Milliseconds for which threads were ready to run but no core was free; 0 where the system does not report it. */
 export function waitedMilliseconds(pid: number): number {
   return linux ? schedulerMilliseconds(pid, 1) : 0;
 }
 
-/** schedstat counts nanoseconds, where stat counts ticks of 10 ms. Threads that have ended are missing in it. */
+/** Reads schedstat, which counts nanoseconds; stat counts ticks of 10 ms. schedstat omits threads that have ended. */
 function schedulerMilliseconds(pid: number, field: 0 | 1): number {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -26,7 +26,7 @@ function schedulerMilliseconds(pid: number, field: 0 | 1): number {
   return nanoseconds / 1e6;
 }
 
-/** Kilobytes of memory that a process has resident. */
+/** The resident memory of a process in kilobytes. */
 export function residentKilobytes(pid: number): number {
   if (!linux) {
     return Number(ps(pid, "rss"));
@@ -68,7 +68,7 @@ function listProcesses(): { pid: number; parent: number; command: string }[] {
     .filter((entry) => /^\d+$/.test(entry))
     .flatMap((entry) => {
       try {
-        // The command stands in brackets and may contain any character.
+        // The command is in parentheses and may contain any character.
         const stat = /^(\d+) \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${entry}/stat`, "utf8"));
         return stat === null
           ? []

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 
 import type { Host } from "./host.ts";
 
-/** Posts bodies, as many at once as it is asked to. Raw sockets: a client library costs more than the floor itself. */
+/** Posts bodies, any number at once. It uses raw sockets, because a client library costs more than the floor itself. */
 export interface Publisher {
   /** Resolves when the publish is acknowledged. */
   publish(body: string): Promise<void>;
@@ -14,7 +14,7 @@ interface Call {
   readonly reject: (error: Error) => void;
 }
 
-/** workerd closes a connection after 5 seconds without a request; this side is to be the first. */
+/** Closes an idle connection before workerd does, which closes it after 5 seconds without a request. */
 const IDLE_MS = 3_000;
 
 export function openPublisher(host: Host, path: string): Publisher {
@@ -53,7 +53,7 @@ interface Connection {
   call(request: string): Promise<void>;
 }
 
-/** A keep-alive connection that carries one call at a time. */
+/** A keep-alive connection with one call at a time. */
 function openConnection(port: number, onClosed: () => void): Connection {
   const socket = connect({ host: "127.0.0.1", port, noDelay: true });
   let answer = "";
@@ -80,7 +80,7 @@ function openConnection(port: number, onClosed: () => void): Connection {
       settle(
         answer.startsWith("HTTP/1.1 200 ")
           ? undefined
-          : new Error(`a publish was answered: ${answer.slice(0, 1_000)}`),
+          : new Error(`expected 200 for a publish, got: ${answer.slice(0, 1_000)}`),
       );
     }
   });

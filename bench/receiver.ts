@@ -3,18 +3,18 @@ import { connect, type Socket } from "node:net";
 import { createUnchunk } from "./chunked.ts";
 
 /**
- * How closely a receiver looks at what arrives.
+ * How closely a receiver looks at incoming bytes.
  * - `idle`: not at all.
- * - `newest`: at the newest id of each read. Ids have no holes, so it tells how many events have arrived, at the cost of
- *   one search a read instead of one an event.
- * - `every`: each frame is decoded, its id checked and its publish stamp read.
+ * - `newest`: it finds the newest id of each read. Ids have no holes, so this id tells how many events have arrived.
+ *   The cost is one search for each read instead of one for each event.
+ * - `every`: it decodes each frame, checks its id and reads the time of its publish.
  */
 export type Attention = "idle" | "newest" | "every";
 
 export interface Receiver {
-  /** The newest event id that arrived whole; before the first frame -1. */
+  /** The newest event id that arrived completely; -1 before the first frame. */
   lastId: number;
-  /** Only `every` counts these two. */
+  /** Counted only with `every`. */
   events: number;
   faults: number;
   close(): void;
@@ -25,7 +25,7 @@ interface Options {
   path: string;
   lastEventId: string | null;
   attention: Attention;
-  /** An event came whose data holds `"at"`, the time of its publish call. */
+  /** Called for an event whose data holds `"at"`, the time of its publish call. */
   onStamp: (stamp: number) => void;
   onOpen: () => void;
   onEnd: (why: string) => void;
@@ -33,12 +33,15 @@ interface Options {
 
 type Consume = (bytes: Buffer, start: number, end: number) => void;
 
-/** One for all sockets, since a read is consumed before the next: a buffer a read would be the largest cost here. */
+/**
+ * One buffer for all sockets. Each read is consumed before the next one, and a buffer for each read would be the
+ * largest cost.
+ */
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 
 const LF = 10;
 
-/** Opens a raw socket and asks for a stream: an HTTP client would be the larger part of the load. */
+/** Requests a stream on a raw socket. An HTTP client would cost more than the load itself. */
 export function openReceiver(options: Options): Receiver {
   let head = "";
   let consume: Consume = readHead;
@@ -97,12 +100,12 @@ function consumerOf({ attention, onStamp }: Options, receiver: Receiver): Consum
 
 const idMarker = Buffer.from("\nid: ");
 
-/** The marker, the 16 digits of an id below 2^53, and the end of the line. */
+/** The length of the marker, the 16 digits of an id below 2^53, and the end of the line. */
 const ID_LINE_MAX = idMarker.length + 17;
 
 function consumeNewest(receiver: Receiver): Consume {
   const unchunk = createUnchunk();
-  // The end of what arrived before, if it ended within a frame: an id may be cut anywhere.
+  // The end of the previous bytes, if they ended within a frame: a read may cut an id anywhere.
   let tail = "";
   return (bytes, start, end) => {
     unchunk(bytes, start, end, (from, to) => {

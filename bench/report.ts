@@ -4,13 +4,13 @@ import { createRequire } from "node:module";
 import { judge, type Bound, type Measure, type Outcome, type Row, type Verdict } from "./row.ts";
 import { doubtsOf, type Usage } from "./usage.ts";
 
-/** A row with what came of it. */
+/** A row and its outcome. */
 export type Result = { readonly row: Row; readonly seconds: number } & (
   | { readonly outcome: Outcome }
   | { readonly failure: string }
 );
 
-/** Whether every row could be measured and keeps its musts. */
+/** Whether every row was measured and met its required values. */
 export function allKept(results: readonly Result[]): boolean {
   return results.every(
     (result) =>
@@ -18,7 +18,7 @@ export function allKept(results: readonly Result[]): boolean {
   );
 }
 
-/** Where a number was measured: it means little anywhere else. */
+/** The machine and versions. A number means little without them. */
 function machine(): Record<string, string | number> {
   const { version } = createRequire(import.meta.url)("workerd/package.json") as { version: string };
   return {
@@ -30,7 +30,7 @@ function machine(): Record<string, string | number> {
   };
 }
 
-/** For machines. */
+/** The results as JSON. */
 export function toJson(results: readonly Result[]): string {
   const rows = results.map((result) => ({
     row: result.row.name,
@@ -59,7 +59,7 @@ export function tableHead(): string {
   ].join("\n");
 }
 
-/** One row of the table for people. */
+/** One row of the printed table. */
 export function tableRow(result: Result): string {
   const lines = [`\n${result.row.title}  [${result.row.name}, ${result.seconds.toFixed(0)} s]`];
   if ("failure" in result) {
@@ -85,8 +85,8 @@ export function tableRow(result: Result): string {
 }
 
 const verdictText: Record<Verdict | "none", string> = {
-  aim: "reaches the aim",
-  must: "keeps the must",
+  aim: "meets the aim",
+  must: "meets the must",
   missed: "MISSED",
   none: "",
 };
@@ -101,7 +101,7 @@ function doubts({ usage }: Outcome): string[] {
 
 function usageText(host: string, { runtime, generator, publisher, runtimeWaited }: Usage): string {
   return (
-    `CPU, ${host}: runtime ${share(runtime)} of a core (and waited ${share(runtimeWaited)}), ` +
+    `CPU, ${host}: runtime ${share(runtime)} of a core (waited for a core ${share(runtimeWaited)} of the time), ` +
     `generator ${share(generator)}, publisher ${share(publisher)}`
   );
 }

@@ -1,7 +1,7 @@
 import type { Cleanup } from "./cleanup.ts";
 import type { Usage } from "./usage.ts";
 
-/** A row of the benchmark: one noun of the table of numbers, measured on hosts that it starts and stops itself. */
+/** A row of the benchmark. It starts and stops the hosts that it measures. */
 export interface Row {
   readonly name: string;
   readonly title: string;
@@ -10,13 +10,13 @@ export interface Row {
 
 export interface RowOptions {
   readonly cleanup: Cleanup;
-  /** The length of one measurement; null: the row's own. */
+  /** The length of one measurement; null: the row decides. */
   readonly seconds: number | null;
 }
 
 export interface Outcome {
   readonly measures: readonly Measure[];
-  /** CPU by host, while it was measured. */
+  /** The CPU usage of each host during the measurement. */
   readonly usage: Readonly<Record<string, Usage>>;
   readonly notes: readonly string[];
 }
@@ -25,7 +25,7 @@ export interface Measure {
   readonly what: string;
   readonly value: number;
   readonly unit: string;
-  /** Without one it only informs. */
+  /** Absent: the value is only informative. */
   readonly bound?: Bound;
 }
 

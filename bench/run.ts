@@ -1,4 +1,4 @@
-/** `npm run bench`: the numbers that the service promises, on the real runtime over real sockets. */
+/** `npm run bench`: measures the numbers that the service promises, on the real runtime over real sockets. */
 import { parseArgs } from "node:util";
 
 import { createCleanup } from "./cleanup.ts";
@@ -37,11 +37,12 @@ const ROWS: readonly Row[] = [
 
 const USAGE = `Usage: npm run bench -- [options]
 
-  --only ROW     only this row; may be repeated (${ROWS.map(({ name }) => name).join(", ")})
-  --seconds N    the length of one measurement, instead of each row's own
-  --json         for machines
+  --only ROW     run only this row; may be repeated (${ROWS.map(({ name }) => name).join(", ")})
+  --seconds N    the length of one measurement (default: set by each row)
+  --json         print JSON instead of a table
+  -h, --help     print this text
 
-Exits with 1 when a must is missed or a row could not be measured.`;
+The exit code is 1 if a row misses a required value ("must") or cannot be measured.`;
 
 const { only, seconds, json, help } = readOptions();
 if (help === true) {
@@ -79,7 +80,7 @@ if (!stopped) {
   process.exit(allKept(results) ? 0 : 1);
 }
 
-/** Ends what was started, then this process. */
+/** Stops everything that was started, then this process. */
 function stop(code: number): void {
   stopped = true;
   void cleanup.finish().then(() => process.exit(code));

@@ -12,7 +12,7 @@ import { findDescendant } from "./process-usage.ts";
 
 const launcher = join(import.meta.dirname, "../src/local/start.ts");
 
-/** The defaults, but as many clients as a channel may have, and a channel for each row. */
+/** The default configuration, with the most clients that a channel can have and a channel for each row. */
 const configOf = ({ heartbeatSeconds = 30 }: ServiceOptions): string => `sse:
   max_connections: 1000
   heartbeat_interval_seconds: ${heartbeatSeconds}
@@ -26,10 +26,10 @@ interface ServiceOptions {
   readonly heartbeatSeconds?: number;
 }
 
-/** The launcher promises 5 seconds. */
+/** How long a stop may take. The launcher promises 5 seconds. */
 const STOP_GRACE_MS = 6_000;
 
-/** Starts the service as `npm start` does, with storage of its own. */
+/** Starts the service as `npm start` does, with its own storage. */
 export async function startService(cleanup: Cleanup, options: ServiceOptions = {}): Promise<Host> {
   const folder = makeTemporaryFolder(cleanup);
   const configFile = join(folder, "config.yaml");
@@ -49,7 +49,7 @@ export async function startService(cleanup: Cleanup, options: ServiceOptions = {
       configFile,
     ],
     {
-      // A group of its own: Ctrl-C reaches it through this process, after the load has stopped.
+      // A separate process group: this process passes Ctrl-C on, after the load has stopped.
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
@@ -86,7 +86,7 @@ export async function startService(cleanup: Cleanup, options: ServiceOptions = {
   });
   const pid = child.pid === undefined ? undefined : findDescendant(child.pid, "workerd");
   if (pid === undefined) {
-    throw new Error("The launcher runs no process called workerd.");
+    throw new Error("The launcher has no child process called workerd.");
   }
   return {
     name: "edge-sse",
@@ -99,11 +99,11 @@ export async function startService(cleanup: Cleanup, options: ServiceOptions = {
   };
 }
 
-/** A launcher that is stopped while it builds leaves the bundler behind, which would go on writing. */
+/** A launcher that is stopped during its build leaves the bundler behind, which would continue to write files. */
 function killGroup(leader: number | undefined): void {
   try {
     process.kill(-(leader ?? Number.NaN), "SIGKILL");
   } catch {
-    // Nobody is left.
+    // The group has ended.
   }
 }

@@ -1,16 +1,16 @@
 import { cpuMilliseconds, waitedMilliseconds } from "./process-usage.ts";
 import type { Generator } from "./generator.ts";
 
-/** Shares of one core, from 0 to 1 (more if several threads run at once). */
+/** CPU usage as shares of one core, from 0 to 1, or more if several threads run at once. */
 export interface Usage {
   readonly runtime: number;
   readonly generator: number;
   readonly publisher: number;
-  /** How much of the time the runtime could have run, but no core was free. */
+  /** The share of time in which the runtime was ready to run but no core was free. */
   readonly runtimeWaited: number;
 }
 
-/** Starts to measure; the function that it answers tells the usage since then. */
+/** Starts to measure. Returns a function that resolves to the usage since then. */
 export async function meterUsage(pid: number, generator?: Generator): Promise<() => Promise<Usage>> {
   const read = async () => {
     const looked = await generator?.ask({ do: "look" });
@@ -48,7 +48,7 @@ export function meanUsage(usages: readonly Usage[]): Usage {
   };
 }
 
-/** What makes a number one of the load, or of the machine, rather than of the service. */
+/** Reasons to doubt that a number describes the service and not the load generator or the machine. */
 export function doubtsOf(usage: Usage): string[] {
   const doubts: string[] = [];
   if (usage.generator > 0.85) {

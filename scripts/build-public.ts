@@ -1,4 +1,4 @@
-/** `npm run build`: builds what is served from `public/` but not kept in the tree. */
+/** `npm run build`: builds the files in `public/` that are not committed. */
 import { resolve } from "node:path";
 
 import { buildPublic } from "../src/local/build-public.ts";

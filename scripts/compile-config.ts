@@ -1,9 +1,9 @@
 /**
- * `npm run config`: compiles config.yaml into the generated `[vars]` of wrangler.toml.
+ * `npm run config`: compiles config.yaml into the generated block of wrangler.toml.
  *
- *   --check           writes nothing; fails if the configuration is invalid or not yet compiled
- *   --config FILE     another configuration (default: config.yaml of this project)
- *   --wrangler FILE   another wrangler.toml
+ *   --check           writes nothing, and fails if the configuration is invalid or wrangler.toml is out of date
+ *   --config FILE     the configuration (default: config.yaml of this project)
+ *   --wrangler FILE   the file that gets the block (default: wrangler.toml of this project)
  */
 import { readFileSync, statSync } from "node:fs";
 import { basename, relative, resolve } from "node:path";
@@ -47,7 +47,7 @@ function main(): number {
     return 1;
   }
   replaceFile(flags.wrangler, after, statSync(flags.wrangler).mode);
-  console.log(`${shown(flags.config)} is compiled into ${shown(flags.wrangler)}`);
+  console.log(`Compiled ${shown(flags.config)} into ${shown(flags.wrangler)}`);
   return 0;
 }
 

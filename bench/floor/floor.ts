@@ -10,7 +10,7 @@ import { makeTemporaryFolder, type Cleanup } from "../cleanup.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 
-/** Starts the bare floor on a runtime of its own, the way the launcher starts the service. */
+/** Starts the bare floor on a separate runtime, as the launcher starts the service. */
 export async function startFloor(cleanup: Cleanup): Promise<Host> {
   const folder = makeTemporaryFolder(cleanup);
   try {
@@ -42,7 +42,7 @@ export async function startFloor(cleanup: Cleanup): Promise<Host> {
   };
 }
 
-/** Where the floor inserts one row a call. */
+/** The path at which the floor inserts one row for each call. */
 export const ROWS_PATH = "/rows";
 
 function renderConfig(storage: string): string {

@@ -1,6 +1,6 @@
 /**
- * The bare floor: what the runtime itself costs. The same topology as the service (a Worker in front of a Durable
- * Object) and the same bytes on the wire, with no features: no filters, no history, no limits, no checks.
+ * The bare floor shows what the runtime itself costs. It has the topology of the service, a Worker in front of a
+ * Durable Object, and sends the same bytes, but has no features: no filters, no history, no limits, no checks.
  */
 interface Env {
   readonly FAN_OUT: DurableObjectNamespace;
@@ -32,10 +32,10 @@ interface Batch {
   readonly bytes: Uint8Array;
 }
 
-/** Batches that stay in memory, many times more than the benchmark lets a client fall behind. */
+/** Batches that stay in memory: many times more than a client of the benchmark can fall behind. */
 const KEPT_BATCHES = 1_000;
 
-/** Self-clocked sweeps over cursors, in memory. */
+/** Sweeps over cursors, as in the service, but in memory. */
 export class FanOut implements DurableObject {
   readonly #clients = new Set<Client>();
   #batches: Batch[] = [];
@@ -85,7 +85,7 @@ export class FanOut implements DurableObject {
     this.#sweeping = false;
   }
 
-  /** One write for each client that is behind and idle; resolves when all were taken. */
+  /** Writes once to each client that is behind and idle. Resolves when all writes were accepted. */
   #sweep(): Promise<void> | undefined {
     const pages = new Map<number, Uint8Array>();
     let untaken = 0;
@@ -113,7 +113,7 @@ export class FanOut implements DurableObject {
     return untaken === 0 ? undefined : allTaken.promise;
   }
 
-  /** Everything after a cursor; cursors stand between batches. */
+  /** Everything after a cursor. Cursors are always between batches. */
   #page(cursor: number): Uint8Array {
     const parts = this.#batches.slice(this.#batches.findIndex((batch) => batch.after === cursor));
     const [first] = parts;
@@ -130,7 +130,7 @@ export class FanOut implements DurableObject {
   }
 }
 
-/** One row a call. The output gate holds the answer back until the row is durable. */
+/** Inserts one row for each call. The output gate holds the answer back until the row is durable. */
 export class Rows implements DurableObject {
   readonly #sql: SqlStorage;
 

@@ -10,7 +10,7 @@ const CALLERS = 2;
 const ROUNDS = 3;
 const ROUND_SECONDS = 1.5;
 
-/** Arrays of 1,000 events, each durable before it is acknowledged. */
+/** Publishes arrays of 1,000 events. Each array is durable before it is acknowledged. */
 export const batchPublish: Row = {
   name: "batch-publish",
   title: `batch publish, ${BATCH_EVENTS} events a call, ${CALLERS} callers`,

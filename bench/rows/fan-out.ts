@@ -11,7 +11,7 @@ import { startService } from "../service.ts";
 import { median } from "../statistics.ts";
 import { meanUsage, meterUsage, type Usage } from "../usage.ts";
 
-/** Whom the service is compared with, and how it must do. */
+/** A host that the service is compared with, and the ratio that the service must reach. */
 interface Peer {
   readonly start: (cleanup: Cleanup) => Promise<Host>;
   readonly bound: Bound;
@@ -20,12 +20,14 @@ interface Peer {
 const PEERS: readonly Peer[] = [{ start: startFloor, bound: { is: "at least", must: 0.8, aim: 0.95 } }];
 
 const CLIENTS = 1_000;
-/** Every so many clients one decodes each frame and checks that none is missing. */
+/** One client in this many decodes each frame and checks that none is missing. */
 const SAMPLE = 50;
 const BATCH_EVENTS = 20;
-/** Events that the slowest client may be behind: one batch on its way to the clients, two on their way to the hub. */
+/**
+ * How many events the slowest client may be behind: one batch on its way to the clients, two on their way to the hub.
+ */
 const WINDOW_EVENTS = 3 * BATCH_EVENTS;
-/** With so many, bytes count and not writes: what the load generator can take. */
+/** A window so large that bytes count and not writes. It shows how much the load generator can accept. */
 const CEILING_WINDOW_EVENTS = 50 * BATCH_EVENTS;
 
 const PAIRS = 8;
@@ -33,9 +35,9 @@ const WINDOW_SECONDS = 1.25;
 const WARM_UP_MS = 400;
 
 /**
- * Deliveries a second when there is always more to deliver. Each host is driven by the same closed loop: batches are
- * published as long as the slowest client is no more than a window behind, so that neither publisher nor log overflows,
- * and a faster host gets more.
+ * Deliveries a second while there is always more to deliver. The same closed loop drives each host: it publishes
+ * batches while the slowest client is at most a window behind. So neither publisher nor log overflows, and a faster
+ * host gets more events.
  */
 export const fanOut: Row = {
   name: "fan-out",
@@ -171,8 +173,8 @@ function outcomeOf(service: Side, peers: readonly Side[], ceiling: Window): Outc
     notes.push(`pair by pair against ${peer.host.name}: ${pairs.join(" ")}`);
   }
   notes.push(
-    `the load generator took ${thousands(ceiling.deliveriesPerSecond)} thousand/s from the floor in larger pages, ` +
-      `with ${Math.round(ceiling.usage.generator * 100)} % of a core: it is not what is measured`,
+    `ceiling of the load generator: it accepted ${thousands(ceiling.deliveriesPerSecond)} thousand/s from the floor ` +
+      `in larger pages, with ${Math.round(ceiling.usage.generator * 100)} % of a core`,
   );
   return {
     measures: [

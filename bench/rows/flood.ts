@@ -12,14 +12,14 @@ const ROUNDS = 2;
 const ROUND_SECONDS = 3;
 const WARM_UP_SECONDS = 1.5;
 
-/** The last number of the first attacker's address. */
+/** The last byte of the first attacker's address. */
 const FIRST_ATTACKER = 66;
 
 const PREFIXES = Array.from({ length: 100 }, (_, index) => `type_${index}_*`).join(",");
 const JSON_BODY = { "Content-Type": "application/json" };
 const WRONG_TOKEN = { Authorization: "Bearer a-token-that-nobody-gave-out" };
 
-/** What is flooded: each route, as an attacker without a token would ask it for the most work. */
+/** The floods: to each route, the request with which an attacker without a token causes the most work. */
 const FLOODS: Readonly<Record<string, FloodRequest>> = {
   stream: { path: "/api/events?channel=latency" },
   "no stream": { path: "/api/events?channel=latency", headers: { Accept: "text/html" } },
@@ -41,7 +41,7 @@ const FLOODS: Readonly<Record<string, FloodRequest>> = {
   file: { path: "/sse-client.js" },
 };
 
-/** The delivery to streaming clients while one address floods a route, against a quiet time beside it. */
+/** Compares the delivery to streaming clients while one address floods a route with a quiet round before it. */
 export const floodRow: Row = {
   name: "flood",
   title: `${LOAD.clients} clients, ${LOAD.eventsPerSecond} events/s, ${PER_SECOND} hostile requests/s to each route in turn`,
@@ -49,7 +49,7 @@ export const floodRow: Row = {
     const side = await openSide(await startService(cleanup), LOAD, cleanup);
     const length = seconds ?? ROUND_SECONDS;
     const { pid, port } = side.host;
-    // Each flood comes from one address of its own, with its whole budget, and none of them from that of the clients.
+    // Each flood has its own address, so that it has a whole budget. The clients have another address.
     const attack = (request: FloodRequest, host: number): ReturnType<typeof flood> =>
       flood({
         origin: `http://127.0.0.1:${port}`,
@@ -86,13 +86,13 @@ export const floodRow: Row = {
         { what: "P99, quiet", value: p99(all, "quiet"), unit: "ms" },
         { what: "P99, flooded", value: p99(all, "flooded"), unit: "ms" },
         {
-          what: "flooded against quiet, median of all rounds",
+          what: "flooded / quiet, median",
           value: median(ratios),
           unit: "x",
           bound: { is: "below", must: 2, aim: 1.5 },
         },
         { what: "the worst round", value: Math.max(...ratios), unit: "x" },
-        { what: "memory after it all", value: (residentKilobytes(pid) - residentBefore) / 1024, unit: "MiB" },
+        { what: "growth of memory", value: (residentKilobytes(pid) - residentBefore) / 1024, unit: "MiB" },
       ],
       usage: {
         quiet: meanUsage(all.map(({ quiet }) => quiet.usage)),

@@ -8,10 +8,10 @@ import { meterUsage } from "../usage.ts";
 const SETTLE_MS = 2_000;
 const SECONDS = 10;
 
-/** More often than the default of 30, so that the window holds some. */
+/** Shorter than the default of 30, so that the measurement includes heartbeats. */
 const HEARTBEAT_SECONDS = 4;
 
-/** What 100 clients cost to whom nothing is sent but heartbeats. */
+/** The CPU usage of 100 clients that get only heartbeats. */
 export const idleCpu: Row = {
   name: "idle-cpu",
   title: "CPU with 100 idle clients",
@@ -26,14 +26,14 @@ export const idleCpu: Row = {
     return {
       measures: [
         {
-          what: "of a core",
+          what: "share of a core",
           value: used.runtime * 100,
           unit: "%",
           bound: { is: "below", must: 2, aim: 0.5 },
         },
       ],
       usage: { [service.name]: used },
-      notes: [`${seconds ?? SECONDS} s with a heartbeat every ${HEARTBEAT_SECONDS} s (the default is 30)`],
+      notes: [`${seconds ?? SECONDS} s with a heartbeat every ${HEARTBEAT_SECONDS} s (default: 30 s)`],
     };
   },
 };

@@ -22,7 +22,7 @@ const ROUNDS = 5;
 const ROUND_SECONDS = 2.5;
 const WARM_UP_SECONDS = 1.5;
 
-/** From publish call to client receipt, of every event at every client, at a steady pace. */
+/** The latency from publish call to receipt, of every event at every client, at a steady pace. */
 export function latencyRow(name: string, load: Load): Row {
   return {
     name,
@@ -47,7 +47,7 @@ export function latencyRow(name: string, load: Load): Row {
   };
 }
 
-/** A host with its load. */
+/** A host and its load. */
 export interface Side {
   readonly host: Host;
   readonly generator: Generator;
@@ -72,7 +72,7 @@ export async function openSide(
   return { host, generator, publisher, published: 0 };
 }
 
-/** Publishes at a steady pace, whether answered or not: who waits for an answer measures fewer of the slow ones. */
+/** Publishes at a steady pace without waiting for answers: waiting would hide slow periods (coordinated omission). */
 export async function playRound(
   side: Side,
   { clients, eventsPerSecond }: Pick<Load, "clients" | "eventsPerSecond">,
@@ -87,7 +87,7 @@ export async function playRound(
     await sleep(Math.max(0, startedAt + (event * 1_000) / eventsPerSecond - performance.now()));
     const at = Number(process.hrtime.bigint()) / 1_000;
     const answer = side.publisher.publish(JSON.stringify(eventOf({ at })));
-    // Looked at when all are published.
+    // Failures are reported after the last publish.
     answer.catch(() => {});
     answers.push(answer);
   }
@@ -99,7 +99,7 @@ export async function playRound(
   const received = after.events - before.events;
   if (received !== events * clients || after.faults > 0 || after.latenciesMs.length !== received) {
     throw new Error(
-      `${side.host.name}: ${events * clients} deliveries were due, ${received} came, ${after.faults} of them out of order`,
+      `${side.host.name}: expected ${events * clients} deliveries, got ${received}, ${after.faults} of them out of order`,
     );
   }
   return { latenciesMs: after.latenciesMs, usage: used };

@@ -11,7 +11,7 @@ import { median } from "../statistics.ts";
 
 const SETTLE_MS = 2_000;
 
-/** (RSS at 1,100 clients - RSS at 100) / 1,000: what a client costs, not what the runtime does. */
+/** (RSS at 1,100 clients - RSS at 100) / 1,000: the memory of a client without that of the runtime itself. */
 export const memory: Row = {
   name: "memory",
   title: "memory of the runtime per idle client",
@@ -45,7 +45,7 @@ async function measureHost(host: Host, cleanup: Cleanup): Promise<Resident> {
   const generator = startGenerator(cleanup);
   await generator.connect(host, "memory-1", { clients: 100, attention: "idle" });
   const at100 = await settled(host);
-  // A channel takes 1,000 clients, so the last hundred are in another one.
+  // A channel has at most 1,000 clients, so the last hundred are in another channel.
   await generator.connect(host, "memory-1", { clients: 900, attention: "idle" });
   const { ends } = await generator.connect(host, "memory-2", { clients: 100, attention: "idle" });
   const at1100 = await settled(host);

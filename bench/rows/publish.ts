@@ -14,7 +14,9 @@ const PAIRS = 8;
 const WINDOW_SECONDS = 1;
 const WARM_UP_MS = 300;
 
-/** Single events, each durable before it is acknowledged, against an object that inserts one row a call. */
+/**
+ * Publishes single events, each durable before it is acknowledged. The peer is an object that inserts one row a call.
+ */
 export const publish: Row = {
   name: "publish",
   title: `durable publishes/s, one event a call, ${CALLERS} callers`,

@@ -12,7 +12,7 @@ const BATCH_EVENTS = 1_000;
 const ROUNDS = 3;
 const PATIENCE_MS = 20_000;
 
-/** One client that asks for everything the log has, from its request to its last event. */
+/** Replays the whole log to one client, measured from the request to the last event. */
 export const replay: Row = {
   name: "replay",
   title: `replay of ${EVENTS} events to one client`,
@@ -46,7 +46,7 @@ export const replay: Row = {
       ],
       usage: { [service.name]: await usage() },
       notes: [
-        `rounds: ${rates.map((rate) => Math.round(rate)).join(" ")}; one more decoded each event and found all in order`,
+        `rounds: ${rates.map((rate) => Math.round(rate)).join(" ")}; another round decoded each event and found all in order`,
       ],
     };
   },
@@ -57,6 +57,6 @@ async function verify(service: Host, generator: Generator): Promise<void> {
   const { events, faults } = await generator.ask({ do: "reach", id: EVENTS, withinMs: PATIENCE_MS });
   await generator.ask({ do: "close" });
   if (events !== EVENTS || faults > 0) {
-    throw new Error(`the replay brought ${events} events, ${faults} of them out of order`);
+    throw new Error(`expected ${EVENTS} events in order, got ${events}, ${faults} of them out of order`);
   }
 }

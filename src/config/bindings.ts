@@ -1,6 +1,6 @@
 import type { Config } from "./schema.ts";
 
-/** The configuration as the Worker sees it: one binding for each section, `env.SSE.max_connections`. */
+/** The configuration as the Worker gets it: one binding for each section, for example `env.SSE.max_connections`. */
 export type ConfigBindings = { [Section in keyof Config as Uppercase<Section>]: Config[Section] };
 
 export function toBindings(config: Config): ConfigBindings {

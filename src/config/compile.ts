@@ -8,7 +8,7 @@ export type Compiled =
   | { readonly config: Config; readonly mistakes?: never }
   | { readonly config?: never; readonly mistakes: readonly Mistake[] };
 
-/** The text of config.yaml as a complete configuration, or everything that is wrong with it. */
+/** Compiles the text of config.yaml into a complete configuration, or lists every mistake in it. */
 export function compileConfig(text: string, file: string): Compiled {
   const source = readYaml(text);
   const value = withoutEmptySections(source.value ?? {});
@@ -55,7 +55,7 @@ function unknownKey(key: string, section: readonly PropertyKey[]): string {
   return `unknown key${hint}: expected one of ${siblings.join(", ")}`;
 }
 
-/** A known key in the wrong section: most often one that has lost its indentation. */
+/** Finds the section of a key that stands in the wrong place, most often because it lost its indentation. */
 function elsewhere(key: string): string | undefined {
   const section = Object.keys(configSchema.shape).find((name) => Object.hasOwn(shapeAt([name]), key));
   return section === undefined ? undefined : `${section}.${key}`;
@@ -75,7 +75,7 @@ function shapeOf(schema: unknown): z.core.$ZodShape {
   return schema instanceof z.ZodObject ? schema.shape : {};
 }
 
-/** A section whose keys are all commented out is an absent one. */
+/** A section whose keys are all commented out has the value null. It counts as absent. */
 function withoutEmptySections(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return value;
@@ -96,7 +96,7 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   );
 }
 
-/** A number that is neither whole nor in range is one mistake. */
+/** A number that is neither an integer nor in range is reported twice with the same words. Keep one report. */
 function withoutRepeated(mistakes: readonly Mistake[]): Mistake[] {
   const seen = new Map(mistakes.map((mistake) => [JSON.stringify(mistake), mistake]));
   return [...seen.values()];

@@ -1,10 +1,10 @@
-/** One thing that is wrong in a configuration file, and where. */
+/** A mistake in a configuration file, and its place. */
 export interface Mistake {
   readonly file: string;
-  /** Counted from 1, as editors do. */
+  /** Counted from 1, as in editors. */
   readonly line: number;
   readonly column: number;
-  /** The key, `channels.allowed[2]`; empty if the file as a whole is meant. */
+  /** The key, such as `channels.allowed[2]`. Empty if the mistake concerns the whole file. */
   readonly path: string;
   readonly problem: string;
 }
@@ -15,7 +15,7 @@ export function formatMistake({ file, line, column, path, problem }: Mistake): s
   return path === "" ? `${place}: ${problem}` : `${place} ${path}: ${problem}`;
 }
 
-/** `["channels", "allowed", 2]` as people write it. */
+/** `["channels", "allowed", 2]` becomes `channels.allowed[2]`. */
 export function formatPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === "number") {
@@ -29,7 +29,7 @@ export function formatPath(path: readonly PropertyKey[]): string {
   }, "");
 }
 
-/** A value as a mistake quotes it: a scalar in full, of anything larger only what it is. */
+/** Describes a value in a mistake: a scalar by its text, a list or a mapping by its kind. */
 export function describeValue(value: unknown): string {
   if (value === null || value === undefined) {
     return "nothing";
@@ -44,7 +44,7 @@ export function describeValue(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }
 
-/** The word that was probably meant, if one is close: two slips at most, and fewer in a short word. */
+/** The candidate that was probably meant, if one differs by at most two letters, or by fewer in a short word. */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const wanted = plain(word);
   const ranked = candidates
@@ -54,7 +54,7 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return ranked[0]?.candidate;
 }
 
-/** `maxConnections`, `max-connections` and `MAX_CONNECTIONS` are one word. */
+/** Makes `maxConnections`, `max-connections` and `MAX_CONNECTIONS` the same word. */
 function plain(word: string): string {
   return word
     .slice(0, 64)
@@ -62,7 +62,7 @@ function plain(word: string): string {
     .replaceAll(/[^a-z0-9]/g, "");
 }
 
-/** Levenshtein: the letters to insert, drop or change to get from one word to the other. */
+/** The Levenshtein distance: how many letters to insert, delete or change to turn one word into the other. */
 function distance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (const [index, letter] of [...from].entries()) {

@@ -1,104 +1,103 @@
 /**
- * What config.yaml may say: every key, its meaning, its limits and its default. Nothing else repeats them.
+ * Every key of config.yaml with its meaning, its bounds and its default. No other code repeats them.
  *
- * Only the compiler runs this file. The Worker imports its types (`import type`), so zod stays out of the bundle.
+ * Only the compiler runs this file. The Worker imports nothing but its types, so that zod stays out of the bundle.
  */
 import { z } from "zod";
 
-/** A whole number between two bounds, both included. The error completes the sentence "expected ...". */
+/** An integer between two bounds, both included. The error completes the sentence "expected ...". */
 function integer(least: number, most: number) {
   const error = `an integer from ${least} to ${most}`;
   return z.int({ error }).min(least, { error }).max(most, { error });
 }
 
-/** One of a few words. */
 function word<const Words extends readonly [string, ...string[]]>(words: Words) {
   return z.enum(words, { error: `one of ${words.join(", ")}` });
 }
 
-/** A text that is not empty. */
 function text(longest: number) {
-  const error = `a text of 1 to ${longest} characters`;
+  const error = `a string of 1 to ${longest} characters`;
   return z.string({ error }).min(1, { error }).max(longest, { error });
 }
 
-/** A group of keys. Every one of them has a default, so the whole section may be left out. */
+/** A group of keys. Every key has a default, so the whole section may be left out. */
 function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, { error: "a mapping of keys to values" });
 }
 
-/** A name of a channel; a prefix of names, ending in `*`; or `*` alone, which is every name. */
+/** A channel name, a prefix ending in `*`, or `*` for every name. */
 const channelPattern = z
   .string({ error: 'a channel name, a prefix ending in *, or "*"' })
   .regex(/^(?:\*|[a-z0-9][a-z0-9_-]{0,63}\*?)$/, {
-    error: 'a channel name ([a-z0-9][a-z0-9_-]{0,63}), such a prefix ending in *, or "*"',
+    error: 'a channel name ([a-z0-9][a-z0-9_-]{0,63}), a prefix of one ending in *, or "*"',
   });
 
-/** An origin as a browser sends it, or the same with `*.` before a name of two parts at least. No path, no wildcard else. */
+/** An origin as a browser sends it, or one with `*.` before a domain of at least two labels. It has no path. */
 const ORIGIN_PATTERN =
   /^https?:\/\/(?:\*\.(?=[^.]+\.))?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/;
 
-/** A name of a host, the same after `*.`, or `*`. No port: it is the listener's own. */
+/** A host name, one with `*.` before it, or `*`. It has no port, because the port is that of the listener. */
 const HOST_PATTERN = /^(?:\*|(?:\*\.)?[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*)$/;
 
-/** How streams are held. */
+/** Streams. */
 const sse = section({
   /**
-   * Seconds of silence after which a client gets a heartbeat: at least this long and at most a quarter longer.
-   * It keeps proxies from cutting the stream and finds the clients that are gone. From 1 to 300; cannot be turned
-   * off. Default 30: proxies on the way cut after 100 s and more.
+   * Seconds of silence after which a client gets a heartbeat: at least this long, at most a quarter longer. Heartbeats
+   * keep proxies from closing the stream, and they detect clients that are gone. From 1 to 300; cannot be turned off.
+   * Default 30, half of the 60 s after which nginx closes a silent connection by default.
    */
   heartbeat_interval_seconds: integer(1, 300).default(30),
 
   /**
-   * How many clients one channel holds at a time. The next one is refused with 503 and `Retry-After`.
-   * From 1 to 1000: one object holds them all. Default 100.
+   * The most clients that a channel has at a time. The next one is refused with 503 and `Retry-After`. From 1 to 1000,
+   * because one object serves them all. Default 100.
    */
   max_connections: integer(1, 1000).default(100),
 
   /**
-   * Seconds that a client may leave its oldest pending bytes unread before it is dropped. Time with nothing to send
-   * does not count. From 1 to 3600; cannot be turned off, since the bytes wait in memory. Default 60.
+   * Seconds for which a client may leave its oldest pending bytes unread. Then it is dropped. Time with nothing to send
+   * does not count. From 1 to 3600; cannot be turned off, because the bytes wait in memory. Default 60.
    */
   connection_timeout_seconds: integer(1, 3600).default(60),
 
   /**
-   * Seconds that a refused or closed client waits before it comes back: the `Retry-After` of a 503 and the `retry:`
-   * field of a stream. From 1 to 3600. Default 5.
+   * Seconds that a client waits before it comes back: the `Retry-After` of a 503, and the `retry:` field of a stream.
+   * From 1 to 3600. Default 5.
    */
   retry_after_seconds: integer(1, 3600).default(5),
 });
 
-/** Which channels exist. */
+/** Channels. */
 const channels = section({
   /**
-   * Names (`default`), prefixes (`board-*`) or `"*"` for every valid name. Any other channel answers 404 and creates
-   * nothing. At least one entry, none twice. Default `[default]`, the channel of a request that names none.
+   * The channels that may be used: names (`default`), prefixes (`board-*`), or `"*"` for every valid name. A request
+   * for any other channel is answered with 404 and creates nothing. At least one entry. Default `[default]`, which is
+   * also the channel of a request that names none.
    */
   allowed: z
     .array(channelPattern, { error: "a list of channel names" })
     .min(1, { error: "a list of at least one channel name" })
-    .superRefine(reportRepeated("each channel once"))
+    .superRefine(reportRepeated("a channel that is not in the list yet"))
     .default(["default"]),
 });
 
-/** How much of the past a channel keeps: what a client can catch up on. The first bound that is reached trims. */
+/** How much history a channel keeps for clients to catch up on. Whichever bound is reached first trims the log. */
 const history = section({
-  /** The most events that are kept. From 1 to 10,000,000. Default 100,000. */
+  /** The most events that a channel keeps. From 1 to 10,000,000. Default 100,000. */
   max_events: integer(1, 10_000_000).default(100_000),
 
-  /** The age in seconds at which an event is let go. From 1 to 31,536,000 (365 days). Default 86,400 (a day). */
+  /** The age in seconds at which an event is deleted. From 1 to 31,536,000 (365 days). Default 86,400 (1 day). */
   max_age_seconds: integer(1, 31_536_000).default(86_400),
 
   /**
-   * The most bytes of events that are kept: their texts, and 64 bytes for each event. The file of a channel is up to a
-   * third larger, and does not shrink. From 1024 to 8,589,934,592 (8 GiB: an object's storage ends at 10 GB).
-   * Default 1,073,741,824 (1 GiB).
+   * The most bytes of events that a channel keeps: their text, plus 64 bytes for each event. The database file of a
+   * channel is up to a third larger and never shrinks. From 1024 to 8,589,934,592 (8 GiB, because the platform gives an
+   * object 10 GB). Default 1,073,741,824 (1 GiB).
    */
   max_bytes: integer(1024, 8 * 1024 ** 3).default(1024 ** 3),
 });
 
-/** Whom a group of routes lets in, in the words of config.yaml: one of them, or a list. The errors complete "expected ...". */
+/** What a group of routes accepts: one word, or a list of them. */
 function accepted<const Words extends readonly [string, ...string[]]>(words: Words) {
   const error = `${words.join(", ")}, or a list of them`;
   return z
@@ -106,12 +105,13 @@ function accepted<const Words extends readonly [string, ...string[]]>(words: Wor
     .transform((one) => [one].flat())
     .superRefine((list, context) => {
       if (new Set(list).size < list.length || (list.length > 1 && list.includes("public"))) {
-        context.addIssue({ code: "custom", message: `${error}: each once, and public alone` });
+        const alone = words.includes("public") ? ", and public only by itself" : "";
+        context.addIssue({ code: "custom", message: `${error} without repetition${alone}` });
       }
     });
 }
 
-/** Members of a JWK that only its owner may have. Source: RFC 7518, sections 6.2.2, 6.3.2 and 6.4. */
+/** Members of a JWK that must stay private. Source: RFC 7518, sections 6.2.2, 6.3.2 and 6.4. */
 const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /** A public key as a JWK. Source: RFC 7517, section 4. */
@@ -121,61 +121,67 @@ const publicKey = z
     { error: "a public key as a JWK" },
   )
   .superRefine((key, context) => {
-    // Said of the whole key: a mistake is shown with its value, and this one is a secret.
+    // The mistake is reported for the whole key: a report for the member would print the secret.
     for (const name of PRIVATE_MEMBERS.filter((member) => Object.hasOwn(key, member))) {
-      context.addIssue({ code: "custom", message: `a public key, without the secret member ${name}` });
+      context.addIssue({ code: "custom", message: `a public key, without the private member ${name}` });
     }
   });
 
-/** Which JSON Web Tokens are accepted. */
+/** JSON Web Tokens. */
 const jwt = section({
   /**
-   * The algorithm of every token: `HS256` with the secret `JWT_SECRET`, or `RS256`, `ES256` or `EdDSA` with a key set.
-   * A token of another one is refused, whatever it says of itself. Default `HS256`.
+   * The only algorithm that is accepted, whatever a token says: `HS256` with the secret `JWT_SECRET`, or `RS256`,
+   * `ES256` or `EdDSA` with a key set. Default `HS256`.
    */
   algorithm: word(["HS256", "RS256", "ES256", "EdDSA"]).default("HS256"),
 
   /**
-   * Where the key set is fetched, as a JWK Set (RFC 7517, section 5). Kept for 10 minutes; fetched again for a `kid` that
-   * it does not have, every 30 s at most. https, or http on this machine. Default none.
+   * The URL of the key set, a JWK Set (RFC 7517, section 5). The set is used for 10 minutes. A token with an unknown
+   * `kid` makes the service fetch it again, at most every 30 s. The URL must be https, or http on this machine.
+   * Default none.
    */
   jwks_url: text(2_048)
     .refine(isKeySetUrl, { error: "an https URL without credentials, or http on this machine" })
     .optional(),
 
-  /** The key set itself, instead of its URL: up to 20 public keys. Default none. */
+  /** The key set itself instead of its URL: 1 to 20 public keys. Default none. */
   jwks: section({
-    keys: z.array(publicKey, { error: "a list of public keys" }).min(1).max(20),
+    keys: z
+      .array(publicKey, { error: "a list of public keys" })
+      .min(1, { error: "at least one public key" })
+      .max(20, { error: "at most 20 public keys" }),
   }).optional(),
 
-  /** What `aud` must name. Without it a token that names anybody is refused (RFC 7519, section 4.1.3). Default none. */
+  /**
+   * The audience that `aud` must name. Default none: then a token with an `aud` is refused (RFC 7519, section 4.1.3).
+   */
   audience: text(200).optional(),
 
-  /** What `iss` must be. Default none: not looked at. */
+  /** The issuer that `iss` must equal. Default none: `iss` is not checked. */
   issuer: text(200).optional(),
 
-  /** Seconds by which clocks may differ, where `exp` and `nbf` are checked. From 0 to 60. Default 5. */
+  /** Seconds by which clocks may differ when `exp` and `nbf` are checked. From 0 to 60. Default 5. */
   clock_skew_seconds: integer(0, 60).default(5),
 
-  /** The claim that holds what a token grants: see PROTOCOL.md. Default `edge_sse`. */
+  /** The claim that holds the grant of a token: see PROTOCOL.md. Default `edge_sse`. */
   claim: text(200).default("edge_sse"),
 });
 
 /**
- * Who is let in. Each group of routes says what it accepts: `public` (anybody), `token` (the secret of the group), `jwt`,
- * or a list of the last two. What a deployment lacks, a secret or a key, closes the group; it does not open it.
+ * Access. Each group of routes accepts `public` (anybody), `token` (the secret of the group), `jwt`, or a list of the
+ * last two. If a deployment lacks a secret or a key, the group is closed, never open.
  */
 const auth = section({
-  /** `POST /api/publish`: the secret `PUBLISH_TOKEN`. Default `token`. */
+  /** `POST /api/publish`. Its secret is `PUBLISH_TOKEN`. Default `token`. */
   publish: accepted(["token", "jwt"]).prefault("token"),
 
-  /** `/api/events` and `/api/history`: the secret `SUBSCRIBE_TOKEN`. Default `public`. */
+  /** `/api/events`, `/api/history` and `/api/tickets`. Their secret is `SUBSCRIBE_TOKEN`. Default `public`. */
   subscribe: accepted(["public", "token", "jwt"]).prefault("public"),
 
-  /** `/api/admin/*`: the secret `ADMIN_TOKEN`. Default `token`. */
+  /** `/api/admin/*`. Its secret is `ADMIN_TOKEN`. Default `token`. */
   admin: accepted(["token", "jwt"]).prefault("token"),
 
-  /** `/metrics`, and the numbers in `/health`: the secret `METRICS_TOKEN`. Default `public`. */
+  /** `/metrics`, and the numbers in `/health`. Their secret is `METRICS_TOKEN`. Default `public`. */
   metrics: accepted(["public", "token", "jwt"]).prefault("public"),
 
   jwt: jwt.prefault({}),
@@ -183,131 +189,133 @@ const auth = section({
   const takesJwt = Object.values(groups).some((list) => list.includes("jwt"));
   const sources = [jwks, jwks_url].filter((source) => source !== undefined).length;
   if (algorithm === "HS256" ? sources > 0 : takesJwt && sources !== 1) {
-    const message = algorithm === "HS256" ? "no key set with HS256" : "one key set: jwks_url or jwks";
+    const message =
+      algorithm === "HS256" ? "neither jwks_url nor jwks with HS256" : "exactly one of jwks_url and jwks";
     context.addIssue({ code: "custom", path: ["jwt"], message });
   }
 });
 
-/** Which pages of other origins may use the service. */
+/** Pages of other origins. */
 const cors = section({
   /**
-   * Origins (`https://app.example.com`), or all direct and indirect subdomains of a name (`https://*.example.com`). Only
-   * these get CORS headers, and with them credentials; and only with these a cookie counts that comes with an `Origin`.
-   * At most 100, none twice. Default none.
+   * Origins whose pages may read and send cookies: `https://app.example.com`, or `https://*.example.com` for all
+   * direct and indirect subdomains. Other origins get no CORS headers. A cookie in a request with an `Origin` header
+   * is accepted only from these origins. At most 100. Default none.
    */
   allowed_origins: z
     .array(
       z.string().refine(isOrigin, {
-        error: "an origin, such as https://app.example.com or https://*.example.com",
+        error: "an origin such as https://app.example.com or https://*.example.com",
       }),
       {
         error: "a list of origins",
       },
     )
-    .max(100, { error: "100 origins at most" })
-    .superRefine(reportRepeated("each origin once"))
+    .max(100, { error: "at most 100 origins" })
+    .superRefine(reportRepeated("an origin that is not in the list yet"))
     .default([]),
 });
 
-/** By which names the service of `npm start` is reached. On the edge the platform knows the names of a Worker. */
+/** Host names, for `npm start` only. On Cloudflare, the platform knows the names of a Worker. */
 const hosts = section({
   /**
-   * Names beside IP addresses, `localhost`, names below it and the one of `--host`: the one that a proxy in front sends
-   * (`sse.example.com`), all direct and indirect subdomains of a name (`*.example.com`), or `"*"` for any name. A request
-   * by another name is 400, since a page of anybody can make a name of its own lead to this machine (DNS rebinding). At
-   * most 100, none twice. Default none.
+   * Host names that `npm start` accepts besides IP addresses, `localhost`, names below `localhost`, and `--host`. An
+   * entry is a name (`sse.example.com`, for example the one that a proxy sends), all direct and indirect subdomains
+   * of a name (`*.example.com`), or `"*"` for any name. A request for another name is answered with 400: otherwise
+   * the page of an attacker could use a name that resolves to this machine (DNS rebinding). At most 100. Default
+   * none.
    */
   allowed: z
     .array(
       z.string().regex(HOST_PATTERN, {
-        error: 'a name of a host in lower case, such a name after *., or "*"',
+        error: 'a host name in lower case such as sse.example.com, *.example.com, or "*"',
       }),
-      { error: "a list of names of hosts" },
+      { error: "a list of host names" },
     )
-    .max(100, { error: "100 names at most" })
-    .superRefine(reportRepeated("each name once"))
+    .max(100, { error: "at most 100 host names" })
+    .superRefine(reportRepeated("a host name that is not in the list yet"))
     .default([]),
 });
 
-/** What a stream, an address or a token may use up. */
+/** Limits for a stream, an address or a token. */
 const limits = section({
   /**
-   * Seconds after which a stream is ended, to be resumed at once and without loss: each one at 80 to 100 % of it. It
-   * moves clients to the new code after a deploy. From 1 to 86,400; 0 turns it off. Default 1800.
+   * The age in seconds at which a stream ends. Each stream ends at 80 to 100 % of it, and its client resumes without
+   * loss. This moves clients to the new code after a deploy. From 1 to 86,400; 0 turns it off. Default 1800.
    */
   max_stream_age_seconds: integer(0, 86_400).default(1800),
 
   /**
-   * How many streams of one channel an address may hold at a time; the next one is refused with 429. An IPv6 address
-   * counts with its whole /64. From 1 to 1000; 0 turns it off. Default 20, a fifth of a default channel: two or three
-   * hostile addresses cannot fill it, and an office behind one address still fits.
+   * The most streams that an address may have open in a channel. The next one is refused with 429. An IPv6 address
+   * counts with its whole /64. From 1 to 1000; 0 turns it off. Default 20, a fifth of the clients of a channel by
+   * default: two or three hostile addresses cannot fill the channel, and an office behind one address still fits.
    */
   max_connections_per_address: integer(0, 1_000).default(20),
 
   /**
-   * How many streams of one channel an address may ask for in a minute; then it is refused with 429 until the minute is
+   * The most streams that an address may open in a channel in a minute. Then it is refused with 429 until the minute is
    * over. From 1 to 100,000; 0 turns it off. Default 600.
    */
   max_connects_per_minute_per_address: integer(0, 100_000).default(600),
 
   /**
-   * How many requests an address may make in a minute, over all channels and routes together; then it is refused with
-   * 429 until the minute is over. Publishes and administration count only when they are refused for their credentials.
-   * From 1 to 1,000,000; 0 turns it off. Default 1200: ten browsers that each ask twice a second.
+   * The most requests that an address may send in a minute, to all channels and routes together. Then it is refused
+   * with 429 until the minute is over. Publishing and administration count only if their credentials are refused.
+   * From 1 to 1,000,000; 0 turns it off. Default 1200: enough for ten browsers that each send two requests a second.
    */
   max_requests_per_minute_per_address: integer(0, 1_000_000).default(1_200),
 
   /**
-   * How many channels an address may bring into being in an hour by streaming from names that nobody has used; then it
-   * is refused with 429 `too_many_channels`. Channels that exist do not count. From 1 to 100,000; 0 turns it off.
+   * The most channels that an address may create in an hour by streaming from them. Then a stream from a new channel
+   * is refused with 429 `too_many_channels`. Existing channels do not count. From 1 to 100,000; 0 turns it off.
    * Default 20.
    */
   max_new_channels_per_hour_per_address: integer(0, 100_000).default(20),
 
   /**
-   * How many channels may exist only because somebody streams from them; then a stream from a new name is refused with
-   * 503 `channels_full`. One that nobody has published to is forgotten 10 minutes after its last client. Each holds an
-   * object in memory: 1000 of them need about 200 MB. From 1 to 1,000,000; cannot be turned off. Default 1000.
+   * The most channels that may exist without ever having been published to. Then a stream from a new channel is refused
+   * with 503 `channels_full`. Such a channel is deleted 10 minutes after its last client left. Each has an object in
+   * memory: 1000 of them need about 200 MB. From 1 to 1,000,000; cannot be turned off. Default 1000.
    */
   max_unpublished_channels: integer(1, 1_000_000).default(1_000),
 
   /**
-   * How many channels a token may bring into being in an hour by publishing to them; then it is refused with 429
-   * `too_many_channels`. From 1 to 10,000,000; 0 turns it off. Default 10,000.
+   * The most channels that a token may create in an hour by publishing to them. Then a publish to a new channel is
+   * refused with 429 `too_many_channels`. From 1 to 10,000,000; 0 turns it off. Default 10,000.
    */
   max_new_channels_per_hour_per_token: integer(0, 10_000_000).default(10_000),
 
   /**
-   * How many publishes a token may make in a channel and minute; then it is refused with 429 until the minute is over.
-   * A batch is one. From 1 to 10,000,000; 0 turns it off. Default 0.
+   * The most publishes that a token may make to a channel in a minute. Then it is refused with 429 until the minute is
+   * over. A batch counts as one. From 1 to 10,000,000; 0 turns it off. Default 0.
    */
   max_publishes_per_minute_per_token: integer(0, 10_000_000).default(0),
 
   /**
-   * Addresses and networks (`198.51.100.0/24`) to which the limits per address do not apply. At most 100. Default this
-   * machine's: 127.0.0.0/8 and ::1.
+   * Addresses and networks (`198.51.100.0/24`) to which the limits per address do not apply. At most 100. Default
+   * 127.0.0.0/8 and ::1, which are this machine.
    */
   exempt_addresses: z
     .array(
       z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
-        error: "an IP address, or a network such as 198.51.100.0/24",
+        error: "an IP address or a network such as 198.51.100.0/24",
       }),
-      { error: "a list of IP addresses" },
+      { error: "a list of IP addresses and networks" },
     )
-    .max(100, { error: "100 addresses at most" })
+    .max(100, { error: "at most 100 addresses and networks" })
     .default(["127.0.0.0/8", "::1"]),
 });
 
-/** What the service writes into its log: one line of JSON each. */
+/** The log of the service: one JSON object a line. */
 const logging = section({
   /**
-   * The least that is logged: `debug`, `info` (clients that come and go), `warn` (refusals, dropped clients) or
-   * `error` (what broke). Default `info`.
+   * The least severe level that is logged: `debug`, `info` (clients that connect and leave), `warn` (refusals, dropped
+   * clients) or `error` (failures). Default `info`.
    */
   level: word(["debug", "info", "warn", "error"]).default("info"),
 });
 
-/** The whole of config.yaml. An empty file is valid and means all the defaults. */
+/** The whole of config.yaml. An empty file is valid: every key then has its default. */
 export const configSchema = section({
   sse: sse.prefault({}),
   channels: channels.prefault({}),
@@ -334,13 +342,13 @@ function reportRepeated(message: string) {
   };
 }
 
-/** With the port of its scheme, or another spelling, no browser sends it: it would allow nobody, in silence. */
+/** Refuses an origin that no browser sends, such as one with the default port of its scheme: it would never match. */
 function isOrigin(value: string): boolean {
   const example = value.replace("*.", "any.");
   return ORIGIN_PATTERN.test(value) && URL.canParse(example) && new URL(example).origin === example;
 }
 
-/** A key set that comes over an open wire could be anybody's. */
+/** An attacker could replace a key set that is fetched without TLS. */
 function isKeySetUrl(value: string): boolean {
   if (!URL.canParse(value)) {
     return false;

@@ -3,12 +3,14 @@ import type { ConfigBindings } from "./bindings.ts";
 const FIRST_LINE = "# >>> generated from config.yaml by `npm run config`: change it there, not here";
 const LAST_LINE = "# <<< generated";
 
-/** Tells the rate limits of one account apart: any whole number that no other Worker of it uses for something else. */
+/**
+ * The namespace of the rate limit within the account. No other Worker may use the same number for a different limit.
+ */
 const RATE_LIMIT_NAMESPACE = "8787";
 
 /**
- * The configuration as `[vars]` of wrangler.toml: one table each, which reaches the Worker as an object. And what cannot
- * be a variable: the platform's own limit of requests, which refuses a flood before it gets to an object.
+ * Renders the configuration for wrangler.toml: one `[vars]` table for each section, which the Worker gets as an object,
+ * and the platform's rate limit, which refuses a flood before it reaches an object.
  */
 export function renderVars(bindings: ConfigBindings): string {
   const tables = Object.entries(bindings).map(
@@ -31,7 +33,7 @@ function rateLimits({ LIMITS }: ConfigBindings): readonly string[] {
       ];
 }
 
-/** wrangler.toml with the generated block replaced, or added at its end; not another byte is touched. */
+/** Replaces the generated block in the text of wrangler.toml, or appends it. Changes nothing else. */
 export function withVars(toml: string, block: string): string {
   const lineEnd = toml.includes("\r\n") ? "\r\n" : "\n";
   const lines = block.replaceAll("\n", lineEnd);
@@ -43,7 +45,7 @@ export function withVars(toml: string, block: string): string {
   return toml.slice(0, found.start) + lines + toml.slice(found.end);
 }
 
-/** The marks around the block have been damaged by hand; guessing could eat what stands beside them. */
+/** Somebody has damaged the markers around the block. A guess about its extent could delete lines next to it. */
 export class DamagedBlockError extends Error {}
 
 function blockOf(toml: string): { start: number; end: number } | undefined {
@@ -55,13 +57,15 @@ function blockOf(toml: string): { start: number; end: number } | undefined {
   const [start] = first;
   const [close] = last;
   if (start === undefined || close === undefined || first.length > 1 || last.length > 1 || close < start) {
-    throw new DamagedBlockError(`expected one line "${FIRST_LINE}" and, below it, one line "${LAST_LINE}"`);
+    throw new DamagedBlockError(
+      `wrangler.toml: expected one line "${FIRST_LINE}" and, below it, one line "${LAST_LINE}"`,
+    );
   }
   const lineEnd = toml.indexOf("\n", close);
   return { start, end: lineEnd === -1 ? toml.length : lineEnd + 1 };
 }
 
-/** Where a whole line of that text begins. */
+/** The offsets at which a line with exactly this text begins. */
 function offsetsOf(toml: string, line: string): number[] {
   let offset = 0;
   return toml.split("\n").flatMap((text) => {
@@ -82,7 +86,7 @@ function tomlValue(value: unknown): string {
   return typeof value === "string" ? tomlText(value) : String(value);
 }
 
-/** JSON's escapes are TOML's, but for DEL, which TOML wants escaped as well. */
+/** JSON and TOML share their escapes, except that TOML requires DEL to be escaped too. */
 function tomlText(text: string): string {
   return JSON.stringify(text).replaceAll("\u007F", String.raw`\u007F`);
 }

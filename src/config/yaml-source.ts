@@ -1,30 +1,30 @@
 import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import type { Document, Pair, YAMLMap } from "yaml";
 
-/** A slip of the YAML itself, before anybody asks what the keys mean. */
+/** A mistake in the YAML itself, found before the schema checks keys and values. */
 interface Slip {
   readonly offset: number;
   readonly path: readonly PropertyKey[];
   readonly problem: string;
-  /** Whether the values below are still what the author meant: so after a key given twice, not after a lost bracket. */
+  /** Whether the remaining values can still be checked: true after a repeated key, false after a missing bracket. */
   readonly readable: boolean;
 }
 
 export interface YamlSource {
   readonly slips: readonly Slip[];
-  /** The plain value; `undefined` if the text cannot be read. */
+  /** The plain value; `undefined` if the text cannot be parsed. */
   readonly value: unknown;
-  /** Where a key stands. */
+  /** The offset of a key. */
   keyOffset(path: readonly PropertyKey[]): number;
-  /** Where the value of a key stands. */
+  /** The offset of the value of a key. */
   valueOffset(path: readonly PropertyKey[]): number;
   position(offset: number): { line: number; column: number };
 }
 
-/** More uses of anchors than this are an attack or an accident: they can multiply without bound. */
+/** The most uses of anchors in a file. Aliases of aliases can expand without bound (the "billion laughs" attack). */
 const MAX_ALIASES = 100;
 
-/** Reads YAML 1.2 (`off` and `1_000` are text, whatever a `%YAML` line says) and remembers where everything stood. */
+/** Parses YAML 1.2, where `off` and `1_000` are strings whatever a `%YAML` line says, and remembers every position. */
 export function readYaml(text: string): YamlSource {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, schema: "core", merge: false, prettyErrors: false });
@@ -50,28 +50,28 @@ function slipsOfSyntax(document: Document): Slip[] {
       return {
         offset,
         path: pathAt(document, offset),
-        problem: "expected each key once, got this one a second time",
+        problem: "expected each key only once, got this key again",
         readable: true,
       };
     }
     if (error.code === "MULTIPLE_DOCS") {
-      return { offset, path: [], problem: "expected one document, got another one here", readable: true };
+      return { offset, path: [], problem: "expected one YAML document, got a second one", readable: true };
     }
-    return { offset, path: [], problem: `not valid YAML: ${error.message}`, readable: false };
+    return { offset, path: [], problem: `expected valid YAML: ${error.message}`, readable: false };
   });
   const warnings = document.warnings.map((warning): Slip => {
     const [offset] = warning.pos;
     return {
       offset,
       path: pathAt(document, offset),
-      problem: `not plain YAML: ${warning.message}`,
+      problem: `expected plain YAML: ${warning.message}`,
       readable: true,
     };
   });
   return [...errors, ...warnings];
 }
 
-/** What the parser lets pass. A key that is no name is taken out, so that the rest can be judged. */
+/** Finds mistakes that the parser accepts. A key that is not a name is removed, so that the rest can be checked. */
 function slipsOfNodes(document: Document): Slip[] {
   const slips: Slip[] = [];
   visit(document, {
@@ -85,7 +85,7 @@ function slipsOfNodes(document: Document): Slip[] {
       if (isScalar(key)) {
         return undefined;
       }
-      const problem = "expected a name as the key";
+      const problem = "expected a plain name as the key";
       slips.push({ offset: startOf(key) ?? 0, path: [], problem, readable: true });
       return visit.REMOVE;
     },
@@ -93,12 +93,12 @@ function slipsOfNodes(document: Document): Slip[] {
   return slips;
 }
 
-/** The document as a plain value, or why it has none. */
+/** The document as a plain value, or the reason why it cannot become one. */
 function plainValue(document: Document): { value: unknown } | string {
   try {
     return { value: document.toJS({ maxAliasCount: MAX_ALIASES }) };
   } catch {
-    return `more than ${MAX_ALIASES} values by way of aliases`;
+    return `expected at most ${MAX_ALIASES} values from aliases, got more`;
   }
 }
 
@@ -122,12 +122,12 @@ function pairAt(document: Document, path: readonly PropertyKey[]): Pair | undefi
   return isMap(parent) && step !== undefined ? findPair(parent, step) : undefined;
 }
 
-/** The last one of that name, since that is the one whose value counts. */
+/** The last pair with this name. If a key is repeated, the value of the last one is used. */
 function findPair(map: YAMLMap, step: PropertyKey): Pair | undefined {
   return map.items.findLast((pair) => nameOf(pair) === step);
 }
 
-/** The keys that lead to a place of which only the offset is known. */
+/** The path to the pair at an offset. */
 function pathAt(document: Document, offset: number): PropertyKey[] {
   let path: PropertyKey[] = [];
   visit(document, {

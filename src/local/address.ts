@@ -5,8 +5,8 @@ import { createServer, isIPv6 } from "node:net";
 import { LaunchError } from "./launch-error.ts";
 
 /**
- * The numeric `host:port` to listen on, having made sure that it can be: the runtime's own errors are hard to read.
- * A name becomes one address, since with port 0 each of several would get a port of its own.
+ * Resolves the numeric `host:port` to listen on, and tries to listen on it, because the errors of the runtime are
+ * hard to read. A name becomes a single address: with port 0, each of several addresses would get a different port.
  */
 export async function claimAddress({ host, port }: { host: string; port: number }): Promise<string> {
   const address = await resolveHost(host);
@@ -31,7 +31,7 @@ export function toUrl(host: string, port: number): string {
   return `http://${authority(host, port)}`;
 }
 
-/** Where a client on this machine finds a service that listens on that host. */
+/** The host at which clients on this machine reach a service that listens on `host`. */
 export function reachable(host: string): string {
   return { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
 }
@@ -45,15 +45,15 @@ async function resolveHost(host: string): Promise<string> {
     const { address } = await lookup(host, { order: "ipv4first" });
     return address;
   } catch (error) {
-    throw new LaunchError(`there is no host called ${host}`, { cause: error });
+    throw new LaunchError(`cannot find the address of the host ${host}`, { cause: error });
   }
 }
 
 function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   const reasons: Record<string, string> = {
-    EADDRINUSE: "the port is in use (another one: --port N; any free one: --port 0)",
-    EACCES: "this user may not use that port",
+    EADDRINUSE: "the port is in use. Choose another one with --port N, or any free one with --port 0",
+    EACCES: "this user is not allowed to use that port",
     EADDRNOTAVAIL: "this machine does not have that address",
   };
   return reasons[code ?? ""] ?? message;

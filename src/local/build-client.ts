@@ -9,16 +9,16 @@ import { build } from "esbuild";
 import { LaunchError } from "./launch-error.ts";
 import { writeIfChanged } from "./write-if-changed.ts";
 
-/** What is built from `src/client/`, by the name of the module. */
+/** The modules that are built from `src/client/`, and their entry points. */
 const ENTRIES = { "sse-client": "client.ts", "sse-publisher": "publisher.ts" } as const;
 
-/** What of the licences must go with a copy. */
+/** The part of the licences that each copy must carry. */
 const BANNER = "/*! edge-sse, MIT. Contains eventsource-parser, MIT, (c) Espen Hovlandsdal. */";
 
 /**
- * Builds what clients import, `sse-client.js` and `sse-publisher.js` with their types, from `src/client/`.
+ * Builds `sse-client.js` and `sse-publisher.js` and their types from `src/client/`.
  *
- * @param folder where to: `public/` of the project unless a test says otherwise
+ * @param folder the output folder; `public/` of the project except in tests
  */
 export async function buildClient(project: string, folder = join(project, "public")): Promise<void> {
   const [scripts, declarations] = await Promise.all([bundleScripts(project), emitDeclarations(project)]);
@@ -80,7 +80,7 @@ async function compile(args: readonly string[]): Promise<void> {
   }
 }
 
-/** The declarations of a module and of all that it imports, as one module. */
+/** Joins the declarations of a module and of everything that it imports. */
 async function bundleDeclarations(entry: string): Promise<string> {
   const texts = new Map<string, string>();
   const visit = async (file: string): Promise<void> => {
@@ -92,7 +92,7 @@ async function bundleDeclarations(entry: string): Promise<string> {
     for (const [, path] of source.matchAll(/^(?:import|export) .* from ["'](\..*)\.ts["'];$/gm)) {
       await visit(join(dirname(file), `${path}.d.ts`));
     }
-    // Those that are imported come first.
+    // Imported declarations come first.
     texts.delete(file);
     texts.set(file, source.replaceAll(/^(?:import|export) .* from ["'].*["'];\n/gm, ""));
   };

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 
 import { writeIfChanged } from "./write-if-changed.ts";
 
-/** What the project serves of other people's packages, so that no page needs anything from elsewhere. */
+/** Files of other packages that the service serves, so that no page loads anything from another origin. */
 const VENDORED = {
   "htmx-2.js": "htmx.org/dist/htmx.min.js",
   "htmx-2-sse.js": "htmx-ext-sse/dist/sse.min.js",
@@ -15,9 +15,9 @@ const VENDORED = {
 } as const;
 
 /**
- * Builds what the pages load: the console from `src/console/`, `htmx-sse.js` from `src/htmx/`, and copies of HTMX.
+ * Builds the console from `src/console/` and `htmx-sse.js` from `src/htmx/`, and copies HTMX.
  *
- * @param folder where to: `public/` of the project unless a test says otherwise
+ * @param folder the output folder; `public/` of the project except in tests
  */
 export async function buildPages(project: string, folder = join(project, "public")): Promise<void> {
   const files = await Promise.all([bundle(project, folder), vendor(project, folder)]);
@@ -39,7 +39,7 @@ async function bundle(project: string, folder: string): Promise<File[]> {
     minify: true,
     format: "esm",
     target: "es2022",
-    // Licences stay with the code that they are about.
+    // Licences must stay with the code that they cover.
     banner: { js: "/*! edge-sse, MIT. The console contains uPlot, MIT, (c) Leon Sorokin. */" },
     external: ["/sse-client.js"],
     logLevel: "warning",

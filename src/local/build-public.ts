@@ -6,7 +6,7 @@ import { buildClient } from "./build-client.ts";
 import { buildPages } from "./build-pages.ts";
 import { writeIfChanged } from "./write-if-changed.ts";
 
-/** What is built, and what it is built from; the lock file stands for the packages. */
+/** The sources and results of the build. The lock file stands for the packages. */
 const FILES = [
   "package-lock.json",
   "src/{sse,client,console,htmx,local}/**/*",
@@ -14,12 +14,12 @@ const FILES = [
   "public/{console,vendor}/**/*",
 ];
 
-/** Remembers the state after the last build. Gone with the packages, when they are installed anew. */
+/** The digest of `FILES` after the last build. A new installation of the packages deletes it. */
 const STAMP = "node_modules/.cache/edge-sse/public.sha256";
 
 /**
- * Builds everything in `public/` that is not kept in the tree: what clients import, and what the pages load. Does
- * nothing when neither a source nor a result has changed since the last time.
+ * Builds everything in `public/` that is not committed: the modules that clients import, and the files that pages load.
+ * Does nothing if no source and no result has changed since the last build.
  */
 export async function buildPublic(project: string): Promise<void> {
   const stamp = join(project, STAMP);

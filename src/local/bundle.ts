@@ -5,7 +5,7 @@ import { build, stop } from "esbuild";
 import { LaunchError } from "./launch-error.ts";
 import { replaceFile } from "./replace-file.ts";
 
-/** Bundles what workerd runs: the Worker as `worker.js`, and `assets.js`, which stands in for the edge's static files. */
+/** Bundles the Worker as `worker.js`, and `assets.js`, which serves `public/` as Cloudflare would. */
 export async function buildWorkers(project: string, folder: string): Promise<void> {
   try {
     const { outputFiles } = await build({
@@ -19,7 +19,7 @@ export async function buildWorkers(project: string, folder: string): Promise<voi
       format: "esm",
       target: "es2024",
       platform: "browser",
-      // As wrangler resolves packages for the edge.
+      // The conditions with which wrangler resolves packages.
       conditions: ["workerd", "worker", "browser"],
       external: ["cloudflare:*", "node:*"],
       keepNames: true,
@@ -29,7 +29,7 @@ export async function buildWorkers(project: string, folder: string): Promise<voi
       replaceFile(path, contents);
     }
   } catch (error) {
-    throw new LaunchError("the Worker does not build: see above", { cause: error });
+    throw new LaunchError("the Worker could not be built: see the errors above", { cause: error });
   } finally {
     await stop();
   }

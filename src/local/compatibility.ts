@@ -8,15 +8,15 @@ export interface Compatibility {
 }
 
 /**
- * What wrangler.toml says about the behaviour of the runtime. wrangler's own reader takes a second to load, which
- * every start would wait for; these two keys stand at the top of the file, and a test compares with wrangler.
+ * Reads the compatibility date and flags from the top of wrangler.toml. wrangler's own reader takes a second to load,
+ * and every start would wait for it. A test compares the result with wrangler's.
  */
 export function readCompatibility(wranglerFile: string): Compatibility {
   const [top = ""] = readFileSync(wranglerFile, "utf8").split(/^\s*\[/m);
   const date = /^compatibility_date\s*=\s*"([^"]*)"/m.exec(top)?.[1];
   const flags = /^compatibility_flags\s*=\s*\[([^\]]*)\]/m.exec(top)?.[1] ?? "";
   if (date === undefined) {
-    throw new LaunchError(`${wranglerFile}: no compatibility_date above the first table`);
+    throw new LaunchError(`${wranglerFile}: expected a compatibility_date above the first table`);
   }
   return {
     date,

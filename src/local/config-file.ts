@@ -4,7 +4,7 @@ import { relative } from "node:path";
 import { compileConfig, type Compiled } from "../config/compile.ts";
 import { LaunchError } from "./launch-error.ts";
 
-/** Compiles the configuration in a file. Throws if there is no such text to compile. */
+/** Compiles a configuration file. Throws a `LaunchError` if the file cannot be read. */
 export function compileConfigFile(file: string): Compiled {
   return compileConfig(readText(file), relative(process.cwd(), file));
 }

@@ -2,14 +2,14 @@ import { tokensOf } from "../auth/static-token.ts";
 import type { Config } from "../config/schema.ts";
 import { quote } from "./shell-word.ts";
 
-/** What stands for a token inside double quotes of a shell: a way to look it up, so that the token is not shown. */
+/** Returns shell code that looks a token up, for use inside double quotes. It shows no token. */
 export type TokenReference = (secret: string, token: string) => string;
 
 /**
- * Two lines to paste into another terminal: one streams, one publishes to that stream. Where a token is needed that
- * nobody here knows, they say what to put in.
+ * Two commands to paste into another terminal: one streams, the other publishes to that stream. A token that is not
+ * known is shown as a placeholder.
  *
- * @param refer without it the lines show the tokens themselves
+ * @param refer absent: the commands contain the tokens themselves
  */
 export function curlLines(
   url: string,
@@ -32,7 +32,7 @@ export function curlLines(
   ];
 }
 
-/** The header that lets a request in; nothing where anybody is let in. */
+/** The `Authorization` option for curl; empty where everybody is let in. */
 function authorization(
   accepted: readonly string[],
   secret: string,
@@ -50,7 +50,7 @@ function authorization(
   return `-H ${quote(`Authorization: Bearer ${token}`)} `;
 }
 
-/** Names a channel that exists, unless the default one does. */
+/** Names an allowed channel, unless the default channel is allowed. */
 function channelQuery(allowed: readonly string[]): string {
   const [first] = allowed;
   if (first === undefined || allowed.some(matchesDefault)) {

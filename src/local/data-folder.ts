@@ -10,22 +10,22 @@ import { factsOf } from "./process-facts.ts";
 import { replaceFile } from "./replace-file.ts";
 
 export interface DataFolder {
-  /** What workerd keeps: one database for each object. */
+  /** The storage of workerd: one database for each object. */
   readonly storage: string;
-  /** What this start has built: the bundles and the configuration of the runtime. */
+  /** Files of this start: the bundles, the configuration of the runtime, the lock. */
   readonly build: string;
-  /** Remembers whom the next start has to wait for, should this one be killed. */
+  /** Records the runtime's process. If this start is killed, the next one waits for that process to end. */
   recordRuntime(pid: number): void;
 }
 
-/** How long the runtime of a killed launcher may still be ending. */
+/** How long to wait for the runtime of a killed launcher to end. */
 const RUNTIME_END_MS = 2000;
 
 /** Opens the data folder for this process alone, creating it if it is missing. */
 export async function openDataFolder(path: string): Promise<DataFolder> {
   const storage = join(path, "storage");
   const build = join(path, "build");
-  // Both are in a folder that nobody else can enter: another user can neither hold the lock nor name a process.
+  // Only this user can enter the folder, so no other user can hold the lock or write a process id.
   const lock = join(build, "lock.db");
   const runtimePid = join(build, "runtime.pid");
   try {
@@ -47,7 +47,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
   return { storage, build, recordRuntime: (pid) => recordProcess(runtimePid, pid) };
 }
 
-/** Step by step: the recursive way of Node never returns where the system makes no folders, as in /proc. */
+/** Creates one folder at a time: Node's recursive `mkdir` never returns in places such as /proc. */
 function makeFolder(path: string): void {
   if (!existsSync(path)) {
     makeFolder(dirname(path));
@@ -55,7 +55,7 @@ function makeFolder(path: string): void {
   }
 }
 
-/** Makes a folder one that this user alone can enter. */
+/** Creates a folder if it is missing, and makes sure that only this user can enter it. */
 function claimFolder(folder: string): void {
   makeFolder(folder);
   withOwn(
@@ -64,7 +64,7 @@ function claimFolder(folder: string): void {
     (descriptor, stats) => {
       if (isOpenToOthers(stats)) {
         fchmodSync(descriptor, 0o700);
-        const detail = "other users could enter this folder: its mode is 700 now";
+        const detail = "other users could enter this folder; its mode is now 700";
         log("warn", "folder_closed", { folder, detail });
       }
     },
@@ -77,7 +77,7 @@ async function runtimeIsGone(runtimePid: string, build: string): Promise<void> {
   while (isRunning(recorded, build)) {
     if (performance.now() > deadline) {
       throw new LaunchError(
-        `the data folder is still in use by the runtime of an earlier start, process ${recorded.pid}`,
+        `the data folder is still in use by the runtime of an earlier start (process ${recorded.pid})`,
       );
     }
     await sleep(20);
@@ -85,13 +85,13 @@ async function runtimeIsGone(runtimePid: string, build: string): Promise<void> {
 }
 
 interface RecordedProcess {
-  /** 0: none. */
+  /** 0: no process. */
   readonly pid: number;
-  /** Empty if it is not known. */
+  /** Empty if unknown. */
   readonly startedAt: string;
 }
 
-/** Whether that very process runs, and not another one that was given its number. */
+/** Whether the recorded process runs, and not a later one with the same id. */
 function isRunning({ pid, startedAt }: RecordedProcess, build: string): boolean {
   const facts = pid > 0 ? factsOf(pid) : undefined;
   return (

@@ -21,13 +21,13 @@ import { isOpenToOthers, isOurs, withOwn } from "./ownership.ts";
 
 const TOKENS = ["PUBLISH_TOKEN", "ADMIN_TOKEN"] as const;
 
-/** Secrets that only some configurations need: nobody makes them up, but the environment may have them. */
+/** Secrets that only some configurations need. They are never generated, but the environment may set them. */
 const OPTIONAL = ["SUBSCRIBE_TOKEN", "METRICS_TOKEN", "JWT_SECRET"] as const;
 
 /**
- * The secrets of this machine: everything in .dev.vars, as `wrangler dev` reads it. The tokens that are missing are
- * made up and added, so that the next start has the same ones. A variable of the same name in the environment wins,
- * even an empty one: an empty token closes the routes that it guards.
+ * Reads the secrets of this machine: everything in .dev.vars, as `wrangler dev` reads it. Missing tokens are
+ * generated and added to the file, so that the next start has the same ones. A variable of the same name in the
+ * environment takes precedence, even if it is empty: an empty token closes the routes that it guards.
  */
 export function readDevVars(file: string, env: NodeJS.ProcessEnv): Record<string, string> {
   const vars = withTokens(file);
@@ -58,18 +58,19 @@ function withTokens(file: string): Record<string, string> {
     if (error instanceof LaunchError) {
       throw error;
     }
-    throw new LaunchError(`the tokens cannot be kept: ${(error as Error).message}`, { cause: error });
+    throw new LaunchError(`cannot read or write the tokens: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/** By way of a link, which either is there with all that is in it or is not: another start may be doing the same. */
+/** Creates the file complete, by a link, because another start may be creating it at the same time. */
 function createIfMissing(file: string): string {
   if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) {
     return file;
   }
   const complete = `${file}.${randomUUID()}.new`;
   const header = "# Secrets of this machine, read by `npm start` and `wrangler dev`. Never commit them.\n";
-  // Neither guessable nor opened if it exists: a link that another user has planted there cannot lead the tokens away.
+  // The name cannot be guessed, and an existing file is never opened: a link planted by another user cannot redirect
+  // the tokens.
   writeFileSync(complete, header + TOKENS.map(randomToken).join(""), { mode: 0o600, flag: "wx" });
   try {
     linkSync(complete, file);
@@ -83,7 +84,7 @@ function createIfMissing(file: string): string {
   return file;
 }
 
-/** An operator may give a service the right to read a file of secrets by its group. */
+/** A file of root that only root and one group can read: operators share secrets with a service in this way. */
 function isKeptByRoot({ uid, mode }: Stats): boolean {
   return uid === 0 && (mode & 0o027) === 0;
 }
@@ -95,17 +96,17 @@ function closeToOthers(file: string, descriptor: number, stats: Stats): void {
   fchmodSync(descriptor, 0o600);
   log("warn", "dev_vars_closed", {
     file,
-    detail: "other users could read the secrets in this file: its mode is 600 now, consider new secrets",
+    detail: "other users could read the secrets in this file; its mode is now 600. Replace these secrets",
   });
 }
 
-/** To the file that was checked, and not to one that has taken its place. */
+/** Appends to the file that was checked, and never to one that has taken its place. */
 function append(file: string, checked: Stats, lines: string): void {
   const descriptor = openSync(file, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
   try {
     const { dev, ino } = fstatSync(descriptor);
     if (dev !== checked.dev || ino !== checked.ino) {
-      throw new LaunchError(`${file} was replaced while it was read`);
+      throw new LaunchError(`${file} was replaced while it was being read`);
     }
     appendFileSync(descriptor, lines);
   } finally {
@@ -117,7 +118,7 @@ function readVars(text: string, file: string): Record<string, string> {
   const vars = Object.entries(parseEnv(text)).map(([name, value]) => [name, value ?? ""] as const);
   const bad = vars.find(([name]) => !/^[A-Za-z_]\w*$/.test(name));
   if (bad !== undefined) {
-    throw new LaunchError(`${file}: ${JSON.stringify(bad[0])} is not the name of a variable`);
+    throw new LaunchError(`${file}: ${JSON.stringify(bad[0])} is not a valid variable name`);
   }
   return Object.fromEntries(vars);
 }

@@ -1,2 +1,2 @@
-/** Why the service cannot be started, in words for the person who tried. */
+/** The reason why the service cannot start, written for the person who started it. */
 export class LaunchError extends Error {}

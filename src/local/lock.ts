@@ -4,15 +4,15 @@ import { DatabaseSync } from "node:sqlite";
 import { isOurs } from "./ownership.ts";
 import { factsOf } from "./process-facts.ts";
 
-/** Kept for as long as the process lives: a database that nobody refers to is closed, and its lock let go. */
+/** Open databases. Without a reference a database would be closed and its lock released. */
 const held: DatabaseSync[] = [];
 
 const SQLITE_BUSY = 5;
 
 /**
- * Holds a lock of the operating system, which goes when this process does, in whatever way. SQLite has a portable one.
- * A lock that only processes of other users hold is no lock of ours: the file is replaced by one that they have not
- * opened. The folder must be closed to them.
+ * Takes a lock of the operating system, which is released when this process ends, however it ends. SQLite provides
+ * one on every system. If only processes of other users hold the lock, the file is replaced by one that they have not
+ * opened, so that they cannot block a start. The folder must be private.
  *
  * @returns false if another process of this user holds it
  */
@@ -42,7 +42,7 @@ function tryLock(file: string): boolean {
   }
 }
 
-/** False where the system does not list its locks. */
+/** Whether only processes of other users hold the lock. False where the system does not list locks. */
 function isHeldByOthersAlone(file: string): boolean {
   const users = holdersOf(file).map((pid) => factsOf(pid)?.user);
   return users.length > 0 && users.every((user) => user !== undefined && !isOurs(user));

@@ -2,15 +2,15 @@ import { jwtSecretsOf } from "../auth/jwt-secret.ts";
 import { tokensOf } from "../auth/static-token.ts";
 import type { AuthConfig } from "../config/schema.ts";
 
-/** Routes that are closed to those who bring a token, since the secret to compare it with is not there. */
+/** A secret that the configuration needs and that is not set. The routes that it guards accept no token. */
 export interface MissingSecret {
   readonly secret: string;
-  /** The keys of config.yaml that ask for it. */
+  /** The keys of config.yaml that need the secret. */
   readonly needed_by: readonly string[];
   readonly detail: string;
 }
 
-/** The secrets that nobody makes up, and that the configuration asks for in vain. */
+/** Lists the secrets that the configuration needs, that are not set, and that are never generated. */
 export function missingSecrets(
   auth: AuthConfig,
   vars: Readonly<Record<string, string>>,
@@ -30,7 +30,7 @@ export function missingSecrets(
   );
   if (groups.length > 0 && auth.jwt.algorithm === "HS256" && jwtSecretsOf(vars["JWT_SECRET"]).length === 0) {
     const detail =
-      "no JWT is accepted: set JWT_SECRET, of 32 bytes at least, in .dev.vars or in the environment";
+      "no JWT is accepted: set JWT_SECRET (at least 32 bytes) in .dev.vars or in the environment";
     missing.push({ secret: "JWT_SECRET", needed_by: groups.map((group) => `auth.${group}`), detail });
   }
   return missing;

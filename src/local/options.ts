@@ -5,7 +5,7 @@ import { LaunchError } from "./launch-error.ts";
 
 export interface Options {
   readonly host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly configFile: string;
   readonly dataFolder: string;
@@ -14,15 +14,16 @@ export interface Options {
 
 export const USAGE = `Usage: npm start -- [options]
 
-  --port N          where to listen; 0 picks a free port (default 8787, or PORT)
-  --host H          the address to listen on (default 127.0.0.1, or HOST)
-  --config FILE     the configuration (default config.yaml)
-  --data-dir DIR    where the channels are stored (default .data)
+  --port N          the port to listen on; 0 picks a free port (default: $PORT, or 8787)
+  --host H          the address to listen on (default: $HOST, or 127.0.0.1)
+  --config FILE     the configuration file (default: config.yaml)
+  --data-dir DIR    the folder that stores the channels (default: .data)
+  -h, --help        print this text
 
-The tokens are in .dev.vars (or in the file that EDGE_SSE_DEV_VARS names), which is created when it is missing.
-Variables of the same names in the environment win.`;
+The tokens are in .dev.vars, or in the file that $EDGE_SSE_DEV_VARS names. A start creates the file if it is missing.
+Environment variables with the names of the tokens take precedence over the file.`;
 
-/** What the command line says, then the environment, then the defaults. Files of the defaults are the project's. */
+/** Reads the command line, then the environment, then the defaults. Default files are in the project's folder. */
 export function readOptions(
   args: readonly string[],
   env: NodeJS.ProcessEnv,
@@ -67,7 +68,7 @@ function readPort(text: string): number {
   return port;
 }
 
-/** `[::1]`, as it stands in a URL, is `::1`. */
+/** Accepts an IPv6 address with or without the brackets that it has in a URL. */
 function readHost(text: string): string {
   const host = text.replace(/^\[(.*)\]$/, "$1");
   if (!/^[A-Za-z0-9.:_-]+$/.test(host)) {

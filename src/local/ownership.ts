@@ -2,12 +2,12 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, statSync, type St
 
 import { LaunchError } from "./launch-error.ts";
 
-/** The bits of a mode that let other users read, write or enter. */
+/** Mode bits that let other users read, write or enter. */
 const OTHERS = 0o077;
 
 /**
- * Whether files of that user may hold our secrets and events. In a container root often starts a project that a user
- * of the machine owns: that user could change the code itself, so root trusts the files of that user too.
+ * Whether files of a user may hold our secrets and events. In a container, root often starts a project that another
+ * user of the machine owns. That user could change the code anyway, so root trusts that user's files too.
  */
 export function isOurs(user: number): boolean {
   const me = process.getuid?.();
@@ -19,10 +19,10 @@ export function isOpenToOthers({ mode }: Pick<Stats, "mode">): boolean {
 }
 
 /**
- * Opens a file or folder of ours for reading and runs `use` with it. A link that another user has planted is refused,
- * and so is a pipe, whose opening could wait for ever.
+ * Opens a file or folder for reading and passes it to `use`. Refuses a link that another user has planted, and a pipe:
+ * opening a pipe could block for ever.
  *
- * @param use gets the descriptor, so that nothing can be put in the place of what was checked.
+ * @param use gets the descriptor, so that nobody can swap the file after the check.
  */
 export function withOwn<T>(
   path: string,

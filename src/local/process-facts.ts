@@ -1,17 +1,17 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
 
-/** What the system says of a process. */
+/** Facts about a process, as the system reports them. */
 export interface ProcessFacts {
-  /** The command line; empty for a process that has ended and whose parent has not noticed. */
+  /** The command line; empty for a process that has ended but that its parent has not reaped. */
   readonly command: string;
-  /** When it started: tells it from another one that has its number later, also after the machine has booted again. */
+  /** When it started. Tells it apart from a later process with the same id, also after a reboot. */
   readonly startedAt: string;
-  /** The number of the user that it runs as. */
+  /** The id of the user that it runs as. */
   readonly user: number;
 }
 
-/** Nothing if there is no process of that number, or none that this user may see. */
+/** Undefined if there is no such process, or if this user may not see it. */
 export function factsOf(pid: number): ProcessFacts | undefined {
   try {
     return process.platform === "linux" ? fromProc(pid) : fromPs(pid);
@@ -22,7 +22,8 @@ export function factsOf(pid: number): ProcessFacts | undefined {
 
 function fromProc(pid: number): ProcessFacts {
   const folder = `/proc/${pid}`;
-  // The name stands in brackets and may contain any character; the 20th field after it counts ticks since the boot.
+  // The name is in parentheses and may contain any character. The 20th field after it is the start time in ticks
+  // since boot.
   const ticks = readFileSync(`${folder}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19] ?? "";
   return {
     command: readFileSync(`${folder}/cmdline`, "utf8").replaceAll("\0", " "),

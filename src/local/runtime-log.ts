@@ -3,19 +3,19 @@ import { Transform, type Readable } from "node:stream";
 
 import { log } from "./log.ts";
 
-/** How long lines that are alike are summed up after the first of them. */
+/** How long similar messages are counted after the first one. */
 const WINDOW_MS = 10_000;
 
-/** Different messages that are told apart in a window: clients may have found a way to vary theirs. */
+/** The most kinds of messages in a window: clients may have found a way to vary messages. */
 const MAX_KINDS = 20;
 
-/** Characters of a message that are shown. */
+/** The most characters of a message that are logged. */
 const MAX_MESSAGE_LENGTH = 500;
 
-/** Bytes of a line that are kept: a client may have found a way to have one printed that never ends. */
+/** The most bytes of a line that are kept: a client may have found a way to cause an endless line. */
 const MAX_LINE_BYTES = 4096;
 
-/** All messages beyond `MAX_KINDS`. */
+/** The kind of all messages beyond `MAX_KINDS`. */
 const OTHERS = "other messages of the runtime";
 
 export interface RuntimeLogOptions {
@@ -25,14 +25,14 @@ export interface RuntimeLogOptions {
 }
 
 /**
- * What the runtime itself prints, as lines of the log. Anonymous clients can make it print one for each request, so
- * the first of a kind is written at once, and those alike of the next 10 s are one line with a count. At most 21 kinds
- * are told apart, so that a flood writes 42 lines in 10 s, whatever it sends.
+ * Logs the output of the runtime. Anonymous clients can make the runtime print a line for each request. So the first
+ * message of a kind is logged at once, and similar ones of the next 10 s are logged as one line with a count. There
+ * are at most 21 kinds, so no flood causes more than 42 lines in 10 s.
  */
 export class RuntimeLog {
   readonly #windowMs: number;
   readonly #write: (message: string, count: number) => void;
-  /** The last message of each kind, and how many of them have not been written. */
+  /** The last message of each kind, and how many messages of that kind are not logged yet. */
   readonly #kinds = new Map<string, { message: string; unwritten: number }>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -41,7 +41,7 @@ export class RuntimeLog {
     this.#write = write;
   }
 
-  /** Reads to the end of the stream, then writes what is still to be written. */
+  /** Reads the stream to its end, then logs the remaining counts. */
   async follow(output: Readable): Promise<void> {
     for await (const line of createInterface({ input: output.pipe(cutLines()) })) {
       this.add(line);
@@ -68,7 +68,7 @@ export class RuntimeLog {
     this.#timer ??= setTimeout(() => this.flush(), this.#windowMs).unref();
   }
 
-  /** Writes the sums, and begins a new window. */
+  /** Logs the counts and begins a new window. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -82,14 +82,14 @@ export class RuntimeLog {
   }
 }
 
-/** Messages that differ in quoted text, numbers and addresses alone are of one kind. */
+/** Messages that differ only in quoted text, numbers and addresses are of the same kind. */
 function kindOf(message: string): string {
   return message
     .replaceAll(/"[^"]*"|'[^']*'/g, "#")
     .replaceAll(/\w+/g, (word) => (/\d/.test(word) ? "#" : word));
 }
 
-/** Lets through the first bytes of every line. */
+/** Cuts each line after `MAX_LINE_BYTES`. */
 function cutLines(): Transform {
   let length = 0;
   return new Transform({

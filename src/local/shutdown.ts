@@ -8,19 +8,22 @@ export interface ShutDownOptions {
   readonly token: string;
 }
 
-/** What the Worker says of a drain that ends with the service. */
+/** The Worker's answer to a shutdown. */
 interface Drained {
-  /** Clients whose stream was ended. */
+  /** Clients whose streams were ended. */
   readonly closed: number;
-  /** Clients that have not taken their last bytes. */
+  /** Clients that have not accepted their last bytes. */
   readonly lingering: number;
   readonly channels: number;
 }
 
-/** The Worker takes 2.5 s at most; with the grace of the runtime everything is over within 5 s. */
+/**
+ * How long to wait for the Worker, which takes at most 2.5 s. With the runtime's own grace period, a stop takes less
+ * than 5 s.
+ */
 const DRAIN_MS = 3000;
 
-/** Says goodbye to every client of every channel, then ends the runtime, by force if it must be. */
+/** Ends every stream of every channel with `close`, then ends the runtime, by force if necessary. */
 export async function shutDown({ signal, runtime, url, token }: ShutDownOptions): Promise<void> {
   const start = performance.now();
   try {

@@ -1,9 +1,9 @@
-/** `npm start`: the real Worker and its objects on this machine. */
+/** `npm start`: runs the real Worker and its Durable Objects on this machine. */
 import { listenForStop } from "./stop-signal.ts";
 
 const stop = listenForStop();
 
-// Only now the rest, which takes its time to load: a signal may come before it has.
+// The rest takes a while to load. A signal may arrive before that.
 const { launch } = await import("./launch.ts");
 
 await launch(process.argv.slice(2), stop);

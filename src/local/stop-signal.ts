@@ -1,11 +1,11 @@
 export interface StopSignal {
-  /** Waits for the first signal that asks to stop; the ones after it change nothing. */
+  /** Waits for the first signal that asks to stop. Later signals change nothing. */
   wait(): Promise<NodeJS.Signals>;
 }
 
 /**
- * Catches the signals that ask to stop. As long as nobody waits for one, there is nothing to stop in good order yet,
- * and the process simply ends. Ctrl-C reaches npm and this process, and npm passes it on: two signals are normal.
+ * Catches the signals that ask to stop. Until `wait` is called there is nothing to shut down, and a signal ends the
+ * process at once. Ctrl-C reaches both npm and this process, and npm passes it on, so two signals are normal.
  */
 export function listenForStop(): StopSignal {
   let answer = endAtOnce;

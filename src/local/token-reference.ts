@@ -6,11 +6,11 @@ import { quote } from "./shell-word.ts";
 export interface TokenSources {
   /** `.dev.vars`. */
   readonly file: string;
-  /** Its variables win over the file. */
+  /** Its variables take precedence over the file. */
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** What stands for a token where it may not be shown: the shell that the line is pasted into looks it up. */
+/** Returns a `TokenReference` for output that must not show tokens: the shell looks the token up. */
 export function referTo({ file, env }: TokenSources): TokenReference {
   const text = readFileSync(file, "utf8");
   return (secret, token) => {
@@ -28,7 +28,7 @@ function fromEnvironment(secret: string, given: string, token: string): string {
     : `$(printf %s "$${secret}" | tr , '\\n' | sed -n 's/^[[:space:]]*//; s/[[:space:]]*$//; /./{p;q;}')`;
 }
 
-/** A plain line of the file is cut by `sed`; where it has quotes or spaces, Node reads the file as we do. */
+/** `sed` reads a plain line of the file. If the line has quotes or spaces, Node parses the file. */
 function fromFile(file: string, text: string, secret: string, token: string): string {
   const lines = text.split("\n").filter((line) => line.includes(secret));
   const [line = ""] = lines;

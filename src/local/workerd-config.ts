@@ -6,19 +6,19 @@ import type { DataFolder } from "./data-folder.ts";
 import { replaceFile } from "./replace-file.ts";
 import { secretVariable } from "./runtime.ts";
 
-/** The objects of the Worker: binding and class, as in wrangler.toml. The class is also what its storage is filed under. */
+/** The Durable Objects of the Worker: binding and class, as in wrangler.toml. The class also names their storage. */
 export const OBJECTS = { HUBS: "HubObject", DIRECTORY: "DirectoryObject", TICKETS: "TicketsObject" } as const;
 
 export interface WorkerdConfig {
   readonly compatibility: Compatibility;
   readonly bindings: ConfigBindings;
-  /** Names only: the values are in the environment of the runtime. */
+  /** Names only. The values are in the environment of the runtime. */
   readonly secrets: readonly string[];
   readonly publicFolder: string;
   readonly storageFolder: string;
 }
 
-/** Writes the configuration of the runtime beside the bundles that it embeds. */
+/** Writes the configuration of the runtime next to the bundles that it embeds. */
 export function writeWorkerdConfig({
   project,
   folder,
@@ -71,7 +71,7 @@ const config :Workerd.Config = (
       bindings = [(name = "PUBLIC", service = "public")],
     )),
     (name = "public", disk = (path = ${text(publicFolder)})),
-    # What the Worker fetches is the key set of config.yaml alone, and that may be on this machine or in its network.
+    # The Worker fetches only the key set of config.yaml, which may be on this machine or in its network.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
     (name = "storage", disk = (path = ${text(storageFolder)}, writable = true)),
   ],
@@ -83,7 +83,7 @@ function list(items: readonly string[]): string {
   return `[${items.map((item) => `\n        ${item},`).join("")}\n      ]`;
 }
 
-/** A string of Cap'n Proto: whatever is not plain ASCII goes byte by byte. */
+/** A string in Cap'n Proto text. Bytes that are not plain ASCII are escaped. */
 function text(value: string): string {
   const bytes = [...Buffer.from(value, "utf8")].map((byte) => {
     const character = String.fromCharCode(byte);

@@ -3,7 +3,10 @@ import { dirname } from "node:path";
 
 import { replaceFile } from "./replace-file.ts";
 
-/** Whole or not at all, since it may be being served; and only if it differs, or a watcher that builds would see a change. */
+/**
+ * Replaces a file if its content differs. It may be being served, so a reader sees the old or the new file, never a
+ * part.
+ */
 export async function writeIfChanged(file: string, content: string | Uint8Array): Promise<void> {
   const before = await readFile(file).catch(() => undefined);
   if (before === undefined || !before.equals(Buffer.from(content))) {

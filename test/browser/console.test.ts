@@ -43,7 +43,7 @@ describe("the console", () => {
     const { page } = await openConsole("?channel=publish");
     await page.getByLabel("Publish token").fill(publishToken);
     await page.getByLabel("Type", { exact: true }).fill("deployed");
-    await page.getByLabel("Data, JSON").fill('{"project_id":7,"text":"<img src=x onerror=alert(1)>"}');
+    await page.getByLabel("Data (JSON)").fill('{"project_id":7,"text":"<img src=x onerror=alert(1)>"}');
     await page.getByRole("button", { name: "Publish" }).click();
     await page.getByText(/^Event 1 stored after .+, here after .+\.$/).waitFor();
 
@@ -69,7 +69,7 @@ describe("the console", () => {
   it("does not send what is not JSON", async () => {
     const { page } = await openConsole("?channel=refused");
     await page.getByLabel("Publish token").fill(publishToken);
-    await page.getByLabel("Data, JSON").fill("{");
+    await page.getByLabel("Data (JSON)").fill("{");
     await page.getByText(/^Not JSON yet/).waitFor();
     await page.getByRole("button", { name: "Publish" }).click();
     expect((await service.health("refused")).sse.last_event_id).toBe("0");
@@ -243,7 +243,7 @@ describe("the console", () => {
     expect((await service.health()).status).toBe("healthy");
 
     await page.getByRole("button", { name: "Drain…" }).click();
-    await dialog.getByLabel("For").selectOption("1 day");
+    await dialog.getByLabel("Duration").selectOption("1 day");
     await dialog.getByRole("button", { name: "Drain", exact: true }).click();
     await dialog.waitFor({ state: "hidden" });
     await page

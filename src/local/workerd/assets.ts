@@ -1,8 +1,8 @@
-/** Stands in for the edge's static files: `public/`, as Cloudflare would serve it. */
+/** Serves the static files of `public/` as Cloudflare would. */
 import { parseHeadersFile } from "./headers-file.ts";
 
 interface Env {
-  /** A `disk` service of workerd: bytes without a content type, and listings of folders. */
+  /** A `disk` service of workerd. It returns files without a content type, and listings of folders. */
   PUBLIC: Fetcher;
 }
 
@@ -51,7 +51,7 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
-/** The file of that path, of its page (`/about` is about.html) or of its folder. */
+/** Finds the file of a path: the path itself, the page (`/about` is about.html), or the index of a folder. */
 async function findFile(pathname: string, disk: Fetcher) {
   const path = toPath(pathname);
   if (path === undefined) {
@@ -67,7 +67,7 @@ async function findFile(pathname: string, disk: Fetcher) {
   return undefined;
 }
 
-/** A path below the folder; `undefined` for every trick that could lead out of it, and for what is not to be served. */
+/** Decodes a path below the folder. `undefined` for a path that could lead out of it or that must not be served. */
 function toPath(pathname: string): string | undefined {
   let path: string;
   try {
@@ -79,7 +79,7 @@ function toPath(pathname: string): string | undefined {
   const isTrick = steps.some(
     (step, index) => step.startsWith(".") || (step === "" && index < steps.length - 1),
   );
-  // eslint-disable-next-line no-control-regex -- NUL and its like are what is being refused
+  // eslint-disable-next-line no-control-regex -- control characters are what this refuses
   return isTrick || /[\u0000-\u001F\u007F\\]/.test(path) || /^_(?:headers|redirects)$/.test(path)
     ? undefined
     : path;
@@ -88,7 +88,7 @@ function toPath(pathname: string): string | undefined {
 async function read(path: string, disk: Fetcher): Promise<ArrayBuffer | undefined> {
   const url = `http://public/${path.split("/").map(encodeURIComponent).join("/")}`;
   const response = await disk.fetch(url);
-  // Only files have a length known beforehand: what else is answered with 200 is the listing of a folder.
+  // Only files have a Content-Length. Any other 200 is the listing of a folder.
   if (!response.ok || !response.headers.has("Content-Length")) {
     await response.body?.cancel();
     return undefined;

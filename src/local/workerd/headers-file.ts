@@ -1,16 +1,16 @@
-/** A rule of `_headers`: what a path must look like, and what it changes. */
+/** A rule of `_headers`: a pattern for paths, and changes to the headers. */
 interface Rule {
   readonly pattern: RegExp;
   readonly changes: readonly Change[];
 }
 
-/** `Name: value` adds a header, `! Name` takes away the one that an earlier rule has set. */
+/** `Name: value` adds a header. `! Name` removes the one that an earlier rule has set. */
 type Change = { readonly name: string; readonly value: string | undefined };
 
 /**
- * `_headers` as Cloudflare reads it for static files: lines with a path, and indented lines with its headers. `*`
- * matches anything and `:name` up to the next slash; both can be used in values, as `:splat` and `:name`.
- * Rules for other hosts (`https://...`) match nothing here.
+ * Parses `_headers` as Cloudflare does for static files: lines with a path, each followed by indented lines with
+ * headers. `*` matches anything, and `:name` matches up to the next slash. Values can use both, as `:splat` and
+ * `:name`. Rules for other hosts (`https://...`) match nothing here.
  */
 export function parseHeadersFile(text: string): (path: string, headers: Headers) => void {
   const rules = readRules(text);
@@ -29,7 +29,7 @@ export function parseHeadersFile(text: string): (path: string, headers: Headers)
   };
 }
 
-/** The first rule replaces what the server would send; later ones add to it. */
+/** The first rule replaces the header that the server would send. Later rules add to it. */
 function apply(headers: Headers, set: Set<string>, name: string, value: string): void {
   if (set.has(name)) {
     headers.append(name, value);
