@@ -168,6 +168,11 @@ export class Hub {
     return this.#audience.views();
   }
 
+  /** Finds the clients that have left without the runtime's notice, so that `health` does not count them. */
+  findDead(): Promise<void> {
+    return this.#audience.findDead();
+  }
+
   health(): HubHealth {
     const { view } = this.#ledger;
     const reasons = [

@@ -95,6 +95,14 @@ export class Admission {
     }
   }
 
+  /** Probes all quiet clients, unless that was done within the pause, and gives the dead ones time to show. */
+  async probe(): Promise<void> {
+    const waitMs = this.#probe(null) + PROBE_WAIT_MS - this.#clock.now();
+    if (waitMs > 0) {
+      await new Promise<void>((resolve) => void this.#clock.after(waitMs, resolve));
+    }
+  }
+
   /** Probes the clients of an address, or all (null), unless that was done within the pause. Returns when it was done. */
   #probe(address: string | null): number {
     const now = this.#clock.now();

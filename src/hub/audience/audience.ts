@@ -167,6 +167,11 @@ export class Audience implements Slots, BroadcastObserver, AgedStreams {
     return client !== undefined;
   }
 
+  /** Sends a heartbeat to the clients that were quiet for a while, and waits until the dead ones among them are out. */
+  async findDead(): Promise<void> {
+    await this.#admission.probe();
+  }
+
   /** The clients as an operator sees them. */
   views(): ClientView[] {
     return this.#registry.views(this.#port.view.head());

@@ -108,6 +108,7 @@ export class MemoryHost implements Host {
       publish: (events, publisher, grant) => ask((hub) => hub.publish(events, publisher, grant)),
       history: (request) => ask((hub) => hub.history(request)),
       health: () => ask((hub) => hub.health()),
+      findDead: () => ask((hub) => hub.findDead()),
       counters: () => ask((hub) => ({ counters: hub.counters, health: hub.health() })),
       clients: () => ask((hub) => hub.clients()),
       kick: (clientId) => ask((hub) => hub.kick(clientId)),

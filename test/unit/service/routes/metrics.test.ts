@@ -1,22 +1,12 @@
 import { describe, expect, it } from "vitest";
 
 import { HubError } from "../../../../src/hub/errors.ts";
-import { outcomeOf } from "../../../support/hub/outcome.ts";
-import { MemoryService, refusalOf } from "../../../support/service/memory-service.ts";
+import { finished, MemoryService, refusalOf } from "../../../support/service/memory-service.ts";
 
 const ANY = { channels: { allowed: ["*"] } };
 
 async function linesOf(service: MemoryService, path = "/metrics"): Promise<string[]> {
   return (await (await service.send(path)).text()).split("\n");
-}
-
-/** Lets the timers of a host in memory ring until a request is answered. */
-async function finished<Value>(service: MemoryService, answer: Promise<Value>): Promise<Value> {
-  const outcome = outcomeOf(answer);
-  while (outcome.state === "waiting") {
-    await service.host.clock.advance(10);
-  }
-  return answer;
 }
 
 describe("GET /metrics", () => {
