@@ -32,10 +32,13 @@ function main(): number {
       wrangler: { type: "string", default: resolve(project, "wrangler.toml") },
     },
   });
-  const { config, mistakes } = compileConfigFile(flags.config);
+  const { config, warnings, mistakes } = compileConfigFile(flags.config);
   if (mistakes !== undefined) {
     console.error(mistakes.map(formatMistake).join("\n"));
     return 1;
+  }
+  for (const warning of warnings) {
+    console.error(`warning: ${formatMistake(warning)}`);
   }
   const before = readFileSync(flags.wrangler, "utf8");
   const after = withVars(before, renderVars(toBindings(config)));

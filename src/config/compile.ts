@@ -5,8 +5,8 @@ import { configSchema, type Config } from "./schema.ts";
 import { readYaml, type YamlSource } from "./yaml-source.ts";
 
 export type Compiled =
-  | { readonly config: Config; readonly mistakes?: never }
-  | { readonly config?: never; readonly mistakes: readonly Mistake[] };
+  | { readonly config: Config; readonly warnings: readonly Mistake[]; readonly mistakes?: never }
+  | { readonly config?: never; readonly warnings?: never; readonly mistakes: readonly Mistake[] };
 
 /** Compiles the text of config.yaml into a complete configuration, or lists every mistake in it. */
 export function compileConfig(text: string, file: string): Compiled {
@@ -17,18 +17,27 @@ export function compileConfig(text: string, file: string): Compiled {
     ...source.slips,
     ...(checked.error?.issues ?? []).flatMap((issue) => explain(issue, value, source)),
   ];
+  const located = ({ offset, path, problem }: Found): Mistake => ({
+    file,
+    ...source.position(offset),
+    path: formatPath(path),
+    problem,
+  });
   if (checked.success && found.length === 0) {
-    return { config: checked.data };
+    return { config: checked.data, warnings: risksOf(checked.data, source).map(located) };
   }
-  const mistakes = found
-    .toSorted((a, b) => a.offset - b.offset)
-    .map(({ offset, path, problem }) => ({
-      file,
-      ...source.position(offset),
-      path: formatPath(path),
-      problem,
-    }));
+  const mistakes = found.toSorted((a, b) => a.offset - b.offset).map(located);
   return { mistakes: withoutRepeated(mistakes) };
+}
+
+/** What a valid configuration may say, but is seldom meant. */
+function risksOf({ auth }: Config, source: YamlSource): Found[] {
+  const path = ["auth", "metrics"];
+  const problem =
+    "anyone can read how many clients and events each channel has, although auth.subscribe is not public; " +
+    "to guard these numbers, set token or jwt";
+  const isOpen = auth.metrics.includes("public") && !auth.subscribe.includes("public");
+  return isOpen ? [{ offset: source.valueOffset(path), path, problem }] : [];
 }
 
 interface Found {
@@ -71,6 +80,9 @@ function shapeAt(path: readonly PropertyKey[]): z.core.$ZodShape {
 function shapeOf(schema: unknown): z.core.$ZodShape {
   if (schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault) {
     return shapeOf(schema.unwrap());
+  }
+  if (schema instanceof z.ZodPipe) {
+    return shapeOf(schema.in);
   }
   return schema instanceof z.ZodObject ? schema.shape : {};
 }

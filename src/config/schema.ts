@@ -181,19 +181,28 @@ const auth = section({
   /** `/api/admin/*`. Its secret is `ADMIN_TOKEN`. Default `token`. */
   admin: accepted(["token", "jwt"]).prefault("token"),
 
-  /** `/metrics`, and the numbers in `/health`. Their secret is `METRICS_TOKEN`. Default `public`. */
-  metrics: accepted(["public", "token", "jwt"]).prefault("public"),
+  /**
+   * `/metrics`, and the numbers in `/health`. Their secret is `METRICS_TOKEN`. Default `public` if `subscribe` is `public`,
+   * else `token`. If this is `public` and `subscribe` is not, the compiler prints a warning.
+   */
+  metrics: accepted(["public", "token", "jwt"]).optional(),
 
   jwt: jwt.prefault({}),
-}).superRefine(({ jwt: { algorithm, jwks, jwks_url }, ...groups }, context) => {
-  const takesJwt = Object.values(groups).some((list) => list.includes("jwt"));
-  const sources = [jwks, jwks_url].filter((source) => source !== undefined).length;
-  if (algorithm === "HS256" ? sources > 0 : takesJwt && sources !== 1) {
-    const message =
-      algorithm === "HS256" ? "neither jwks_url nor jwks with HS256" : "exactly one of jwks_url and jwks";
-    context.addIssue({ code: "custom", path: ["jwt"], message });
-  }
-});
+})
+  .superRefine(({ jwt: { algorithm, jwks, jwks_url }, ...groups }, context) => {
+    const takesJwt = Object.values(groups).some((list) => list?.includes("jwt"));
+    const sources = [jwks, jwks_url].filter((source) => source !== undefined).length;
+    if (algorithm === "HS256" ? sources > 0 : takesJwt && sources !== 1) {
+      const message =
+        algorithm === "HS256" ? "neither jwks_url nor jwks with HS256" : "exactly one of jwks_url and jwks";
+      context.addIssue({ code: "custom", path: ["jwt"], message });
+    }
+  })
+  .transform(({ jwt: tokens, metrics, ...groups }) => ({
+    ...groups,
+    metrics: metrics ?? (groups.subscribe.includes("public") ? ["public" as const] : ["token" as const]),
+    jwt: tokens,
+  }));
 
 /** Pages of other origins. */
 const cors = section({

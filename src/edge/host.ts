@@ -56,6 +56,7 @@ export function hubPort(hub: DurableObjectStub<HubRpc>): HubPort {
     publish: (events, publisher, grant) => ask(hub.publish(events, publisher, grant)),
     history: (request) => ask(hub.history(request)),
     health: () => ask(hub.health()),
+    findDead: () => ask(hub.findDead()),
     counters: () => ask(hub.counters()),
     clients: () => ask(hub.clients()),
     kick: (clientId) => ask(hub.kick(clientId)),

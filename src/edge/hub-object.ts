@@ -87,6 +87,10 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     return answer(() => this.#hub.history(request));
   }
 
+  findDead(): Promise<Answer<void>> {
+    return answer(() => this.#hub.findDead());
+  }
+
   health(): Promise<Answer<HubHealth>> {
     return answer(async () => {
       const health = this.#hub.health();

@@ -24,6 +24,7 @@ export interface HubRpc extends Rpc.DurableObjectBranded {
   ): Promise<Answer<Receipt[]>>;
   history(request: HistoryRequest): Promise<Answer<HistoryPage>>;
   health(): Promise<Answer<HubHealth>>;
+  findDead(): Promise<Answer<void>>;
   counters(): Promise<Answer<{ counters: Counters; health: HubHealth }>>;
   clients(): Promise<Answer<ClientView[]>>;
   kick(clientId: string): Promise<Answer<boolean>>;

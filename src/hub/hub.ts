@@ -133,6 +133,11 @@ export class Hub {
     return this.#audience.views();
   }
 
+  /** Finds the clients that have left without the runtime's notice, so that `health` does not count them. */
+  findDead(): Promise<void> {
+    return this.#audience.findDead();
+  }
+
   health(): HubHealth {
     return healthOf(this.#settings, this.#ledger, this.#audience, this.#closing);
   }

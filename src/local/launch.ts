@@ -123,9 +123,12 @@ async function logDescriptors(runtime: Runtime, demand: Demand): Promise<void> {
 }
 
 function readConfig(file: string): Config {
-  const { config, mistakes } = compileConfigFile(file);
+  const { config, warnings, mistakes } = compileConfigFile(file);
   if (mistakes !== undefined) {
     throw new LaunchError(["the configuration is not valid", ...mistakes.map(formatMistake)].join("\n"));
+  }
+  for (const warning of warnings) {
+    log("warn", "configuration", { detail: formatMistake(warning) });
   }
   return config;
 }

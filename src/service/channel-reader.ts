@@ -27,6 +27,7 @@ function emptyReader({ host }: Service, channel: string, drainUntil: number | nu
   return {
     history: (request) => hub.history(request),
     health: async () => hub.health(),
+    findDead: async () => {},
     counters: async () => ({ counters: hub.counters, health: hub.health() }),
     clients: async () => hub.clients(),
     kick: async (clientId) => hub.kick(clientId),

@@ -60,6 +60,8 @@ export interface ChannelReader {
   /** @throws HubError as `Hub.history` */
   history(request: HistoryRequest): Promise<HistoryPage>;
   health(): Promise<HubHealth>;
+  /** Finds the clients that have left without the runtime's notice, so that they are no longer counted. */
+  findDead(): Promise<void>;
   counters(): Promise<{ counters: Counters; health: HubHealth }>;
   clients(): Promise<ClientView[]>;
   /** False: there is no such client. */

@@ -6,6 +6,7 @@ import { Stopping } from "./access/stopping.ts";
 import { KnownChannels } from "./known-channels.ts";
 import { Addresses } from "./request/address.ts";
 import { RefusalLog } from "./response/refusal-log.ts";
+import { ReusedText } from "./response/reused-text.ts";
 
 /** The service in one process or isolate: its host, and everything that is remembered from one request to the next. */
 export class Service {
@@ -15,6 +16,8 @@ export class Service {
   readonly channels: KnownChannels;
   readonly floods: FloodMemory;
   readonly stopping: Stopping;
+  /** The metrics of all channels. */
+  readonly metrics: ReusedText;
   /** Requests whose credential was found valid for their route. */
   readonly proven = new WeakSet<Request>();
   readonly #addresses: Addresses;
@@ -28,6 +31,7 @@ export class Service {
     this.channels = new KnownChannels(host, this.refusals);
     this.floods = new FloodMemory(clock);
     this.stopping = new Stopping(this.refusals);
+    this.metrics = new ReusedText(clock);
     this.#addresses = new Addresses(config.limits.exempt_addresses);
   }
 

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { problemOf } from "../support/problem.ts";
 import { startService, type Service } from "../support/service.ts";
+import { until } from "../support/until.ts";
 
 let service: Service;
 
@@ -94,6 +95,20 @@ describe("Other routes: GET /health where the default channel is not allowed", (
     expect(answer.status).toBe(200);
     expect(await answer.json()).toEqual({ status: "healthy", version: expect.any(String), channels: 0 });
     await other.stop();
+  });
+});
+
+describe("Other routes: GET /health?probe=1", () => {
+  it("finds a client that has closed its connection, before its next heartbeat", async () => {
+    const stream = await service.stream({ channel: "h-left" });
+    stream.end();
+    const count = async (): Promise<number | null> => {
+      const answer = await service.fetch("/health?channel=h-left&probe=1");
+      const { sse } = (await answer.json()) as { sse: { active_connections: number } };
+      return sse.active_connections === 0 ? 0 : null;
+    };
+    const what = "a count without the client that has left";
+    expect(await until(count, { what, everyMs: 100 })).toBe(0);
   });
 });
 

@@ -156,6 +156,14 @@ export class Admission {
     }
   }
 
+  /** Probes all quiet clients, unless the last probe was too recent, and waits until the dead ones have had time to show. */
+  async probe(): Promise<void> {
+    const waitMs = this.#probe(null) + PROBE_WAIT_MS - this.#shared.clock.now();
+    if (waitMs > 0) {
+      await new Promise<void>((resolve) => void this.#shared.clock.after(waitMs, resolve));
+    }
+  }
+
   /**
    * Probes the clients of an address, or all (null), unless the last probe was too recent. Returns when they were
    * probed.

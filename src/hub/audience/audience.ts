@@ -148,6 +148,11 @@ export class Audience implements BroadcastObserver, AgedStreams {
     return true;
   }
 
+  /** Sends a heartbeat to the clients that were quiet for a while, and waits until the dead ones among them are out. */
+  async findDead(): Promise<void> {
+    await this.#admission.probe();
+  }
+
   /** The clients as an operator sees them. */
   views(): ClientView[] {
     return this.#registry.views(this.#view.head());

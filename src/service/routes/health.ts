@@ -14,15 +14,24 @@ const UNREACHABLE = "hub_unreachable";
 
 const DEFAULT_CHANNEL = "default";
 
+/** How much an answer tells about a channel. */
+interface Detail {
+  readonly hasNumbers: boolean;
+  /** `probe=1`: clients that have left are found first, so that none of them is counted. */
+  readonly findsDead: boolean;
+}
+
 /**
- * `GET /health`: whether a channel can be used, or without `channel` the service as a whole. 503 if the hub of the channel
- * cannot be reached. Other parameters are ignored: probes may add some.
+ * `GET /health`: whether a channel can be used, or without `channel` whether the service works. The status is 503 if the
+ * hub of the channel cannot be reached. Unknown parameters are ignored, because health probes add their own.
  */
 export async function readHealth(request: IRequest, service: Service): Promise<Response> {
-  const asked = new URL(request.url).searchParams.getAll("channel");
+  const { searchParams: parameters } = new URL(request.url);
+  const asked = parameters.getAll("channel");
   const hasNumbers = await mayReadNumbers(request, service);
+  const detail = { hasNumbers, findsDead: hasNumbers && parameters.get("probe") === "1" };
   if (asked.length === 0) {
-    return respond(await serviceHealth(service, hasNumbers));
+    return respond(await serviceHealth(service, detail));
   }
   const query = new Query(new URLSearchParams(asked.map((name): [string, string] => ["channel", name])), [
     "channel",
@@ -30,17 +39,17 @@ export async function readHealth(request: IRequest, service: Service): Promise<R
   const channel = query.channel();
   query.finish();
   requireAllowed(channel, service.host.config.channels.allowed);
-  const sse = await channelHealth(service, channel, hasNumbers);
+  const sse = await channelHealth(service, channel, detail);
   return respond({ status: sse.status, version, sse });
 }
 
 /** The service works as long as it answers. The default channel is shown too, where it is allowed. */
-async function serviceHealth(service: Service, hasNumbers: boolean): Promise<ServiceHealthAnswer> {
-  const channels = hasNumbers ? { channels: await countChannels(service) } : {};
+async function serviceHealth(service: Service, detail: Detail): Promise<ServiceHealthAnswer> {
+  const channels = detail.hasNumbers ? { channels: await countChannels(service) } : {};
   if (!isListed(DEFAULT_CHANNEL, service.host.config.channels.allowed)) {
     return { status: "healthy", version, ...channels };
   }
-  const sse = await channelHealth(service, DEFAULT_CHANNEL, hasNumbers);
+  const sse = await channelHealth(service, DEFAULT_CHANNEL, detail);
   return { status: sse.status, version, ...channels, sse };
 }
 
@@ -54,9 +63,17 @@ async function countChannels({ host, channels }: Service): Promise<number | null
   }
 }
 
-async function channelHealth(service: Service, channel: string, hasNumbers: boolean): Promise<ChannelHealth> {
+async function channelHealth(
+  service: Service,
+  channel: string,
+  { hasNumbers, findsDead }: Detail,
+): Promise<ChannelHealth> {
   try {
-    const { status, reasons, drainUntil, ...sse } = await (await readerOf(service, channel)).health();
+    const reader = await readerOf(service, channel);
+    if (findsDead) {
+      await reader.findDead();
+    }
+    const { status, reasons, drainUntil, ...sse } = await reader.health();
     const numbers: ChannelNumbers = {
       ...(drainUntil !== null && { draining_until: new Date(drainUntil).toISOString() }),
       active_connections: sse.activeConnections,

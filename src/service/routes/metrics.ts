@@ -40,7 +40,8 @@ export async function readMetrics(request: IRequest, service: Service): Promise<
   if (asked !== null) {
     requireAllowed(asked, service.host.config.channels.allowed);
   }
-  const text = asked === null ? await scrapeAll(service) : await scrapeOne(service, asked);
+  const text =
+    asked === null ? await service.metrics.read(() => scrapeAll(service)) : await scrapeOne(service, asked);
   const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store" };
   return new Response(text, { headers });
 }
@@ -49,7 +50,14 @@ async function scrapeOne(service: Service, channel: string): Promise<string> {
   return exposeAll([await stateOf(await readerOf(service, channel), channel)]);
 }
 
-async function scrapeAll(service: Service): Promise<string> {
+/** Goes on if the peer leaves, because other requests may wait for the text. */
+function scrapeAll(service: Service): Promise<string> {
+  const text = scrapeActive(service);
+  service.host.keepAlive(text.catch(() => {}));
+  return text;
+}
+
+async function scrapeActive(service: Service): Promise<string> {
   const { channels, total } = await service.host.directory.active(SCRAPED_CHANNELS);
   const states = await together(service.host, channels, stateOf);
   return (

@@ -15,7 +15,7 @@ beforeAll(async () => {
   service = await startService({
     config: {
       channels: { allowed: ["*"] },
-      auth: { subscribe: ["jwt"], publish: ["token", "jwt"] },
+      auth: { subscribe: ["jwt"], publish: ["token", "jwt"], metrics: "public" },
     },
     env: { JWT_SECRET: jwtSecret },
   });

@@ -97,7 +97,12 @@ const CONFIGURATIONS: [
     "a wide configuration",
     {
       channels: { allowed: ["*"] },
-      auth: { subscribe: ["token", "jwt"], publish: ["token", "jwt"], admin: ["token", "jwt"] },
+      auth: {
+        subscribe: ["token", "jwt"],
+        publish: ["token", "jwt"],
+        admin: ["token", "jwt"],
+        metrics: "public",
+      },
       cors: { allowed_origins: ["https://*.example.com", "https://app.example.com"] },
     },
     { SUBSCRIBE_TOKEN: "subscribe-token-of-the-tests", JWT_SECRET: "s".repeat(32) },

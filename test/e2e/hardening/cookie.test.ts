@@ -13,7 +13,12 @@ let service: Service;
 beforeAll(async () => {
   service = await startService({
     config: {
-      auth: { subscribe: ["token", "jwt"], publish: ["token", "jwt"], admin: ["token", "jwt"] },
+      auth: {
+        subscribe: ["token", "jwt"],
+        publish: ["token", "jwt"],
+        admin: ["token", "jwt"],
+        metrics: "public",
+      },
       cors: { allowed_origins: [ours, "https://*.apps.example.com"] },
     },
     env: { SUBSCRIBE_TOKEN: subscribeToken, JWT_SECRET: jwtSecret },

@@ -25,7 +25,7 @@ beforeAll(async () => {
   service = await startService({
     config: {
       channels: { allowed: ["default", "board-*", "private", "publish-*"] },
-      auth: { subscribe: "jwt", publish: ["token", "jwt"] },
+      auth: { subscribe: "jwt", publish: ["token", "jwt"], metrics: "public" },
     },
     env: { JWT_SECRET: jwtSecret },
   });

@@ -66,6 +66,14 @@ describe("npm run config", () => {
     expect(readdirSync(folder).toSorted()).toEqual(["config.yaml", "wrangler.toml"]);
   });
 
+  it.each([[[]], [["--check"]]])("prints a warning and goes on %j", (flags) => {
+    configure("auth: { subscribe: token, metrics: public }");
+    run();
+    const { status, stderr } = run(...flags);
+    expect(stderr).toMatch(/^warning: config\.yaml:1:36 auth\.metrics: .+\n$/);
+    expect(status).toBe(0);
+  });
+
   it("says so when there is no configuration to compile", () => {
     rmSync(join(folder, "config.yaml"));
     expect(run()).toMatchObject({ status: 1, stderr: expect.stringContaining("cannot be read") as string });

@@ -50,6 +50,8 @@ export class MemoryHost implements Host {
   readonly lines: { level: LogLevel; event: string; fields: LogFields }[] = [];
   /** The hubs that exist: a look at a channel must not create one. */
   readonly existing = new Map<string, Hub>();
+  /** How often a hub was asked for something. */
+  calls = 0;
   /** Thrown by the hub of a channel at every call. */
   readonly broken = new Map<string, Error>();
   /** The address of the peer. */
@@ -89,6 +91,7 @@ export class MemoryHost implements Host {
 
   #port(channel: string): HubPort {
     const ask = async <Value>(work: (hub: Hub) => Value | Promise<Value>): Promise<Value> => {
+      this.calls++;
       const failure = this.broken.get(channel);
       if (failure !== undefined) {
         throw failure;
@@ -105,6 +108,7 @@ export class MemoryHost implements Host {
       publish: (events, publisher, grant) => ask((hub) => hub.publish(events, publisher, grant)),
       history: (request) => ask((hub) => hub.history(request)),
       health: () => ask((hub) => hub.health()),
+      findDead: () => ask((hub) => hub.findDead()),
       counters: () => ask((hub) => ({ counters: hub.counters, health: hub.health() })),
       clients: () => ask((hub) => hub.clients()),
       kick: (clientId) => ask((hub) => hub.kick(clientId)),

@@ -1,4 +1,5 @@
 import { createService } from "../../../src/service/router.ts";
+import { outcomeOf } from "../hub/outcome.ts";
 import { MemoryHost, type MemoryHostOptions } from "./memory-host.ts";
 
 const ORIGIN = "https://sse.example.com";
@@ -50,6 +51,15 @@ export class MemoryService {
       throw new Error(`publish: ${response.status} ${await response.text()}`);
     }
   }
+}
+
+/** Lets the timers of a host in memory ring until a request is answered. */
+export async function finished<Value>({ host }: MemoryService, answer: Promise<Value>): Promise<Value> {
+  const outcome = outcomeOf(answer);
+  while (outcome.state === "waiting") {
+    await host.clock.advance(10);
+  }
+  return answer;
 }
 
 /** The status of a response, and the code of its problem. */

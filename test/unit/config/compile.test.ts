@@ -124,3 +124,37 @@ describe("a configuration with mistakes", () => {
     expect(mistakesIn("sse: { colour: red }")[0]).not.toContain("did you mean");
   });
 });
+
+function compileAuth(auth: string): ReturnType<typeof compileConfig> {
+  return compileConfig(`auth: { ${auth} }`, "config.yaml");
+}
+
+function warningsOf(auth: string): string[] {
+  return (compileAuth(auth).warnings ?? []).map(formatMistake);
+}
+
+describe("auth.metrics where auth.subscribe is not public", () => {
+  it.each([
+    ["subscribe: token", ["token"]],
+    ["subscribe: jwt", ["token"]],
+    ["subscribe: token, metrics: public", ["public"]],
+    ["subscribe: public", ["public"]],
+    ["publish: jwt, jwt: { algorithm: HS256 }", ["public"]],
+  ])("is public only if the configuration says so: %s", (auth, metrics) => {
+    expect(compileAuth(auth).config?.auth.metrics).toEqual(metrics);
+  });
+
+  it("causes a warning with file, line and key if it is public", () => {
+    expect(warningsOf("subscribe: [token, jwt], metrics: public")).toEqual([
+      "config.yaml:1:43 auth.metrics: anyone can read how many clients and events each channel has, although " +
+        "auth.subscribe is not public; to guard these numbers, set token or jwt",
+    ]);
+  });
+
+  it.each(["subscribe: token", "subscribe: token, metrics: jwt", "metrics: public", "subscribe: public"])(
+    "causes no warning if it is guarded, or if streams are public: %s",
+    (auth) => {
+      expect(warningsOf(auth)).toEqual([]);
+    },
+  );
+});

@@ -1,10 +1,22 @@
 import { describe, expect, it } from "vitest";
 
-import { MemoryService, refusalOf } from "../../../support/service/memory-service.ts";
+import { FakeStream } from "../../../support/hub/fake-stream.ts";
+import { finished, MemoryService, refusalOf } from "../../../support/service/memory-service.ts";
 
 async function healthOf(service: MemoryService, path = "/health", token?: string): Promise<unknown> {
   const response = await service.send(path, token === undefined ? {} : { token });
   return [response.status, ((await response.json()) as { sse: unknown }).sse];
+}
+
+/** A client of the default channel that got nothing for a second. */
+async function quietClient(service: MemoryService): Promise<FakeStream> {
+  await service.publish("default", "tick");
+  const stream = new FakeStream();
+  const start = { lastEventId: null, logName: null, since: null };
+  const request = { terms: {}, start, address: null, endsAt: null };
+  await service.host.existing.get("default")?.connect(request, stream);
+  await service.host.clock.advance(1_000);
+  return stream;
 }
 
 const GUARDED = {
@@ -62,5 +74,45 @@ describe("GET /health", () => {
     const service = new MemoryService();
     expect(await refusalOf(service.send("/health?channel=A"))).toEqual([400, "invalid_parameter"]);
     expect(await refusalOf(service.send("/health?channel=nowhere"))).toEqual([404, "unknown_channel"]);
+  });
+});
+
+describe("GET /health?probe=1", () => {
+  it("counts no client that has left", async () => {
+    const service = new MemoryService();
+    // It has left, but the runtime notices that only when something is written to it.
+    (await quietClient(service)).break();
+    const path = "/health?channel=default";
+    expect(await healthOf(service, path)).toMatchObject([200, { active_connections: 1 }]);
+    const probed = await finished(service, healthOf(service, `${path}&probe=1`));
+    expect(probed).toMatchObject([200, { active_connections: 0 }]);
+  });
+
+  it("sends one heartbeat to each quiet client in a second, and waits a quarter of a second", async () => {
+    const service = new MemoryService();
+    const stream = await quietClient(service);
+    const [before, from] = [stream.writes.length, service.host.clock.now()];
+    await finished(service, Promise.all([1, 2, 3].map(() => healthOf(service, "/health?probe=1"))));
+    expect(stream.writes.length - before).toBe(1);
+    expect(service.host.clock.now() - from).toBeLessThanOrEqual(260);
+  });
+
+  it("sends no heartbeat where the numbers are guarded and no token is given", async () => {
+    const service = new MemoryService(GUARDED);
+    const stream = await quietClient(service);
+    const before = stream.writes.length;
+    expect(await healthOf(service, "/health?probe=1")).toEqual([
+      200,
+      { channel: "default", status: "healthy", reasons: [] },
+    ]);
+    expect(stream.writes.length).toBe(before);
+    await finished(service, healthOf(service, "/health?probe=1", "metrics"));
+    expect(stream.writes.length).toBe(before + 1);
+  });
+
+  it("of a channel that nobody has used wakes no hub", async () => {
+    const service = new MemoryService();
+    expect(await healthOf(service, "/health?probe=1")).toMatchObject([200, { active_connections: 0 }]);
+    expect(service.host.existing.size).toBe(0);
   });
 });

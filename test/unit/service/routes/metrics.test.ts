@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { HubError } from "../../../../src/hub/errors.ts";
-import { MemoryService, refusalOf } from "../../../support/service/memory-service.ts";
+import { finished, MemoryService, refusalOf } from "../../../support/service/memory-service.ts";
 
 const ANY = { channels: { allowed: ["*"] } };
 
@@ -29,6 +29,31 @@ describe("GET /metrics", () => {
     const lines = await linesOf(service);
     expect(lines).toContain('edge_sse_events_total{channel="b"} 1');
     expect(lines).toContain("edge_sse_channels_not_shown 1");
+  });
+
+  it("asks the hubs once a second, however many scrapes there are", async () => {
+    const service = new MemoryService();
+    await service.publish("default", "tick");
+    const before = service.host.calls;
+    const scrapes = await finished(service, Promise.all([1, 2, 3].map(() => linesOf(service))));
+    expect(service.host.calls - before).toBe(1);
+    for (const lines of scrapes) {
+      expect(lines).toContain('edge_sse_events_total{channel="default"} 1');
+    }
+    await linesOf(service);
+    expect(service.host.calls - before).toBe(1);
+  });
+
+  it("shows no number that is older than a second, and the numbers of one channel as they are", async () => {
+    const service = new MemoryService();
+    await service.publish("default", "tick");
+    await linesOf(service);
+    await service.publish("default", "tick");
+    const two = 'edge_sse_events_total{channel="default"} 2';
+    expect(await linesOf(service)).not.toContain(two);
+    expect(await linesOf(service, "/metrics?channel=default")).toContain(two);
+    await service.host.clock.advance(1_000);
+    expect(await linesOf(service)).toContain(two);
   });
 
   it("counts refusals under the codes that clients are told", async () => {
