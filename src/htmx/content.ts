@@ -1,4 +1,4 @@
-/** HTML, as far as a person and a browser can tell: JSON text has no other character that starts markup. */
+/** The characters of JSON text that can start markup or an entity. */
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 
 /**

@@ -163,7 +163,7 @@ describe("when the tab that holds the connection", () => {
     ["is closed", ({ tab }) => tab.page.fire("pagehide")],
     ["crashes", ({ tab }) => tab.crash()],
     ["disconnects", ({ client }) => client.disconnect()],
-  ])("%s, another resumes after the last id, and nobody misses or repeats anything", async (_, end) => {
+  ])("%s, another resumes after the last id, and no tab loses or doubles an event", async (_, end) => {
     const boards = await openBoards(3);
     pick(boards, 0).tab.last.event(42).event(43);
     await settle();
