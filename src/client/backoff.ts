@@ -1,15 +1,16 @@
 const LEAST_MS = 100;
 const FIRST_SPREAD_MS = 1_400;
 
-/** No wait for another attempt is longer, but for one that the service has asked for. */
+/** The longest random part of a delay. A delay that the service asks for may be longer. */
 export const LONGEST_WAIT_MS = 30_000;
 
-/** What a service asks for is obeyed up to here. Also keeps timers below 2^31 ms, at which they would fire at once. */
+/** The longest delay that a service may ask for. A timer of 2^31 ms or more would fire at once. */
 const LONGEST_ASKED_MS = 24 * 3_600_000;
 
 /**
- * How long to wait before attempt n, from 0: 100 ms, and a random part of up to 1.4 s x 2^n, 30 s at most. The random
- * part is most of it: a thousand clients that lost their streams at once do not come back at once.
+ * The delays between attempts. Attempt n, counted from 0, waits 100 ms plus a random part of up to 1.4 s x 2^n and at
+ * most 30 s. Most of the delay is random, so that a thousand clients that lost their streams together come back spread
+ * out.
  */
 export class Backoff {
   readonly #random: () => number;
@@ -19,7 +20,7 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** The next delay in milliseconds. One that the service has asked for, if it is one, replaces it this once. */
+  /** @param askedMs the delay that the service asked for, which replaces this one unless it is below 100 ms */
   next(askedMs?: number): number {
     const spread = Math.min(LONGEST_WAIT_MS, FIRST_SPREAD_MS * 2 ** this.#attempt);
     this.#attempt += 1;
@@ -28,7 +29,6 @@ export class Backoff {
       : LEAST_MS + this.#random() * spread;
   }
 
-  /** Starts over with attempt 0. */
   reset(): void {
     this.#attempt = 0;
   }

@@ -22,20 +22,22 @@ export { SSEProblem } from "./problem.ts";
 const PAUSE_WHEN_HIDDEN_SECONDS = 300;
 const LONGEST_PAUSE_SECONDS = 86_400;
 
-/** Heartbeats that may be missing: at least so many, and one random part more for each client. */
+/** The silence that the watchdog allows, in heartbeat intervals, and the random part that each client adds to it. */
 const MISSED_HEARTBEATS = 2.5;
 const MISSED_HEARTBEATS_SPREAD = 0.5;
 
-/** What tabs say to each other may change with a version: those of another one are not understood. */
+/** The number changes with the messages between tabs, because tabs of two versions would not understand each other. */
 const SHARED_NAME = "edge-sse:1";
 
 /**
- * Receives the events of an edge-sse channel, each once and in order, over one connection that it keeps alive.
+ * Receives the events of an edge-sse channel, each exactly once and in order, over one connection.
  *
- * It comes back by itself after whatever passes: a lost connection, silence, a 5xx, 408 or 429, an answer that is no
- * event stream, a `close` event. It resumes after the last id. It waits 100 ms and a random part of 1.4 s before the
- * first attempt, then of twice as much each time, 30 s at most, and starts over after 10 s of a stream; what the service
- * asks for (`Retry-After`, `close`) counts instead, once. It stops after any other 4xx, and when an operator has kicked it.
+ * The client reconnects by itself and resumes after the last id: after a lost connection, silence, a 5xx, 408 or 429,
+ * a response that is not an event stream, and a `close` event. Attempt n, counted from 0, waits 100 ms plus a random
+ * part of up to 1.4 s x 2^n and at most 30 s. The count starts again when a stream has lasted for 10 s. A delay that
+ * the service asks for, by `Retry-After` or a `close` event, replaces that delay once.
+ *
+ * The client stops after any other 4xx, and when an operator kicks it.
  *
  * @example
  * const client = new SSEClient({ types: ["state_transition"], projectId: 7 });
@@ -58,9 +60,10 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
   #cancelWatching: (() => void) | undefined;
 
   /**
-   * Does not connect yet: add listeners first, then call `connect()`.
+   * Does not connect yet. Add listeners, then call `connect()`.
    *
-   * @throws TypeError for options that cannot be meant: no URL, an id with a comma, an empty list of ids, ...
+   * @throws TypeError for an invalid option: no absolute URL where there is no page, an id with a comma, an empty list
+   *   of ids, a number of seconds out of range
    */
   constructor(options?: SSEClientOptions);
   /** @internal */
@@ -82,17 +85,17 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
     return this.#state;
   }
 
-  /** The id after which a reconnect resumes; empty before the first stream. Moves also with events that are filtered out. */
+  /** A reconnect resumes after this id. Empty before the first stream. Events that the filter hides move it too. */
   get lastEventId(): string {
     return this.#cursor.id;
   }
 
-  /** The log that `lastEventId` belongs to; undefined before the first stream. Keep both to resume in a later page. */
+  /** The log that `lastEventId` belongs to. Undefined before the first stream. Keep both to resume in a later page. */
   get log(): string | undefined {
     return this.#cursor.log;
   }
 
-  /** Connects, and stays so until `disconnect()` or a final problem. Does nothing if that is already so. */
+  /** Connects, and stays connected until `disconnect()` or a final problem. Does nothing unless `state` is `disconnected`. */
   connect(): void {
     if (this.#state !== "disconnected" || this.#signal?.aborted === true) {
       return;
@@ -112,27 +115,30 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
       this.#signal?.removeEventListener("abort", abort);
     };
     this.#setState("connecting");
-    // Unless a listener has disconnected again.
+    // A listener may have disconnected.
     if (this.state === "connecting") {
       this.#source.open();
     }
   }
 
-  /** Ends the connection: no further event reaches a listener. `connect()` resumes after the last id. */
+  /** Ends the connection. No listener gets another event. `connect()` resumes after the last id. */
   disconnect(): void {
     this.#halt();
     this.#setState("disconnected");
   }
 
   /**
-   * Calls a listener with each event of a type: one of your own, `"*"` for every published event, or `connected`, `gap`,
-   * `close`, `error` for what the service itself says. The answer takes the listener off.
+   * Calls a listener with each event of a type: one of your own types, `"*"` for every published event, or `connected`,
+   * `gap`, `close` or `error` for the events of the service itself.
+   *
+   * @returns a function that removes the listener
+   * @throws TypeError if the listener is not a function
    */
   on<Type extends EventName<Events>>(type: Type, listener: EventListener<Events, Type>): () => void {
     return this.#delivery.on(type, listener as (data: unknown, event: SSEEvent) => void);
   }
 
-  /** The same for the next event only. */
+  /** Like `on`, for the next event only. */
   once<Type extends EventName<Events>>(type: Type, listener: EventListener<Events, Type>): () => void {
     const call = listener as (data: unknown, event: SSEEvent) => void;
     const off = this.#delivery.on(type, (data, event) => {
@@ -142,20 +148,20 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
     return off;
   }
 
-  /** Calls a listener after each change of `state`. The answer takes it off. */
+  /** Calls a listener after each change of `state`. Returns a function that removes it. */
   onStateChange(listener: StateListener): () => void {
     return this.#stateListeners.add(listener);
   }
 
   /**
-   * Calls a listener with the problem for which the client stops, before it changes to `disconnected`. Nothing else will
-   * happen until `connect()`, which does nothing before that change. The answer takes it off.
+   * Calls a listener when the client stops after a final problem, before `state` becomes `disconnected`. Call
+   * `connect()` after that change to start again. Returns a function that removes the listener.
    */
   onError(listener: (problem: SSEProblem) => void): () => void {
     return this.#errorListeners.add(listener);
   }
 
-  /** Calls a listener with what went wrong, and the delay, before each attempt at a reconnect. The answer takes it off. */
+  /** Calls a listener when the client schedules an attempt to reconnect. Returns a function that removes it. */
   onRetry(listener: (retry: Retry) => void): () => void {
     return this.#retryListeners.add(listener);
   }
@@ -174,7 +180,7 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
     const feed = {
       environment,
       port,
-      // A ticket is another one each time, and may have been too old when it was used.
+      // Each attempt buys a new ticket, so one that was refused as too old is worth another attempt.
       canRefresh: typeof options.token === "function" || route.tickets !== undefined,
       watchdogIntervals:
         options.watchdog === false
@@ -223,7 +229,7 @@ function pauseAfterMs(seconds: number | false = PAUSE_WHEN_HIDDEN_SECONDS): numb
   }
   if (!(seconds >= 0 && seconds <= LONGEST_PAUSE_SECONDS)) {
     throw new TypeError(
-      `pauseWhenHiddenSeconds: expected 0 to ${LONGEST_PAUSE_SECONDS}, or false, got ${seconds}`,
+      `pauseWhenHiddenSeconds: expected 0 to ${LONGEST_PAUSE_SECONDS} or false, got ${seconds}`,
     );
   }
   return seconds * 1_000;

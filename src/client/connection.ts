@@ -5,18 +5,17 @@ import { discard, readRefusal } from "./refusal.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /**
- * From the start of an attempt to its first event, the waits for a token and a ticket included. Other bytes do not
- * count: a server that sends spaces for ever would hold the client in `connecting`.
+ * How long an attempt may take until its first event, including the waits for a token and a ticket. Other bytes do not
+ * extend it: otherwise a server that sends spaces forever would hold the client in `connecting`.
  */
 const OPEN_DEADLINE_MS = 15_000;
 
 /**
- * From the first chunk that ends no frame to the next one that does. A server that sends a byte now and then, and never
- * ends a frame, would still the watchdog for ever.
+ * How long a frame may take to arrive. Otherwise a server that sends a byte now and then, and never ends a frame, would
+ * keep the watchdog quiet forever.
  */
 const FRAME_DEADLINE_MS = 120_000;
 
-/** What an attempt asks for. */
 export interface StreamRequest {
   readonly url: string;
   readonly headers: Record<string, string>;
@@ -25,15 +24,15 @@ export interface StreamRequest {
 
 export interface ConnectionPort {
   readonly environment: Environment;
-  /** How many heartbeats may be missing; undefined: all of them. */
+  /** The watchdog fires after this many heartbeat intervals of silence. Undefined: there is no watchdog. */
   readonly watchdogIntervals: number | undefined;
   request(signal: AbortSignal): Promise<StreamRequest>;
-  /** The service has let us in: comes before the first frame. */
+  /** Called once the service has accepted the client, before its first frame. */
   onOpen(connection: Connection): void;
   onFrame(frame: Frame, connection: Connection): void;
 }
 
-/** One attempt, and the stream that comes of it. */
+/** One attempt to connect, and the stream that it opens. */
 export class Connection {
   readonly #port: ConnectionPort;
   readonly #abort = new AbortController();
@@ -51,7 +50,7 @@ export class Connection {
       watchdogIntervals === undefined
         ? undefined
         : new Watchdog(environment, watchdogIntervals, () => {
-            this.stop(new SSEProblem("heartbeat_missed", "Nothing came, not even a heartbeat."));
+            this.stop(new SSEProblem("heartbeat_missed", "No heartbeat arrived in time."));
           });
   }
 
@@ -59,16 +58,16 @@ export class Connection {
     return this.#isOpen;
   }
 
-  /** The log that the ids of this stream belong to; undefined until the service has told. */
+  /** The log that the ids of this stream belong to. Undefined until the service has named it. */
   get log(): string | undefined {
     return this.#log;
   }
 
-  /** Runs to its end, and answers what ended it. Never rejects. */
+  /** Resolves with the reason when the stream has ended. Never rejects. */
   async run(): Promise<SSEProblem> {
     const { signal } = this.#abort;
     try {
-      this.#cancelOpenDeadline = this.#stopIn(OPEN_DEADLINE_MS, "No event stream came in time.");
+      this.#cancelOpenDeadline = this.#stopIn(OPEN_DEADLINE_MS, "No event stream opened in time.");
       await this.#read(await this.#open());
       return new SSEProblem("stream_ended", "The stream has ended.");
     } catch (error) {
@@ -81,12 +80,12 @@ export class Connection {
     }
   }
 
-  /** Ends it at once: no frame comes after this. */
+  /** No frame is handed on after this call. */
   stop(problem: SSEProblem): void {
     this.#abort.abort(problem);
   }
 
-  /** For a page that may have slept. */
+  /** Runs the watchdog now, because the timers of a suspended page stand still. */
   checkPulse(): void {
     this.#watchdog?.check();
   }
@@ -117,14 +116,13 @@ export class Connection {
     });
   }
 
-  /** The answer cancels. */
   #stopIn(ms: number, detail: string): () => void {
     return this.#port.environment.after(ms, () => this.stop(new SSEProblem("timeout", detail)));
   }
 
   async #read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
     const { signal } = this.#abort;
-    // Also for a body that does not know the signal of its fetch: a cancelled reader ends its read.
+    // The `fetch` of the user may ignore its signal. Cancelling the reader ends the read in any case.
     const cancel = (): void => void reader.cancel(signal.reason).catch(() => {});
     signal.addEventListener("abort", cancel);
     signal.throwIfAborted();
@@ -148,13 +146,13 @@ export class Connection {
       this.#cancelFrameDeadline?.();
       this.#cancelFrameDeadline = undefined;
     } else {
-      this.#cancelFrameDeadline ??= this.#stopIn(FRAME_DEADLINE_MS, "A frame has not ended in time.");
+      this.#cancelFrameDeadline ??= this.#stopIn(FRAME_DEADLINE_MS, "A frame did not end in time.");
     }
   }
 
   #take(frame: Frame): void {
     const { signal } = this.#abort;
-    // A listener may have disconnected in the middle of a chunk; and nothing counts after `close`.
+    // A listener may have disconnected in the middle of a chunk. Frames after `close` do not count.
     if (signal.aborted || this.#closed !== undefined) {
       return;
     }
@@ -169,7 +167,7 @@ export class Connection {
       }
       this.#port.onOpen(this);
     }
-    // Unless the opening made somebody disconnect.
+    // A listener of `onOpen` may have disconnected.
     if (!signal.aborted) {
       this.#port.onFrame(frame, this);
     }
@@ -181,7 +179,7 @@ export class Connection {
     this.#watchdog?.beatsEvery(memberOf(connected, "heartbeat_interval_seconds"));
   }
 
-  /** A promise that does not outlast the attempt, whatever it waits for. */
+  /** Rejects when the attempt is aborted, even if the work itself ignores that. */
   #orAbort<T>(work: Promise<T>, late?: (value: T) => void): Promise<T> {
     const { signal } = this.#abort;
     return new Promise((resolve, reject) => {
@@ -209,7 +207,7 @@ function closed(data: unknown): SSEProblem {
     typeof reason === "string" ? reason : "close",
     `The service has closed the stream${typeof reason === "string" ? `: ${reason}` : ""}.`,
     {
-      // An operator has ended this stream, and did not want it back.
+      // An operator ended this stream on purpose.
       final: reason === "kicked",
       ...(typeof retryAfterMs === "number" && retryAfterMs >= 0 && { retryAfterMs }),
     },

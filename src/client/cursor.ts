@@ -1,14 +1,14 @@
 const DECIMAL = /^\d{1,16}$/;
 
-/** A place in a log: everything up to `id` has been delivered. */
+/** A position in a log. Everything up to `id` has been delivered. */
 export interface Position {
-  /** Empty: nowhere yet. */
+  /** Empty before the first stream. */
   readonly id: string;
-  /** The log that the id belongs to, as the service has named it. */
+  /** The name of the log that the id belongs to. */
   readonly log: string | undefined;
 }
 
-/** Where a client stands. It is what the next connect asks for, and what tells a double. */
+/** The position of a client. The next connect resumes after it, and an event at or before it is a duplicate. */
 export class Cursor implements Position {
   #id: string;
   #log: string | undefined;
@@ -23,14 +23,14 @@ export class Cursor implements Position {
   }
 
   /**
-   * Moves only together with the id: a client that adopted the log of `connected` and was cut before the `gap` that
-   * follows would come back with an old id and a new log, and never hear of the gap.
+   * Changes only together with the id. If a client took the log of `connected` and lost its stream before the `gap`
+   * that follows, it would come back with an old id of a new log, and would never be told about the gap.
    */
   get log(): string | undefined {
     return this.#log;
   }
 
-  /** Moves on; answers false, and stays, if it has been there: what came with this id is a double. */
+  /** Moves forward. Returns false, and stays, if the position was reached before: the event is a duplicate. */
   move(to: Position): boolean {
     if (this.covers(to)) {
       return false;
@@ -39,13 +39,13 @@ export class Cursor implements Position {
     return true;
   }
 
-  /** Moves, also back. */
+  /** Moves in any direction. */
   jump(to: Position): void {
     this.#id = to.id;
     this.#log = to.log;
   }
 
-  /** Whether it has been at a place. Ids of different logs, of unnamed ones, and other than decimals do not compare. */
+  /** Whether a position was reached before. Only decimal ids of the same named log can be compared. */
   covers({ id, log }: Position): boolean {
     return (
       log !== undefined &&

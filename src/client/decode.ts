@@ -3,25 +3,25 @@ import { createParser } from "eventsource-parser";
 import { FrameBound } from "./frame-bound.ts";
 import { SSEProblem } from "./problem.ts";
 
-/** One block of an event stream, as far as it says anything. */
+/** One block of an event stream that has an id, data or both. */
 export interface Frame {
   readonly id: string | undefined;
-  /** Undefined: a block without data. It dispatches nothing, but its id counts: `: heartbeat` and `id: 57`. */
+  /** Undefined for a block without data, like `: heartbeat` with `id: 57`. It dispatches nothing, but its id counts. */
   readonly event: { readonly type: string; readonly text: string } | undefined;
 }
 
 /**
- * Takes the chunks of an event stream and gives its frames. The function that takes a chunk answers whether a frame,
- * a comment or a blank line has ended in it.
+ * Decodes an event stream.
  *
- * @throws SSEProblem `frame_too_large`, from the function that takes the chunks
+ * @returns a function that takes the next chunk and tells whether a frame, a comment or a blank line ended in it. It
+ *   throws an SSEProblem `frame_too_large` for a frame of more than 1 MiB
  */
 export function createDecoder(onFrame: (frame: Frame) => void): (chunk: Uint8Array) => boolean {
   const utf8 = new TextDecoder();
   const bound = new FrameBound();
   let bareId: string | undefined;
 
-  // The parser reports the id of every block, and before the event of the same block if there is one.
+  // The parser reports the id of a block before its event. A block without an event gets no second call.
   const giveBareId = (): void => {
     if (bareId !== undefined) {
       const id = bareId;
@@ -55,7 +55,7 @@ export function createDecoder(onFrame: (frame: Frame) => void): (chunk: Uint8Arr
   };
 }
 
-/** The value of JSON; the text itself if it is not JSON. */
+/** Parses JSON. Text that is not JSON is returned as it is. */
 export function parseData(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -68,7 +68,7 @@ export function isObject(data: unknown): data is Readonly<Record<string, unknown
   return typeof data === "object" && data !== null;
 }
 
-/** A member of what should be an object; undefined if it is not there. */
+/** A member of an object. Undefined if the value has no such member or is no object. */
 export function memberOf(data: unknown, name: string): unknown {
   return isObject(data) ? data[name] : undefined;
 }

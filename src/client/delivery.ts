@@ -4,10 +4,9 @@ import { memberOf, parseData, type Frame } from "./decode.ts";
 import { Listeners } from "./listeners.ts";
 import type { SSEEvent } from "./types.ts";
 
-/** The name under which listeners get every published event. */
 const EVERY = "*";
 
-/** Takes the frames of streams, moves the cursor, and hands events to their listeners: each one once. */
+/** Moves the cursor with each frame and calls the listeners of its event, once for each event. */
 export class Delivery {
   readonly #cursor: Cursor;
   readonly #isEnveloped: boolean;
@@ -44,7 +43,7 @@ export class Delivery {
     }
   }
 
-  /** The data of a frame: taken out of its envelope if the client asked for one. */
+  /** Takes the data of a published event out of its envelope, if the client asked for envelopes. */
   #open(event: Frame["event"]): { data: unknown; publishedAt: Date | undefined } {
     const data = event === undefined ? undefined : parseData(event.text);
     const time = memberOf(data, "published_at");
@@ -55,7 +54,7 @@ export class Delivery {
   }
 
   #move(to: { id: string; log: string | undefined }, type: string | undefined, data: unknown): boolean {
-    // The service does not know our id, so ours says nothing: its own may well be lower.
+    // The service does not know our id, so the two cannot be compared. Its own id may be lower.
     if (type === "gap" && memberOf(data, "reason") === "unknown") {
       this.#cursor.jump(to);
       return true;

@@ -1,42 +1,42 @@
 import type { FetchLike } from "./request-types.ts";
 
-/** What the client needs of the world around it, passed in so that tests own time, chance and the network. */
+/** The runtime, passed in so that tests control time, randomness and the network. */
 export interface Environment {
   readonly fetch: FetchLike;
-  /** Milliseconds since the epoch, by a clock that may jump: nothing that must happen may wait for it. */
+  /** Milliseconds since the epoch. This clock may jump, so deadlines use `after` instead. */
   now(): number;
-  /** Calls back once after a delay; the answer cancels. */
+  /** Calls back once after a delay. Returns a function that cancels it. */
   after(ms: number, callback: () => void): () => void;
   /** At least 0, less than 1. */
   random(): number;
-  /** Where the error of a listener goes. */
+  /** Reports an error that a listener threw. */
   report(error: unknown): void;
-  /** What relative URLs are relative to; undefined where there is no page. */
+  /** The base of relative URLs. Undefined where there is no page. */
   readonly baseUrl: string | undefined;
   readonly page: Page;
-  /** Undefined where tabs cannot be told apart. */
+  /** Undefined if the runtime lacks Web Locks or BroadcastChannel. */
   readonly tabs: Tabs | undefined;
 }
 
-/** What a page knows about itself. Where there is none it is always visible and online. */
+/** The state of the page. Without a page it is always visible, and online unless the runtime says otherwise. */
 export interface Page {
   isHidden(): boolean;
   isOnline(): boolean;
-  /** Calls back at each event of this name; the answer ends that. */
+  /** Returns a function that removes the listener. */
   listen(
     type: "visibilitychange" | "pagehide" | "pageshow" | "online" | "offline",
     callback: () => void,
   ): () => void;
 }
 
-/** What the tabs of one origin have in common. */
+/** What connects the tabs of one origin. */
 export interface Tabs {
   readonly locks: Locks;
-  /** Opens what each tab hears from all others under this name. */
+  /** Joins the channel of this name. Each tab hears what the others say, and not what it says itself. */
   open(name: string, hear: (word: unknown) => void): TabLine;
 }
 
-/** The part of the Web Locks API that is needed. */
+/** The part of the Web Locks API that is used. */
 export interface Locks {
   request(
     name: string,
@@ -68,7 +68,7 @@ interface Scope extends Target {
   reportError?(error: unknown): void;
 }
 
-/** The runtime as it is: a page, a worker, Node or Deno. */
+/** The environment of a page, a worker, Node or Deno. */
 export function platform(): Environment {
   const scope = globalThis as unknown as Scope;
   return {

@@ -5,50 +5,52 @@ import type { Environment } from "./environment.ts";
 import { SSEProblem } from "./problem.ts";
 import type { Retry } from "./types.ts";
 
-/** A stream that has lived for this long was a good one: the next loss starts with short delays again. */
+/** After a stream has lived for this long, the next loss starts again with short delays. */
 const HEALTHY_MS = 10_000;
 
-/** `open()` so soon after a refusal waits like a reconnect: whoever calls it in a loop must not become an attack. */
+/**
+ * `open()` this soon after a refusal waits like a reconnect. Otherwise a page that calls it in a loop floods the
+ * service.
+ */
 const COOLING_MS = 1_000;
 
-/** Where a client gets its frames from: a feed of its own, or one that tabs share. */
+/** The source of a client's frames: its own feed, or one that tabs share. */
 export interface Source {
-  /** Starts. Does nothing if it has started. */
+  /** Does nothing if the source is open already. */
   open(): void;
-  /** Stops; nothing is reported after it. */
+  /** Nothing is reported after this call. */
   close(): void;
-  /** The page may have slept: what looks alive may not be. */
+  /** Checks whether the stream is still alive. The page may have been suspended. */
   checkPulse(): void;
 }
 
-/** Whom a source reports to. */
 export interface SourcePort {
   receive(frame: Frame, log: string | undefined): void;
   onConnected(): void;
-  /** The stream is gone; the source works on it. `problem`: why, if something happened. */
+  /** The stream is lost, and the source tries to reconnect. Without a `problem`, it passes from one tab to another. */
   onLost(problem: SSEProblem | undefined): void;
   onRetry(retry: Retry): void;
-  /** The source has stopped for good. */
+  /** The source has stopped after a final problem. */
   onStop(problem: SSEProblem): void;
 }
 
 export interface FeedOptions {
   readonly environment: Environment;
   readonly port: SourcePort;
-  /** Whether there is somebody to ask for another token or ticket. */
+  /** Whether `request` can get another token or ticket. */
   readonly canRefresh: boolean;
   readonly watchdogIntervals: number | undefined;
-  /** @param refresh whether the last token will not do */
+  /** @param refresh whether the last token is refused or about to expire */
   request(refresh: boolean, signal: AbortSignal): Promise<StreamRequest>;
 }
 
-/** Keeps one stream open: attempts, delays between them, and the change from one stream to the next. */
+/** Keeps one stream open. It makes the attempts, waits between them, and changes from an old stream to a new one. */
 export class Feed implements Source {
   readonly #options: FeedOptions;
   readonly #backoff: Backoff;
-  /** The stream that counts, or the attempt at one. */
+  /** The open stream, or the attempt to open it. */
   #current: Connection | undefined;
-  /** An attempt at the stream that is to follow while the current one still delivers. */
+  /** The attempt to open a successor while the current stream still delivers. */
   #next: Connection | undefined;
   #wait: { readonly cancel: () => void; readonly isAsked: boolean } | undefined;
   #cancelHealthy = noop;
@@ -56,7 +58,7 @@ export class Feed implements Source {
   #cancelListening = noop;
   #isStarted = false;
   #needsRefresh = false;
-  /** The stream is young, and its token is as new as they are to be had. */
+  /** The stream is less than 10 s old, and its token was fetched for it. */
   #hasNewToken = false;
   #wasRefused = false;
   #outlivedOffline = false;
@@ -166,7 +168,7 @@ export class Feed implements Source {
       const kind = memberOf(parseData(frame.event.text), "error_type");
       if (kind === "token_expiring") {
         this.#needsRefresh = true;
-        // Whoever has just given one that is about to expire has no better one: the stream lasts as long as that does.
+        // A token function that has just returned a token about to expire has no better one.
         if (!this.#hasNewToken) {
           this.#handOverSoon();
         }
@@ -176,9 +178,9 @@ export class Feed implements Source {
   }
 
   /**
-   * Opens another stream, and lets the current one go only once the other has taken over. Both deliver for a moment:
-   * the cursor tells the doubles. If it fails the current one goes on; the service or the watchdog will end it. Waits
-   * like a reconnect: many tokens expire at the same moment.
+   * Opens another stream and drops the current one when the new one is open. Both deliver for a moment, and the cursor
+   * removes the duplicates. If the attempt fails, the current stream goes on until the service or the watchdog ends it.
+   * The delay is that of a reconnect, because many tokens expire at the same moment.
    */
   #handOverSoon(askedMs?: number): void {
     if (this.#handOver !== undefined || this.#next !== undefined) {
@@ -233,14 +235,14 @@ export class Feed implements Source {
     }
   }
 
-  /** A token that was good may have expired in the meantime: a 401 is final only the second time. */
+  /** Whether to try again with a new token. The last one may have expired, so only a second 401 in a row is final. */
   #asksAgain({ status }: SSEProblem): boolean {
     const isFirst = status === 401 && this.#options.canRefresh && !this.#wasRefused;
     this.#wasRefused ||= isFirst;
     return isFirst;
   }
 
-  /** No use in trying, but "offline" is a guess: a service on this machine can be reached all the same. */
+  /** Attempts become rare, but do not stop: a browser that is offline still reaches a service on its own machine. */
   #offline(): void {
     this.#outlivedOffline = this.isOpen;
     if (this.#wait?.isAsked === false) {
@@ -253,7 +255,7 @@ export class Feed implements Source {
       this.#backoff.reset();
       this.#attemptIn(this.#backoff.next());
     } else if (this.#outlivedOffline) {
-      // It may be dead without a word, since this machine may have another address now.
+      // The stream may be dead without a sign, because the machine may have a new address.
       this.#outlivedOffline = false;
       this.#handOverSoon();
     }

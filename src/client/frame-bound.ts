@@ -1,20 +1,19 @@
 const LF = 10;
 const CR = 13;
 
-/** Bytes of one frame: several times what the service lets through. */
+/** The largest frame. The service sends at most 64 KiB. */
 const LONGEST_FRAME_BYTES = 1024 * 1024;
 
-/** What one chunk of a stream does to the frame that it belongs to. */
 export interface Measured {
-  /** How many of its bytes stay within the bound; fewer than it has when a frame is too large. */
+  /** How many bytes of the chunk are within the bound. Fewer than its length if a frame is too large. */
   readonly within: number;
-  /** Whether a frame ends in it. */
+  /** Whether a frame ended in the chunk. */
   readonly ended: boolean;
 }
 
 /**
- * Counts the bytes of each frame, whatever they are. A parser skips comments and unknown fields without counting them, so
- * a line without end would be read for ever.
+ * Counts the bytes of each frame. The parser bounds its buffer, but it skips comments and unknown fields without
+ * counting them, so an endless line would be read forever.
  */
 export class FrameBound {
   #lineBytes = 0;

@@ -1,15 +1,15 @@
 import type { Locks } from "./environment.ts";
 
 export interface LeaderLockPort {
-  /** It is ours. */
+  /** This tab holds the lock. */
   onHeld(): void;
-  /** Another tab has stolen it, from us or from who was before us. */
+  /** Another tab stole the lock, from this tab or from the one that held it. */
   onTaken(): void;
-  /** There are no locks to be had here. */
+  /** The browser refuses locks, for example in a page with an opaque origin. */
   onUnavailable(): void;
 }
 
-/** The lock that the tab which leads holds, and our place in the queue for it. */
+/** The lock that the leading tab holds, and the place of this tab in the queue for it. */
 export class LeaderLock {
   readonly #locks: Locks;
   readonly #name: string;
@@ -23,24 +23,23 @@ export class LeaderLock {
     this.#port = port;
   }
 
-  /** Gets it when nobody else holds it. */
+  /** Waits for the lock. */
   queue(): void {
     const place = this.#takePlace();
     this.#request({ signal: place.signal }, place);
   }
 
-  /** Gets it at once, whoever holds it. */
+  /** Takes the lock from the tab that holds it. */
   steal(): void {
     this.#request({ steal: true }, this.#takePlace());
   }
 
-  /** Lets go of it, if it is ours. */
   release(): void {
     this.#letGo?.();
     this.#letGo = undefined;
   }
 
-  /** Lets go of it, and does not want it any more. */
+  /** Releases the lock and leaves the queue. */
   leave(): void {
     this.release();
     this.#place?.abort();

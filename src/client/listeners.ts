@@ -1,14 +1,14 @@
-/** Those who want to hear of one thing. One that throws harms no other. */
+/** The listeners of one kind of event. One that throws does not keep the others from being called. */
 export class Listeners<Arguments extends readonly unknown[]> {
   readonly #report: (error: unknown) => void;
   #all: readonly { readonly call: (...values: Arguments) => void }[] = [];
 
-  /** @param report where goes what a listener throws */
+  /** @param report gets what a listener throws */
   constructor(report: (error: unknown) => void) {
     this.#report = report;
   }
 
-  /** Answers what takes it off again. The same function may be added more than once. */
+  /** Returns a function that removes the listener. The same function may be added more than once. */
   add(call: (...values: Arguments) => void): () => void {
     if (typeof call !== "function") {
       throw new TypeError("Expected a function to call.");
@@ -20,7 +20,7 @@ export class Listeners<Arguments extends readonly unknown[]> {
     };
   }
 
-  /** Those there are now; one that is taken off by an earlier one is not called any more. */
+  /** Skips a listener that an earlier one removes, or that is added meanwhile. */
   call(...values: Arguments): void {
     for (const listener of this.#all) {
       if (this.#all.includes(listener)) {

@@ -1,8 +1,7 @@
 import type { ProblemItem } from "../wire/problem.ts";
 
-/** What goes with a problem. */
 export interface ProblemOptions {
-  /** Trying again does not help. */
+  /** Whether another attempt would fail for the same reason. Default: false. */
   readonly final?: boolean;
   readonly status?: number | undefined;
   readonly retryAfterMs?: number | undefined;
@@ -11,23 +10,30 @@ export interface ProblemOptions {
 }
 
 /**
- * Why an attempt failed or a stream ended.
+ * The reason why an attempt failed or a stream ended.
  *
- * `code` is the service's own for a refusal (`unauthorized`, `unknown_channel`, `limit`, ...; `http_<status>` when it
- * gave none), or one of: `network` (no connection, or cut), `timeout` (no answer in time), `content_type` (an answer that
- * is no event stream), `frame_too_large`, `heartbeat_missed` (the watchdog), `stream_ended` (without a `close` event),
- * `token` (the token function failed), or the reason of a `close` event (`shutdown`, `drain`, `limit`, `max_age`,
- * `slow_client`, `token_expired`, `kicked`).
+ * `code` is one of:
+ * - the code of a refusal by the service, such as `unauthorized`, `unknown_channel` or `limit`, or `http_<status>` if
+ *   the response has none;
+ * - the reason of a `close` event: `shutdown`, `drain`, `limit`, `max_age`, `slow_client`, `token_expired`, `kicked`;
+ * - `network`: there is no connection, or it was cut;
+ * - `timeout`: no stream opened within 15 s, a frame took more than 2 minutes, or a publish had no answer within 10 s;
+ * - `content_type`: the response is not an event stream;
+ * - `frame_too_large`: a frame has more than 1 MiB;
+ * - `heartbeat_missed`: nothing arrived for 2.5 to 3 heartbeat intervals;
+ * - `stream_ended`: the stream ended without a `close` event;
+ * - `token`: the token function failed;
+ * - `answer`: the response to a publish has no receipts.
  */
 export class SSEProblem extends Error {
   readonly code: string;
-  /** Whether it stops the client. Otherwise it tries again by itself. */
+  /** Whether the client stops. Otherwise it tries again by itself. */
   readonly final: boolean;
-  /** The HTTP status, of a refusal. */
+  /** The HTTP status of a refusal. */
   readonly status: number | undefined;
-  /** Milliseconds after which the service wants to be asked again. */
+  /** The delay that the service asks for before the next attempt, in milliseconds. */
   readonly retryAfterMs: number | undefined;
-  /** Everything that is wrong, when that is several things. */
+  /** The single mistakes of a request that has several. Empty otherwise. */
   readonly errors: readonly ProblemItem[];
 
   constructor(code: string, detail: string, options: ProblemOptions = {}) {
@@ -42,7 +48,7 @@ export class SSEProblem extends Error {
 }
 
 /**
- * Anything that was thrown, as a problem that passes.
+ * Turns anything that was thrown into a problem that is not final.
  *
  * @internal
  */

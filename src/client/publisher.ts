@@ -10,54 +10,55 @@ import type { FetchLike, Id, Token } from "./request-types.ts";
 export type { Receipt } from "../wire/events.ts";
 export { SSEProblem } from "./problem.ts";
 
-/** An attempt that has no answer by then counts as lost: its events may be stored, and the keys find that out. */
+/** An attempt without an answer by then has failed. If its events were stored, the repetition finds their keys. */
 const ANSWER_DEADLINE_MS = 10_000;
 
 const GIVE_UP_AFTER_SECONDS = 60;
 
-/** Timers of more than 2^31 ms, or of no number, fire at once. */
+/** A timer of 2^31 ms or more, or of NaN, would fire at once. */
 const LONGEST_GIVE_UP_SECONDS = 86_400;
 
-/** Refusals that pass by themselves, those of the gateways on the way among them. */
+/** Refusals that are worth another attempt, by the service or by a gateway in front of it. */
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 
 /** An event to publish. */
 export interface NewEvent {
-  /** `[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}`; not `connected`, `gap`, `error`, `close`, `heartbeat` or `open`. */
+  /** `[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}`, but not `connected`, `gap`, `error`, `close`, `heartbeat` or `open`. */
   readonly type: string;
-  /** What JSON can hold, at most 65,000 bytes of it. Send integers above 2^53 as strings. */
+  /** Any JSON value of at most 65,000 bytes. Send integers of 2^53 and more as strings. */
   readonly data: unknown;
-  /** For filters. Default: the one in `data`, if there is one. */
+  /** The project that streams can filter by. Default: `project_id` of `data`, if there is one. */
   readonly project_id?: Id | null | undefined;
+  /** The agent that streams can filter by. Default: `agent_id` of `data`, if there is one. */
   readonly agent_id?: Id | null | undefined;
-  /** Default: the publisher's. All events of one call go to one channel. */
+  /** All events of one call must name the same channel. Default: the channel of the publisher. */
   readonly channel?: string | undefined;
   /**
-   * The idempotency key, 1 to 128 characters. An event whose key is known is not stored again, for as long as the first
-   * one is kept. Give your own if your process may be restarted in the middle and publish again. Default: a random one.
+   * The idempotency key, 1 to 128 characters. While an event is kept, another one with the same key is not stored. Give
+   * your own key if your process can restart in the middle of a call and publish again. Default: a random key.
    */
   readonly key?: string | undefined;
 }
 
 export interface PublisherOptions {
-  /** Where to publish, e.g. `https://sse.example/api/publish`. */
+  /** The publish route, for example `https://sse.example/api/publish`. May be relative in a page. */
   url: string | URL;
   /** The service's `PUBLISH_TOKEN`. A function is asked before each attempt, and once more after a 401. */
   token: Token;
-  /** For events that name none. Default: the service's `default`. */
+  /** The channel of events that name none. Default: the channel `default`. */
   channel?: string | undefined;
-  /** Seconds after which a call that cannot be delivered fails. 0: after the first attempt. At most 86,400. Default: 60. */
+  /** Seconds until a call that cannot be delivered fails, 0 to 86,400. 0 makes one attempt only. Default: 60. */
   giveUpAfterSeconds?: number | undefined;
-  /** Used instead of the global `fetch`. */
+  /** The function that sends requests. Default: the global `fetch`. */
   fetch?: FetchLike | undefined;
 }
 
 /**
- * Publishes events, and sees to it that each is stored once.
+ * Publishes events, each of which is stored exactly once.
  *
- * A call is repeated after network errors, 408, 429, 502, 503 and 504, with the same growing random delays as a client's
- * or with the `Retry-After` of the service. Every event carries a key, so that a repetition never stores it twice. Calls
- * that run at the same time are not ordered among themselves: await one before the next where the order counts.
+ * A call is repeated after network errors and the statuses 408, 429, 502, 503 and 504. The delays are random and grow
+ * like those of `SSEClient`, or follow the `Retry-After` of the service. Every event carries a key, so a repetition
+ * never stores it twice. Concurrent calls have no order: await one call before the next if the order matters.
  *
  * @example
  * const publisher = new Publisher({ url: "https://sse.example/api/publish", token: process.env.PUBLISH_TOKEN });
@@ -69,7 +70,7 @@ export class Publisher {
   readonly #token: Token;
   readonly #giveUpAfterMs: number;
 
-  /** @throws TypeError for a URL that is none, or a time that is out of range */
+  /** @throws TypeError for an invalid URL or `giveUpAfterSeconds` */
   constructor(options: PublisherOptions);
   /** @internal */
   constructor(options: PublisherOptions, environment: Environment);
@@ -90,13 +91,15 @@ export class Publisher {
   }
 
   /**
-   * Stores one event, or all of up to 1,000 (1 MiB) or none of them, in order; resolves once that is durable. No events
-   * at all resolve at once.
+   * Publishes one event, or up to 1,000 events of at most 1 MiB together. Events of one call are stored in order, all
+   * or none of them. An empty array resolves at once.
    *
-   * @param signal gives up; what is stored by then stays so
-   * @throws SSEProblem why nothing could be stored: the refusal, or the last of the problems that kept coming back (then
-   *   the events may be stored all the same: publish again with the same keys to find out)
+   * @param options `signal` gives up the call. Events that are stored by then stay stored
+   * @returns the receipts, once the events are durable
+   * @throws SSEProblem the refusal, or the last problem when the time is up. In the second case the events may be
+   *   stored: publish again with the same keys to find out
    * @throws TypeError for data that JSON cannot hold
+   * @throws the reason of `signal` when it aborts
    */
   publish(event: NewEvent, options?: { readonly signal?: AbortSignal }): Promise<Receipt>;
   publish(events: readonly NewEvent[], options?: { readonly signal?: AbortSignal }): Promise<Receipt[]>;
@@ -154,7 +157,7 @@ export class Publisher {
     signal?.throwIfAborted();
     signal?.addEventListener("abort", stop);
     const cancel = after(ANSWER_DEADLINE_MS, () => {
-      abort.abort(new SSEProblem("timeout", "No answer came in time."));
+      abort.abort(new SSEProblem("timeout", "No answer arrived in time."));
     });
     const aborted = new Promise<never>((_, reject) => {
       abort.signal.addEventListener("abort", () => reject(abort.signal.reason));
@@ -178,12 +181,12 @@ export class Publisher {
   async #refusal(response: Response): Promise<SSEProblem> {
     const problem = await readRefusal(response, this.#environment);
     const { code, status, retryAfterMs, errors, message } = problem;
-    // A deployment without a token says 503, but does not get one by waiting.
+    // A service without a publish token answers 503, and waiting does not change that.
     const final = !PASSING_STATUSES.has(response.status) || code === "not_configured";
     return new SSEProblem(code, message, { final, status, retryAfterMs, errors });
   }
 
-  /** Waits for a delay, or until a signal says stop. */
+  /** Waits for a delay, or until one of the signals aborts. */
   #wait(ms: number, ...signals: readonly (AbortSignal | undefined)[]): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -207,7 +210,7 @@ export class Publisher {
 async function readReceipts(response: Response): Promise<Receipt[]> {
   const receipts = memberOf(parseData(await response.text()), "events");
   if (!Array.isArray(receipts)) {
-    throw new SSEProblem("answer", "Expected receipts, got something else.");
+    throw new SSEProblem("answer", "Expected receipts in the answer, got none.");
   }
   return receipts as Receipt[];
 }

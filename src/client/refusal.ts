@@ -2,22 +2,18 @@ import { memberOf, parseData } from "./decode.ts";
 import type { ProblemItem } from "../wire/problem.ts";
 import { SSEProblem } from "./problem.ts";
 
-/** Characters of the body of a refusal. The service's are shorter, and a longer one is not read. */
+/** The longest body of a refusal that is read, in characters. Those of the service are much shorter. */
 const LONGEST_BODY = 64 * 1024;
 
-/** Part of a `Retry-After` that is added at random: those who were refused together do not come back together. */
+/** The random part added to a `Retry-After`, so that clients refused together do not come back together. */
 const RETRY_AFTER_SPREAD = 0.2;
 
-/** What waits of a client depend on. */
 export interface Luck {
   now(): number;
   random(): number;
 }
 
-/**
- * A response that is not the one that was hoped for, as a problem. 4xx is final, but for 408 and 429.
- * Source of the body that the service sends: RFC 9457.
- */
+/** Turns a refusal into a problem. A 4xx is final, except for 408 and 429. RFC 9457 describes the body. */
 export async function readRefusal(response: Response, luck: Luck): Promise<SSEProblem> {
   const { status, headers } = response;
   const isJson = /\bjson\b/i.test(headers.get("Content-Type") ?? "");
@@ -37,22 +33,22 @@ export async function readRefusal(response: Response, luck: Luck): Promise<SSEPr
   );
 }
 
-/** Lets a body go that nobody will read. */
+/** Frees the connection of a response whose body is not needed. */
 export async function discard(response: Response): Promise<void> {
   await response.body?.cancel().catch(() => {});
 }
 
-/** `Retry-After` (seconds, or a date) plus up to 20 %; undefined if there is none, or one that asks for no wait. */
+/** `Retry-After`, in seconds or as a date, plus up to 20 %. Undefined if there is none, or if it is over. */
 function retryAfterMs(headers: Headers, { now, random }: Luck): number | undefined {
   const text = headers.get("Retry-After") ?? "";
-  // By the clock of the service if it tells: that of this machine may be wrong.
+  // A date is compared with the `Date` of the service, because the clock of this machine may be wrong.
   const ms = /^\d+$/.test(text)
     ? Number(text) * 1_000
     : Date.parse(text) - (Date.parse(headers.get("Date") ?? "") || now());
   return ms > 0 ? ms * (1 + RETRY_AFTER_SPREAD * random()) : undefined;
 }
 
-/** The text of a body; empty for one that is too long to be ours. */
+/** The text of a body. Empty if the body is too long to be one of the service. */
 export async function readText(response: Response): Promise<string> {
   if (response.body === null) {
     return "";

@@ -7,29 +7,32 @@ import { SSEProblem } from "./problem.ts";
 import { isWord, type Word } from "./tab-words.ts";
 import { Watchdog } from "./watchdog.ts";
 
-/** A leader answers within milliseconds. One that does not is frozen, or gone in a way the browser has not noticed. */
+/**
+ * A living leader answers within milliseconds. One that takes longer is frozen, or the browser has not noticed its
+ * end.
+ */
 const GREETING_MS = 2_000;
 const GREETING_SPREAD_MS = 1_000;
 
-/** How often a leader says that it is there. Browsers slow the timers of hidden pages down to one a minute. */
+/** How often a leader says that it is alive. Browsers slow the timers of a hidden page down to one a minute. */
 const BEAT_MS = 10_000;
 
-/** Of 30 s each: longer than the slowest timer of a leader that is alive. */
+/** The silence after which a leader is taken for dead, in intervals of 30 s. Longer than the timer of a hidden page. */
 const SILENT_INTERVALS = 2.5;
 
 export interface SharedFeedOptions extends FeedOptions {
   readonly tabs: Tabs;
-  /** What those who share have in common. */
+  /** Tabs with the same name share a stream. */
   readonly name: string;
   readonly cursor: Cursor;
-  /** Whether a client without an id starts with the past. */
+  /** Whether a client without an id starts with past events. */
   readonly startsInThePast: boolean;
 }
 
 /**
- * A stream that all tabs of a browser share. Every tab asks for one lock. Who gets it leads: it holds the stream and
- * passes on each frame. The browser gives the lock of a tab that is closed or has crashed to the next one, which goes
- * on after its own last id. A tab that finds that it has missed something reads a stream of its own until it is level.
+ * A stream that all tabs of a browser share. Every tab asks for the same lock. The tab that gets it leads: it holds
+ * the stream and passes each frame on. When that tab is closed or crashes, the browser gives the lock to the next one,
+ * which resumes after its own last id. A tab that has missed a frame reads a stream of its own until it has caught up.
  */
 export class SharedFeed implements Source {
   readonly #options: SharedFeedOptions;
@@ -41,9 +44,9 @@ export class SharedFeed implements Source {
   #cancelBeat: (() => void) | undefined;
   #isLeading = false;
   #isConnected = false;
-  /** What the last `connected` said, for tabs that join. */
+  /** The data of the last `connected` event, for tabs that join. */
   #connected = "";
-  /** Of the leader, if that is another tab: where it is, and whether its stream is open. */
+  /** The position of the leader, and whether its stream is open. Undefined if this tab leads. */
   #leader: { at: Position; isOpen: boolean } | undefined;
 
   constructor(options: SharedFeedOptions) {
@@ -101,7 +104,7 @@ export class SharedFeed implements Source {
     this.#line?.say(word);
   }
 
-  /** Asks who leads, and takes over if nobody answers. */
+  /** Asks for the leader, and takes over if none answers. */
   #greet(): void {
     if (this.#line === undefined || this.#isLeading) {
       return;
@@ -154,7 +157,7 @@ export class SharedFeed implements Source {
 
   #stop(problem: SSEProblem): void {
     if (this.#isLeading && problem.code === "kicked") {
-      // Else the next tab would lead, and open again what an operator has ended.
+      // Otherwise the next tab would lead and reopen the stream that an operator ended.
       this.#say({ word: "stop", code: problem.code, detail: problem.message });
     }
     this.#options.port.onStop(problem);
@@ -226,7 +229,7 @@ export class SharedFeed implements Source {
     }
   }
 
-  /** A tab that starts with what is new starts where the leader is. */
+  /** A tab that wants new events only starts at the position of the leader. */
   #adopt(at: Position): void {
     const { cursor, startsInThePast } = this.#options;
     if (cursor.id === "" && !startsInThePast && !this.#feed.isStarted) {
@@ -234,13 +237,13 @@ export class SharedFeed implements Source {
     }
   }
 
-  /** Whether what comes after a position is what we need next. */
+  /** Whether this tab misses nothing up to a position. */
   #isLevel({ id, log }: Position): boolean {
     const { cursor } = this.#options;
     return (id === cursor.id && log === cursor.log) || cursor.covers({ id, log });
   }
 
-  /** A tab that reads a stream of its own lets it go once it has all that the leader has had. */
+  /** Ends the stream of this tab once it has caught up with the leader. */
   #settle(): void {
     const leader = this.#isLeading ? undefined : this.#leader;
     if (leader !== undefined && this.#feed.isStarted && this.#options.cursor.covers(leader.at)) {

@@ -7,9 +7,9 @@ import { buyTicket } from "./ticket.ts";
 import type { SSEClientOptions } from "./types.ts";
 
 /**
- * The URL of a stream, without what changes from one connect to the next.
+ * The part of a stream's URL that all of its connects have in common.
  *
- * @throws TypeError for options that cannot be meant
+ * @throws TypeError for invalid options
  */
 export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined): URL {
   const { url: location = "/api/events", channel, types, projectId, agentId, since, envelope } = options;
@@ -28,22 +28,21 @@ export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined
   return url;
 }
 
-/** @throws TypeError for what is no URL, and for a relative one where there is no page */
+/** @throws TypeError for an invalid URL, and for a relative one where there is no page */
 export function absoluteUrl(location: string | URL, baseUrl: string | undefined, option = "url"): URL {
   try {
     return new URL(location, baseUrl);
   } catch (cause) {
-    throw new TypeError(`${option}: expected an absolute one where there is no page, got ${location}`, {
+    throw new TypeError(`${option}: expected a URL, absolute where there is no page, got ${location}`, {
       cause,
     });
   }
 }
 
 /**
- * Where tickets for a stream are to be had; undefined: it takes the token itself. Beside the stream, unless the options
- * say where.
+ * The URL that sells tickets for a stream. Undefined if the stream takes the token itself.
  *
- * @throws TypeError for what is no URL
+ * @throws TypeError for an invalid URL
  */
 export function ticketUrl(
   { ticket = false }: SSEClientOptions,
@@ -56,16 +55,15 @@ export function ticketUrl(
   return ticket === true ? new URL("tickets", stream) : absoluteUrl(ticket, baseUrl, "ticket");
 }
 
-/** The parts of a request that stay the same from one connect to the next. */
 export interface StreamRoute {
   readonly stream: URL;
   readonly tickets: URL | undefined;
 }
 
 /**
- * What to ask for to go on after a position. Buys a ticket first, if that is how the token is carried.
+ * The request that resumes after a position. Buys a ticket first if the options ask for tickets.
  *
- * @param refresh whether the last token will not do
+ * @param refresh whether the last token is refused or about to expire
  */
 export async function streamRequest(
   { stream, tickets }: StreamRoute,
@@ -79,14 +77,14 @@ export async function streamRequest(
   let carried = await bearer(token, refresh);
   const url = new URL(stream);
   if (tickets !== undefined) {
-    // Whoever waited for the token may have given up in the meantime.
+    // The attempt may have been given up while the token was fetched.
     signal.throwIfAborted();
     const ticket = await buyTicket({ url: tickets, headers: carried, credentials, signal }, environment);
     url.searchParams.set("ticket", ticket);
     carried = {};
   }
   const headers: Record<string, string> = { Accept: "text/event-stream", ...carried };
-  // Only now: the stream that is still open may have moved on.
+  // Read the position last: the stream that is still open may have moved it.
   const { id, log } = position;
   if (id !== "") {
     headers["Last-Event-ID"] = id;
@@ -99,9 +97,9 @@ export async function streamRequest(
 }
 
 /**
- * The header that a token goes into; none without one.
+ * The `Authorization` header. Empty without a token.
  *
- * @throws SSEProblem `token` if getting it fails
+ * @throws SSEProblem `token` if the token function fails
  */
 export async function bearer(token: Token | undefined, refresh: boolean): Promise<Record<string, string>> {
   try {
@@ -118,7 +116,7 @@ function ids(option: string, value: Id | readonly Id[] | undefined): string | un
   }
   const texts = (Array.isArray(value) ? value : [value]).map(String);
   if (texts.length === 0) {
-    throw new TypeError(`${option}: expected one id at least; leave it out for all events`);
+    throw new TypeError(`${option}: expected at least one id. Leave the option out to get all events`);
   }
   return list(option, texts);
 }
@@ -126,7 +124,7 @@ function ids(option: string, value: Id | readonly Id[] | undefined): string | un
 function list(option: string, entries: readonly string[]): string {
   const wrong = entries.find((entry) => entry === "" || entry.includes(","));
   if (wrong !== undefined) {
-    throw new TypeError(`${option}: expected entries that are not empty and hold no comma, got "${wrong}"`);
+    throw new TypeError(`${option}: expected entries without a comma that are not empty, got "${wrong}"`);
   }
   return entries.join(",");
 }

@@ -1,13 +1,13 @@
 import type { Position } from "./cursor.ts";
 import { isObject, memberOf, type Frame } from "./decode.ts";
 
-/** What tabs say to each other. */
+/** A message between tabs. */
 export type Word =
-  /** Who leads? */
+  /** Asks the leader to answer. */
   | { readonly word: "hello" }
-  /** I do; this is where we are. */
+  /** The answer of the leader, with its position. */
   | { readonly word: "welcome"; readonly at: Position; readonly isOpen: boolean; readonly connected: string }
-  /** A frame, and where the leader was before it: whoever was not there has missed something. */
+  /** A frame, and the position of the leader before it. A tab at an earlier position has missed something. */
   | {
       readonly word: "frame";
       readonly after: Position;
@@ -15,10 +15,10 @@ export type Word =
       readonly log: string | undefined;
     }
   | { readonly word: "connected" | "lost" | "beat" }
-  /** It is over for all of us. */
+  /** All tabs stop. */
   | { readonly word: "stop"; readonly code: string; readonly detail: string };
 
-/** Whether it is something that we say: others may use the same name, for something else. */
+/** Checks a message, because other code of the origin can use the same channel. */
 export function isWord(value: unknown): value is Word {
   switch (memberOf(value, "word")) {
     case "hello":

@@ -3,7 +3,6 @@ import type { Environment } from "./environment.ts";
 import { SSEProblem } from "./problem.ts";
 import { discard, readRefusal, readText } from "./refusal.ts";
 
-/** Where tickets are sold, and by what. */
 export interface TicketRequest {
   readonly url: URL;
   readonly headers: Record<string, string>;
@@ -12,9 +11,9 @@ export interface TicketRequest {
 }
 
 /**
- * A ticket, for one connect.
+ * Buys a ticket for one connect.
  *
- * @throws SSEProblem a refusal, as final as one of the stream would be
+ * @throws SSEProblem for a refusal, which is as final as a refusal of the stream
  */
 export async function buyTicket(
   { url, headers, credentials, signal }: TicketRequest,

@@ -4,44 +4,47 @@ import type { FetchLike, Id, Token } from "./request-types.ts";
 
 /**
  * - `connecting`: the first attempt after `connect()` is under way.
- * - `connected`: events arrive.
- * - `reconnecting`: the stream is lost, or paused while the page is hidden; it comes back by itself.
- * - `disconnected`: nothing happens until `connect()`.
+ * - `connected`: the stream is open.
+ * - `reconnecting`: the stream is lost, or paused while the page is hidden. The client reopens it by itself.
+ * - `disconnected`: the client waits for `connect()`.
  */
 export type ConnectionState = "connecting" | "connected" | "reconnecting" | "disconnected";
 
-/** What a listener gets beside the data. */
+/** An event, as a listener gets it. */
 export interface SSEEvent<Data = unknown, Type extends string = string> {
   readonly type: Type;
-  /** The event's id; of an event that has none of its own, the last id before it. */
+  /** The id of the event. An event without an id of its own has the last id before it. */
   readonly id: string;
-  /** The parsed JSON; the text as it came if it is not JSON. */
+  /** The parsed JSON, or the text itself if it is not JSON. */
   readonly data: Data;
-  /** When the service stored the event. Only with the option `envelope`, and not on frames of the service itself. */
+  /**
+   * The time at which the service stored the event. Only published events have it, and only with the option
+   * `envelope`.
+   */
   readonly publishedAt?: Date | undefined;
 }
 
 /**
- * What the service itself says on a stream. Listeners of `"*"` do not get these.
+ * The events of the service itself. A listener of `"*"` does not get them.
  *
  * @public
  */
 export interface ServiceEvents {
-  /** A stream has opened: the first one, and again after every reconnect. */
+  /** A stream has opened. Comes again after every reconnect. */
   connected: Connected;
-  /** Events that this client was owed are missing. What is kept follows; load the rest from elsewhere. */
+  /** Some events are no longer stored. The ones that are stored follow. Load the current state from elsewhere. */
   gap: GapNotice;
-  /** The service ends this stream. The client comes back by itself, except after `kicked`. */
+  /** The service ends this stream. The client reconnects by itself, except after `kicked`. */
   close: CloseNotice;
-  /** Something recoverable happened to this stream. Nothing to do with `onError`. */
+  /** Something recoverable happened to this stream. It has nothing to do with `onError`. */
   error: ErrorNotice;
 }
 
-/** The types that `on` takes: `"*"` (every published event), those of the service, and your own. */
+/** The types that `on` takes: `"*"` for every published event, the types of the service, and your own. */
 export type EventName<Events> = "*" | keyof ServiceEvents | (keyof Events & string);
 
 /**
- * The data that comes with a type.
+ * The data of an event type.
  *
  * @public
  */
@@ -53,83 +56,93 @@ export type EventData<Events, Type> = Type extends "*"
       ? Events[Type]
       : unknown;
 
-/** Called with the data of an event. What it throws is reported and harms neither other listeners nor the stream. */
+/** Called with the data of an event. If it throws, the error is reported, and other listeners and the stream go on. */
 export type EventListener<Events, Type> = (
   data: EventData<Events, Type>,
   event: SSEEvent<EventData<Events, Type>, Type extends "*" ? keyof Events & string : Type & string>,
 ) => void;
 
-/** Called after a change of state. `problem`: why the stream was lost or has stopped, when something did that. */
+/** Called after a change of state. `problem` is the reason why the stream was lost, if there is one. */
 export type StateListener = (
   state: ConnectionState,
   previous: ConnectionState,
   problem: SSEProblem | undefined,
 ) => void;
 
-/** A reconnect that is about to be tried. */
+/** An attempt to reconnect that the client has scheduled. */
 export interface Retry {
-  /** What ended the stream or the last attempt. */
+  /** The problem that ended the stream or the last attempt. */
   readonly problem: SSEProblem;
   /** Milliseconds until the next attempt. */
   readonly delayMs: number;
 }
 
-/** Every option has a default; give none that you do not need. */
 export interface SSEClientOptions {
-  /** The stream. Relative to the page; absolute where there is no page. Default: `/api/events`. */
+  /**
+   * The URL of the stream, which must be absolute where there is no page. Its query is kept. Default: `/api/events`.
+   */
   url?: string | URL | undefined;
-  /** The channel, `[a-z0-9][a-z0-9_-]{0,63}`. Default: the service's `default`. */
+  /** The channel, `[a-z0-9][a-z0-9_-]{0,63}`. Default: the channel `default`. */
   channel?: string | undefined;
-  /** Exact types, or prefixes ending in `*` (`turn_*`); 100 at most. Default, and when empty: all. */
+  /** Up to 100 exact types, or prefixes that end in `*` like `turn_*`. Default, and for an empty array: all types. */
   types?: readonly string[] | undefined;
-  /** Only events of these projects; 100 at most. An event that names none is left out. Default: all events. */
+  /** Only events of these projects, up to 100. Events without a project are left out. Default: all events. */
   projectId?: Id | readonly Id[] | undefined;
-  /** Only events of these agents, likewise. */
+  /** Only events of these agents, up to 100. Events without an agent are left out. Default: all events. */
   agentId?: Id | readonly Id[] | undefined;
   /**
-   * Where a client without a last id starts: a duration back (`"90s"`, `"10m"`, `"2h"`, `"1d"`), a time, or
-   * `"earliest"`. Default: with what is published from now on.
+   * The start of a client that has no last id: a duration back (`"90s"`, `"10m"`, `"2h"`, `"1d"`; 1 second to 365
+   * days), a time (a `Date`, or ISO 8601 with `Z` or an offset), or `"earliest"`. Default: only new events.
    */
   since?: string | Date | undefined;
   /**
-   * Ask for each event in an envelope, so that listeners get the time at which it was stored as `event.publishedAt`. A
-   * frame is longer by about 100 bytes. Default: false.
+   * Asks for each event in an envelope, so that listeners get the time at which it was stored as `event.publishedAt`.
+   * Each frame grows by about 100 bytes. Default: false.
    */
   envelope?: boolean | undefined;
-  /** Resume after this id, e.g. one kept from an earlier page. Give its `log` too. Default: none. */
+  /** Resume after this id, for example one that an earlier page has kept. Give its `log` too. Default: none. */
   lastEventId?: string | undefined;
-  /** The log that `lastEventId` belongs to: `client.log` at that time. Without it a wiped channel may go unnoticed. */
+  /**
+   * The `log` of the client that `lastEventId` is from. Without it, a channel that was wiped may go unnoticed.
+   * Default: none.
+   */
   log?: string | undefined;
-  /** Sent as `Authorization: Bearer`. A function is asked before each connect, and once more after a 401. Default: none. */
+  /**
+   * Sent as `Authorization: Bearer`. A function is called before each attempt, and once more after a 401. Default:
+   * none.
+   */
   token?: Token | undefined;
   /**
-   * Before each connect the token goes into a `POST` for a ticket, and the stream is opened with that, for a way on which
-   * the header of a stream would be lost or logged. `true`: asked of the service's `tickets` beside `url`; a URL: asked
-   * there, e.g. of a backend that has the token and hands on what the service answers. Default: false.
+   * Opens the stream with a ticket instead of the token, for networks where the header of a stream would be lost or
+   * logged. The client buys a ticket before each attempt by a `POST` that carries the token. `true` sends it to
+   * `tickets` beside `url`. A URL sends it there, for example to a backend that has the token and passes on the answer
+   * of the service. Default: false.
    */
   ticket?: boolean | string | URL | undefined;
-  /** Aborting it disconnects; `connect()` does nothing afterwards. Default: none. */
+  /** Disconnects when it aborts. `connect()` does nothing afterwards. Default: none. */
   signal?: AbortSignal | undefined;
-  /** Send cookies to another origin, too. Default: false. */
+  /** Sends cookies to another origin too. Default: false. */
   withCredentials?: boolean | undefined;
-  /** Used instead of the global `fetch`. */
+  /** The function that sends requests. Default: the global `fetch`. */
   fetch?: FetchLike | undefined;
   /**
-   * Reconnect when nothing, not even a heartbeat, came for 2.5 to 3 heartbeat intervals (random for each client; the
-   * service says how long one is). `false`: a connection that died without a word goes unnoticed. Default: true.
+   * Reconnects when nothing has arrived for 2.5 to 3 heartbeat intervals, a random value for each client. The service
+   * names its interval. With `false`, a connection that died silently goes unnoticed. Default: true.
    */
   watchdog?: boolean | undefined;
   /**
-   * Seconds after which a hidden page lets its connection go; it resumes after its last id as soon as it is visible.
-   * 0: at once. `false`: never. At most 86,400. Default: 300.
+   * Seconds until a hidden page closes its stream, 0 to 86,400. It resumes after its last id when it is visible again.
+   * `false` keeps the stream open. Default: 300.
    */
   pauseWhenHiddenSeconds?: number | false | undefined;
   /**
-   * All tabs (and workers) of this origin that ask for the same stream share one connection: one of them holds it and
-   * passes everything on; when it goes, another resumes after the last id. Over HTTP/1.1 a browser opens 6 connections
-   * to a host and no more: without sharing, a seventh tab waits in vain. A text shares only with tabs that gave the
-   * same one: use it when tabs may belong to different users, since the token of the one that connects counts for all.
-   * Without Web Locks or BroadcastChannel (e.g. on a page that is not secure) each connects alone. Default: false.
+   * Shares one connection among all tabs and workers of this origin that ask for the same stream. One of them holds it
+   * and passes everything on. When that one is closed, another resumes after its own last id. Without this, a seventh
+   * tab gets no stream over HTTP/1.1, because a browser opens only 6 connections to a host.
+   *
+   * The token of the tab that connects counts for all of them. If tabs can belong to different users, give a string
+   * that identifies the user: only tabs with the same string share. Without Web Locks or BroadcastChannel, for example
+   * in a page that is not secure, each tab connects alone. Default: false.
    */
   shared?: boolean | string | undefined;
 }

@@ -1,19 +1,20 @@
 import type { Environment } from "./environment.ts";
 
 export interface VisibilityPort {
-  /** The page has been hidden for long, or is being left. */
+  /** The page has been hidden for `pauseAfterMs`, or the user leaves it. */
   onPause(): void;
-  /** It is there again after a pause. */
+  /** The page is visible again after a pause. */
   onResume(): void;
-  /** It was hidden, but not for long. */
+  /** The page is visible again without a pause. */
   onShow(): void;
 }
 
 /**
- * Watches whether somebody can see the page; the answer ends that. A page that is left (for another one, or into the
- * back/forward cache) pauses at once: the service learns it now rather than by a heartbeat.
+ * Pauses a page that nobody sees. A page that the user leaves, for another page or into the back/forward cache, pauses
+ * at once, so that the service does not have to find that out by a heartbeat.
  *
- * @param pauseAfterMs how long a page may be hidden; undefined: for ever
+ * @param pauseAfterMs how long a page may be hidden. Undefined: there is no limit
+ * @returns a function that stops watching
  */
 export function watchVisibility(
   { page, after }: Environment,

@@ -1,12 +1,12 @@
 import type { Environment } from "./environment.ts";
 
-/** What a stream is taken to beat at until it has said so. */
+/** The heartbeat interval to expect until the service has named its own. */
 const DEFAULT_INTERVAL_SECONDS = 30;
 
-/** An interval that a service may reasonably have; anything else is taken for a mistake. */
+/** The longest plausible heartbeat interval. A longer one is ignored. */
 const LONGEST_INTERVAL_SECONDS = 3_600;
 
-/** Barks when nothing was heard for a while. Runs on timers alone, so that a clock that jumps cannot still it. */
+/** Barks after a time of silence. It uses timers only, because a clock that jumps could keep it quiet. */
 export class Watchdog {
   readonly #environment: Environment;
   readonly #intervals: number;
@@ -15,21 +15,20 @@ export class Watchdog {
   #heardAt: number | undefined;
   #cancel: (() => void) | undefined;
 
-  /** @param intervals how many heartbeats may be missing */
+  /** @param intervals the silence to allow, in heartbeat intervals */
   constructor(environment: Environment, intervals: number, bark: () => void) {
     this.#environment = environment;
     this.#intervals = intervals;
     this.#bark = bark;
   }
 
-  /** Something was heard: the wait starts anew. */
   heard(): void {
     this.stop();
     this.#heardAt = this.#environment.now();
     this.#cancel = this.#environment.after(this.#patienceMs, this.#bark);
   }
 
-  /** The service has said how often it beats. A value that makes no sense is ignored. */
+  /** Sets the heartbeat interval. Ignores an implausible value. */
   beatsEvery(seconds: unknown): void {
     if (typeof seconds === "number" && seconds > 0 && seconds <= LONGEST_INTERVAL_SECONDS) {
       this.#intervalSeconds = seconds;
@@ -37,7 +36,7 @@ export class Watchdog {
     }
   }
 
-  /** For a page that may have slept: barks at once if, by the clock, it should have barked in the meantime. */
+  /** Barks if the time is over by the clock. The timers of a suspended page stand still. */
   check(): void {
     if (this.#heardAt !== undefined && this.#environment.now() - this.#heardAt > this.#patienceMs) {
       this.#bark();

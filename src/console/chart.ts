@@ -1,4 +1,4 @@
-// oxlint-disable-next-line import/no-unassigned-import -- for what it does
+// oxlint-disable-next-line import/no-unassigned-import -- it must run before uPlot
 import "./locale.ts";
 
 import uPlot from "uplot";
@@ -9,7 +9,7 @@ import { CHART_SECONDS, type Traffic } from "./traffic.ts";
 
 const HEIGHT = 168;
 
-/** Draws the traffic: events per second as bars, clients as a line on an axis of their own. */
+/** Draws events per second as bars, and clients as a line with its own axis. */
 export class Chart {
   readonly #traffic: Traffic;
   readonly #place = byId("chart", HTMLDivElement);
@@ -27,7 +27,7 @@ export class Chart {
         this.#plot.setSize({ width: Math.floor(entry.contentRect.width), height: HEIGHT });
       }
     }).observe(this.#place);
-    // The colours come from the style sheet and are asked for at every drawing.
+    // The colours come from the style sheet, which follows the colour scheme.
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#plot.redraw());
     this.#tell();
   }
@@ -98,7 +98,7 @@ export class Chart {
     };
   }
 
-  /** The values below the pointer, else the latest. */
+  /** Shows the values at the pointer, or else the latest ones. */
   #tell(): void {
     const { times, events, clients } = this.#traffic;
     const index = this.#pointed ?? times.length - 1;
@@ -107,7 +107,7 @@ export class Chart {
     setText(this.#when, this.#pointed === null ? "" : ago(times.length - 1 - index));
     if (this.#pointed === null) {
       const peak = Math.max(0, ...events.map((count) => count ?? 0));
-      this.#place.ariaLabel = `Events per second and clients over the last ${CHART_SECONDS / 60} minutes: at most ${peak} events per second, now ${clients.at(-1) ?? 0} clients`;
+      this.#place.ariaLabel = `Events per second and clients in the last ${CHART_SECONDS / 60} minutes: at most ${peak} events per second, now ${clients.at(-1) ?? 0} clients`;
     }
   }
 }

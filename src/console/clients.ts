@@ -5,10 +5,10 @@ import { explain, isUnauthorized, kick, readClients } from "./service.ts";
 
 const REFRESH_MS = 3_000;
 
-/** Rows of the table; a channel may have 1,000 clients. */
+/** The longest table. A channel may have thousands of clients. */
 const SHOWN_CLIENTS = 100;
 
-/** The clients of the channel, for who has the admin token. It stays in this object. */
+/** The table of clients, for an operator with the admin token. The token is kept in this object only. */
 export class Clients {
   readonly #form = byId("admin", HTMLFormElement);
   readonly #input = byId("admin-token", HTMLInputElement);
@@ -23,20 +23,20 @@ export class Clients {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ownId: string | undefined;
 
-  /** @param onToken called when the admin token is given, and when it is forgotten */
+  /** @param onToken called with the admin token, and with undefined when it is forgotten */
   constructor(channel: () => string, onToken: (token: string | undefined) => void) {
     this.#channel = channel;
     this.#onToken = onToken;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#use(this.#token === undefined ? this.#input.value : undefined);
-      // What was focused may be hidden now.
+      // The element that had the focus may be hidden now.
       (this.#token === undefined ? this.#input : this.#submit).focus();
     });
     document.addEventListener("visibilitychange", () => this.refresh());
   }
 
-  /** Which of them is this page. */
+  /** The client id of this page. */
   set ownId(id: string | undefined) {
     this.#ownId = id;
     this.refresh();
@@ -46,7 +46,7 @@ export class Clients {
     clearTimeout(this.#timer);
     this.#input.hidden = this.#token !== undefined;
     this.#input.required = this.#token === undefined;
-    setText(this.#submit, this.#token === undefined ? "Show" : "Forget the token");
+    setText(this.#submit, this.#token === undefined ? "Show" : "Forget token");
     this.#hint.hidden = this.#token !== undefined;
     this.#scroll.hidden = this.#token === undefined;
     if (this.#token === undefined) {
@@ -90,7 +90,7 @@ export class Clients {
     setText(
       this.#note,
       shown.length < clients.length
-        ? `${formatCount(clients.length)} connected, the ${shown.length} furthest behind shown`
+        ? `${formatCount(clients.length)} connected, showing the ${shown.length} with the most lag`
         : `${formatCount(clients.length)} connected`,
     );
     const focused = this.#rows.contains(document.activeElement)
@@ -109,7 +109,7 @@ export class Clients {
     }
     const lag = create("td", { class: "number" }, formatCount(client.lag));
     if (client.pending_ms > 0) {
-      lag.append(create("span", { class: "sub" }, ` waits ${formatMs(client.pending_ms)}`));
+      lag.append(create("span", { class: "sub" }, ` blocked for ${formatMs(client.pending_ms)}`));
     }
     const end = button("Kick", () => void this.#kick(client.id, token), { class: "danger small" });
     end.ariaLabel = `Kick client ${client.id.slice(0, 8)}`;

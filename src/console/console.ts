@@ -1,4 +1,4 @@
-/** The console: the page at `/`, for a person who wants to see what a channel does. */
+/** The console: the page at `/`, which shows what happens in a channel. */
 import { Chart } from "./chart.ts";
 import { Clients } from "./clients.ts";
 import { byId, create, setText } from "./dom.ts";
@@ -17,15 +17,14 @@ import { Stats } from "./stats.ts";
 import { Traffic } from "./traffic.ts";
 import { pageQuery, readView, type View } from "./view.ts";
 
-/** How often health is asked for. */
 const HEALTH_EVERY_MS = 2_000;
 
-/** Types that the inputs offer: those of the examples, and those that were seen. */
+/** The most types that the inputs suggest: those of the examples and those that were seen. */
 const OFFERED_TYPES = 100;
 
 let view = readView(location.search);
 let feed: Feed | undefined;
-/** The channel whose health the service does not tell: there is none of that name. */
+/** A channel that the service refuses, so that asking for its health again is no use. */
 let refusedChannel: string | undefined;
 
 const traffic = new Traffic(nowSeconds());
@@ -71,7 +70,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-/** Looks at something else: the list starts again. */
+/** Changes the view and starts the list again. */
 function look(next: View): void {
   const hasMoved = next.channel !== view.channel;
   view = next;
@@ -113,12 +112,11 @@ function connect(): void {
 
 function tellGap({ reason, oldest_id }: Gap): void {
   if (reason === "expired") {
-    tell(
-      `Events have left the history before they were shown; it goes on with event ${oldest_id ?? "to come"}.`,
-    );
+    const rest = oldest_id === null ? "" : ` The list continues with event ${oldest_id}.`;
+    tell(`Some events are no longer stored.${rest}`);
   } else {
     traffic.reset();
-    tell("The log of this channel is another one than before; it goes on with what is kept.");
+    tell("The log of this channel was replaced. The list continues with the events of the new log.");
   }
 }
 

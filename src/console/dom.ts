@@ -1,4 +1,4 @@
-/** The element of the page with that id. It is there: index.html and this code are one thing. */
+/** @throws TypeError if index.html has no such element */
 export function byId<E extends HTMLElement>(id: string, type: abstract new () => E): E {
   const element = document.getElementById(id);
   if (!(element instanceof type)) {
@@ -10,11 +10,11 @@ export function byId<E extends HTMLElement>(id: string, type: abstract new () =>
 export interface Parts {
   readonly class?: string;
   readonly title?: string;
-  /** Attributes of `data-`. */
+  /** `data-` attributes, without their prefix. */
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** An element with text and elements in it. Text stays text: nothing in this page is ever parsed as HTML. */
+/** Creates an element with children. A string becomes text: this page never parses anything as HTML. */
 export function create<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   parts: Parts = {},
@@ -32,7 +32,6 @@ export function create<Tag extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** A button that does something. */
 export function button(label: string, onClick: () => void, parts: Parts = {}): HTMLButtonElement {
   const element = create("button", parts, label);
   element.type = "button";
@@ -40,14 +39,14 @@ export function button(label: string, onClick: () => void, parts: Parts = {}): H
   return element;
 }
 
-/** Writes only what differs: nothing is selected away from under a reader, nothing announced twice. */
+/** Leaves equal text alone: writing it would lose a selection, and screen readers would announce it again. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) {
     element.textContent = text;
   }
 }
 
-/** Copies a text, and says so on the button. */
+/** Copies a text and shows the outcome on the button for a moment. */
 export async function copy(text: string, label: HTMLButtonElement): Promise<void> {
   let outcome = "Copied";
   try {

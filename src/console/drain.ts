@@ -2,7 +2,9 @@ import { byId, setText } from "./dom.ts";
 import { formatMoment } from "./format.ts";
 import { drain, explain, resume } from "./service.ts";
 
-/** Drains the channel and resumes it, for who has the admin token. Everybody sees that it is being drained. */
+/**
+ * Drains and resumes the channel, for an operator with the admin token. Everybody sees that the channel is draining.
+ */
 export class Drain {
   readonly #button = byId("drain", HTMLButtonElement);
   readonly #note = byId("drain-note", HTMLParagraphElement);
@@ -14,10 +16,10 @@ export class Drain {
   readonly #onChange: () => void;
   #token: string | undefined;
   #isDraining = false;
-  /** Until when, if it was this page that drained the channel: the service does not tell others. */
+  /** The end of a drain that this page started. The service tells it in no other answer. */
   #until: Date | undefined;
 
-  /** @param onChange called when the service has done it */
+  /** @param onChange called after the service has drained or resumed the channel */
   constructor(channel: () => string, onChange: () => void) {
     this.#channel = channel;
     this.#onChange = onChange;
@@ -35,13 +37,11 @@ export class Drain {
     });
   }
 
-  /** The admin token, while there is one. */
   set token(token: string | undefined) {
     this.#token = token;
     this.#show();
   }
 
-  /** As the service says. */
   set isDraining(isDraining: boolean) {
     this.#isDraining = isDraining;
     this.#until = isDraining ? this.#until : undefined;
@@ -53,15 +53,17 @@ export class Drain {
     this.#button.ariaHasPopup = this.#isDraining ? null : "dialog";
     setText(this.#button, this.#isDraining ? "Resume" : "Drain…");
     this.#note.hidden = !this.#isDraining;
-    const until = this.#until === undefined ? "its time is over" : formatMoment(this.#until);
+    const until = this.#until === undefined ? "the drain ends" : formatMoment(this.#until);
     setText(
       this.#note,
-      this.#isDraining ? `Draining: nobody is let in until ${until}, or until it is resumed.` : "",
+      this.#isDraining
+        ? `Draining: new clients are refused until ${until}, or until an operator resumes the channel.`
+        : "",
     );
   }
 
   #ask(): void {
-    setText(this.#title, `Drain the channel ${this.#channel()}?`);
+    setText(this.#title, `Drain channel ${this.#channel()}?`);
     setText(this.#outcome, "");
     this.#dialog.showModal();
   }

@@ -3,13 +3,13 @@ import type { ShownEvent } from "./feed.ts";
 import { formatClock, formatCount } from "./format.ts";
 import { typeChip } from "./type-chip.ts";
 
-/** Events that the list keeps, and those that wait while it is paused. */
+/** The most events that the list shows, and the most that wait while it is paused. */
 const KEPT_EVENTS = 500;
 
-/** Characters of an event's data in its row. */
+/** The longest preview of an event's data, in characters. */
 const PREVIEW_LENGTH = 160;
 
-/** The newest events, newest first. One of them can be chosen, by pointer or by the arrow keys. */
+/** The list of events, newest first. A pointer or the arrow keys select one of them. */
 export class EventList {
   readonly #list = byId("event-list", HTMLDivElement);
   readonly #empty = byId("events-empty", HTMLDivElement);
@@ -62,7 +62,7 @@ export class EventList {
     this.#tell();
   }
 
-  /** Many events, one frame. */
+  /** Draws all events that arrive within one animation frame together. */
   #drawSoon(): void {
     if (this.#isDrawing) {
       return;
@@ -103,7 +103,7 @@ export class EventList {
       create("span", { class: "event-id" }, id),
       typeChip(type),
       create("span", { class: "event-data" }, preview(data)),
-      create("time", { class: "event-time" }, time === undefined ? "replay" : formatClock(time)),
+      create("time", { class: "event-time" }, time === undefined ? "replayed" : formatClock(time)),
     );
     row.id = `event-${id}`;
     row.role = "option";
@@ -156,13 +156,13 @@ export class EventList {
     setText(
       this.#count,
       this.#received > shown + waiting
-        ? `${formatCount(this.#received)} received, the last ${formatCount(shown + waiting)} kept`
+        ? `${formatCount(this.#received)} received, last ${formatCount(shown + waiting)} kept`
         : `${formatCount(this.#received)} received`,
     );
   }
 }
 
-/** Where it is below the list, a tap would seem to do nothing. */
+/** Scrolls to the inspector where it is below the list, because a tap would seem to do nothing. */
 function showInspector(): void {
   if (matchMedia("(max-width: 760px)").matches) {
     byId("inspector", HTMLDivElement).scrollIntoView({ block: "nearest" });

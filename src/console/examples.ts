@@ -1,6 +1,6 @@
 const now = (): string => new Date().toISOString();
 
-/** An example of the data of the types that a board of agents publishes. */
+/** Example data for the types that a board of coding agents publishes. */
 const EXAMPLES: Readonly<Record<string, () => object>> = {
   state_transition: () => ({
     agent_id: 1,
@@ -17,7 +17,7 @@ const EXAMPLES: Readonly<Record<string, () => object>> = {
 
 export const exampleTypes: readonly string[] = Object.keys(EXAMPLES);
 
-/** Data to start from; undefined for a type that is not known. */
+/** Example data as JSON. Undefined for an unknown type. */
 export function exampleOf(type: string): string | undefined {
   const example = Object.hasOwn(EXAMPLES, type) ? EXAMPLES[type] : undefined;
   return example && JSON.stringify(example(), null, 2);

@@ -3,7 +3,7 @@ import { SSEClient, type SSEProblem } from "/sse-client.js";
 import { explain, isLocked, readHistory, readRange } from "./service.ts";
 import type { View } from "./view.ts";
 
-/** How many events a view that starts with the recent ones begins with. */
+/** The events that the start `recent` loads. */
 const RECENT_EVENTS = 100;
 
 /** An event as this page shows it. */
@@ -11,11 +11,10 @@ export interface ShownEvent {
   readonly id: string;
   readonly type: string;
   readonly data: unknown;
-  /** ms since the epoch: when it was stored, or came in; undefined if it is from the past and the stream did not tell. */
+  /** When the event was stored or arrived, in ms since the epoch. Undefined if the stream replayed it. */
   readonly time: number | undefined;
 }
 
-/** Events that the view should have had are not there. */
 export interface Gap {
   readonly oldest_id: string | null;
   readonly reason: string;
@@ -25,17 +24,16 @@ export type LinkState = "connecting" | "connected" | "reconnecting" | "disconnec
 
 export interface FeedPort {
   onEvents(events: readonly ShownEvent[]): void;
-  /** A stream is open: who we are. */
   onConnected(clientId: string): void;
-  /** The last event that is stored. */
+  /** Called with the id of the last stored event. */
   onHead(id: number): void;
   onGap(gap: Gap): void;
-  /** The service wants a token, or another one. */
+  /** The service requires a token, or refuses this one. */
   onLocked(refusal: string): void;
   onState(state: LinkState, problem: string | undefined): void;
 }
 
-/** The events of one view: the recent ones from the history, if asked for, and then the stream. */
+/** Loads the events of one view: the recent ones from the history if the view starts with them, and then the stream. */
 export class Feed {
   readonly #view: View;
   readonly #token: string | undefined;
@@ -50,7 +48,7 @@ export class Feed {
     this.#port = port;
   }
 
-  /** Opens it; opens it again after the last event that came. */
+  /** Opens the stream. A stream that was closed resumes after its last event. */
   open(): void {
     this.#isWanted = true;
     if (this.#client === undefined) {
@@ -60,7 +58,6 @@ export class Feed {
     }
   }
 
-  /** Ends the stream. `open` goes on where it was. */
   close(): void {
     this.#isWanted = false;
     this.#client?.disconnect();
@@ -83,7 +80,7 @@ export class Feed {
       if (isLocked(error)) {
         this.#lock(explain(error));
       }
-      // Else the client knows what to do about a service that is not there, or that refuses.
+      // The client handles any other failure: it retries, or reports the refusal.
     }
     if (this.#isWanted && this.#client === undefined) {
       this.#connect(lastEventId);
@@ -98,7 +95,7 @@ export class Feed {
     }
   }
 
-  /** After the last 100 ids. Answers the id after which the stream goes on. */
+  /** @returns the id after which the stream continues */
   async #showRecent(oldest: number | null): Promise<string> {
     const head = this.#headAtConnect;
     const after = Math.max((oldest ?? head + 1) - 1, head - RECENT_EVENTS, 0);
@@ -119,7 +116,7 @@ export class Feed {
   #connect(lastEventId: string | undefined): void {
     const { channel, types, projectIds, agentIds, start } = this.#view;
     const client = new SSEClient({
-      // The client can do with a 503, but the browser would report each of them as an error of this page.
+      // The client handles a 503 too, but the browser would log each one as an error of this page.
       url: "/api/events?on_busy=stream",
       token: this.#token,
       channel,
@@ -148,5 +145,5 @@ export class Feed {
 }
 
 function describe(problem: SSEProblem): string {
-  return problem.code === "kicked" ? "An operator has ended this stream." : problem.message;
+  return problem.code === "kicked" ? "An operator ended this stream." : problem.message;
 }

@@ -1,7 +1,7 @@
 import { byId } from "./dom.ts";
 import { isStart, toList, type View } from "./view.ts";
 
-/** The channel, the filter and where to start, as the person has written them. */
+/** The inputs for the channel, the filter and the start. */
 export class FilterForm {
   readonly #channel = byId("channel", HTMLInputElement);
   readonly #types = byId("filter-types", HTMLInputElement);
@@ -16,7 +16,7 @@ export class FilterForm {
     const apply = (event: Event): void => {
       event.preventDefault();
       const next = this.#read();
-      // Leaving an input by its Enter key is told twice.
+      // The Enter key causes both a submit and a change event.
       if (this.#channel.reportValidity() && JSON.stringify(next) !== JSON.stringify(this.#view)) {
         onChange(next);
       }

@@ -9,7 +9,7 @@ const clock = new Intl.DateTimeFormat("en-GB", {
 
 const moment = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
 
-/** A time of these days: its day and minute. */
+/** A time in the near future or past: `Fri 14:05`. */
 export function formatMoment(date: Date): string {
   return moment.format(date);
 }
@@ -19,12 +19,12 @@ export function formatCount(count: number): string {
   return numbers.format(count);
 }
 
-/** Time of the day of this reader, with milliseconds. */
+/** The local time of day, with milliseconds. */
 export function formatClock(time: number | string): string {
   return clock.format(new Date(time));
 }
 
-/** How long something takes: `0.8 ms`, `12 ms`, `3.4 s`. */
+/** A duration: `0.8 ms`, `12 ms`, `3.4 s`. */
 export function formatMs(ms: number): string {
   if (ms >= 1_000) {
     return `${(ms / 1_000).toFixed(1)} s`;
@@ -32,7 +32,7 @@ export function formatMs(ms: number): string {
   return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`;
 }
 
-/** How long ago something was, in its largest unit. */
+/** An age: `12 s`, `5 min`, `2 h 10 min`. */
 export function formatAge(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));
   if (seconds < 60) {

@@ -6,10 +6,10 @@ import type { HistoryEvent } from "../wire/events.ts";
 import { readEvent } from "./service.ts";
 import { typeChip } from "./type-chip.ts";
 
-/** What of an event can become a filter. */
+/** The part of the filter that a value of an event goes into. */
 export type FilterField = "types" | "projectIds" | "agentIds";
 
-/** Shows all of one event: what came with the stream at once, what only the history tells a moment later. */
+/** Shows one event: the data from the stream at once, and the facts that only the history has a moment later. */
 export class Inspector {
   readonly #body = byId("inspector", HTMLDivElement);
   readonly #copy = byId("copy-event", HTMLButtonElement);
@@ -27,7 +27,7 @@ export class Inspector {
     });
   }
 
-  /** @param token to read the history with */
+  /** @param token reads the history */
   show(event: ShownEvent | undefined, channel: string, token: string | undefined): void {
     this.#shown = event;
     this.#copy.hidden = event === undefined;
@@ -71,8 +71,8 @@ export class Inspector {
   ): void {
     const fact = create("dd", {}, value);
     if (filter !== undefined) {
-      const only = button("Only these", () => this.#onFilter(...filter), { class: "quiet small" });
-      only.ariaLabel = `Only these events of ${label.toLowerCase()} ${filter[1]}`;
+      const only = button("Filter", () => this.#onFilter(...filter), { class: "quiet small" });
+      only.ariaLabel = `Filter by ${label.toLowerCase()} ${filter[1]}`;
       fact.append(only);
     }
     facts.append(create("dt", {}, label), fact);

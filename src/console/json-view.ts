@@ -1,13 +1,18 @@
 import { create } from "./dom.ts";
 
-/** Strings, with the colon if they are names; numbers; true, false and null. */
+/** A string with its colon if it is a name, a number, `true`, `false` or `null`. */
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/g;
 
-/** JSON, indented and coloured. All of it is text. */
+/**
+ * The longest indented JSON, in characters. A wide array at depth 500 turns 65 kB of JSON into 32 MB of indentation.
+ */
+const MOST_INDENTED = 500_000;
+
+/** Shows data as coloured JSON, indented unless that makes it too long. */
 export function jsonView(data: unknown): HTMLPreElement {
-  const text = JSON.stringify(data, null, 2) ?? String(data);
+  const text = format(data);
   const view = create("pre", { class: "code" });
-  // It may be longer than its box: then the arrow keys scroll it.
+  // The arrow keys scroll an element only if it can have the focus.
   view.tabIndex = 0;
   let end = 0;
   for (const match of text.matchAll(TOKEN)) {
@@ -23,4 +28,9 @@ export function jsonView(data: unknown): HTMLPreElement {
   }
   view.append(text.slice(end));
   return view;
+}
+
+function format(data: unknown): string {
+  const indented = JSON.stringify(data, null, 2) ?? String(data);
+  return indented.length <= MOST_INDENTED ? indented : JSON.stringify(data);
 }

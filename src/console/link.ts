@@ -8,7 +8,7 @@ const WORDS: Readonly<Record<LinkState, string>> = {
   disconnected: "Disconnected",
 };
 
-/** The state of the connection, and the button that ends or opens it. */
+/** The state of the connection, and the button that opens or closes it. */
 export class Link {
   readonly #state = byId("link", HTMLParagraphElement);
   readonly #text = byId("link-text", HTMLSpanElement);

@@ -1,6 +1,6 @@
 /**
- * uPlot asks for the number format of the browser's language as it is loaded, and throws if that is none: a Chromium
- * without a locale names its language `en-US@posix`. Imported before uPlot.
+ * uPlot creates a number format for the browser's language when it is loaded, and throws if that is not a language
+ * tag. A Chromium without a locale has `en-US@posix`. Import this before uPlot.
  */
 try {
   Intl.getCanonicalLocales(navigator.language);

@@ -3,10 +3,10 @@ import { exampleOf } from "./examples.ts";
 import { formatMs } from "./format.ts";
 import { explain, publish } from "./service.ts";
 
-/** Deliveries that are waited for: an event that the filter hides never comes back. */
+/** The most arrivals to remember while a publish waits for its answer. */
 const WAITED_FOR = 50;
 
-/** Publishes one event, and tells how long it took until it was stored, and until it was here again. */
+/** Publishes one event, and measures the time until it is stored and until the stream delivers it to this page. */
 export class PublishForm {
   readonly #form = byId("publish", HTMLFormElement);
   readonly #token = byId("publish-token", HTMLInputElement);
@@ -16,7 +16,7 @@ export class PublishForm {
   readonly #data = byId("publish-data", HTMLTextAreaElement);
   readonly #outcome = byId("publish-outcome", HTMLParagraphElement);
   readonly #channel: () => string;
-  /** When events came in, while one is being published: the stream may be faster than the answer. */
+  /** The arrival times of events during a publish, because the stream may be faster than the answer. */
   readonly #arrivals = new Map<string, number>();
   #example = exampleOf("state_transition") ?? "{}";
   #sent: { id: string; started: number; text: string } | undefined;
@@ -39,11 +39,10 @@ export class PublishForm {
     });
   }
 
-  /** An event is here. */
   arrived(id: string): void {
     const time = performance.now();
     if (this.#sent?.id === id) {
-      this.#tell("good", `${this.#sent.text}, here after ${formatMs(time - this.#sent.started)}.`);
+      this.#tell("good", `${this.#sent.text}, received after ${formatMs(time - this.#sent.started)}.`);
       this.#sent = undefined;
     } else if (this.#isBusy && this.#arrivals.size < WAITED_FOR) {
       this.#arrivals.set(id, time);
@@ -59,12 +58,12 @@ export class PublishForm {
     const started = performance.now();
     try {
       const { id, duplicate } = await publish(this.#channel(), this.#token.value, this.#event());
-      const text = `Event ${id}${duplicate ? " (a duplicate)" : ""} stored after ${formatMs(performance.now() - started)}`;
+      const text = `Event ${id}${duplicate ? " (duplicate)" : ""} stored in ${formatMs(performance.now() - started)}`;
       this.#sent = { id, started, text };
       this.#tell("good", `${text}.`);
       const arrival = this.#arrivals.get(id);
       if (arrival !== undefined) {
-        this.#tell("good", `${text}, here after ${formatMs(arrival - started)}.`);
+        this.#tell("good", `${text}, received after ${formatMs(arrival - started)}.`);
         this.#sent = undefined;
       }
     } catch (error) {
@@ -84,7 +83,7 @@ export class PublishForm {
     };
   }
 
-  /** Another example for another type, unless the data was written by hand. */
+  /** Replaces the data by the example of the type, unless somebody has edited it. */
   #offerExample(): void {
     const example = exampleOf(this.#type.value.trim());
     if (example !== undefined && this.#data.value === this.#example) {
@@ -102,7 +101,7 @@ export class PublishForm {
     }
     this.#data.setCustomValidity(mistake);
     this.#data.ariaInvalid = mistake === "" ? null : "true";
-    this.#tell("bad", mistake === "" ? "" : `Not JSON yet: ${mistake}`);
+    this.#tell("bad", mistake === "" ? "" : `Not valid JSON: ${mistake}`);
     return mistake === "";
   }
 

@@ -1,14 +1,14 @@
-/** A word of a POSIX shell: nothing in it is anything but itself. */
+/** Quotes a word for a POSIX shell, so that no character of it has a special meaning. */
 export function quoteForShell(word: string): string {
   return `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** A value as a literal of JavaScript, which may stand in a script of an HTML page too. */
+/** Writes a value as a JavaScript literal that is also safe in a `<script>` of an HTML page. */
 export function quoteForScript(value: unknown): string {
   return JSON.stringify(value).replaceAll("<", String.raw`\u003c`);
 }
 
-/** The value of an attribute of HTML, with its quotes. */
+/** Writes an HTML attribute value, with its quotes. */
 export function quoteForHtml(value: string): string {
   const escaped = value
     .replaceAll("&", "&amp;")

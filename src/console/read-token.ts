@@ -1,6 +1,6 @@
 import { byId, setText } from "./dom.ts";
 
-/** The token to read with, where streams are not for everybody. It stays in this object. */
+/** The token that reads a channel which is not public. It is kept in this object only. */
 export class ReadToken {
   readonly #place = byId("read", HTMLDivElement);
   readonly #form = byId("read-form", HTMLFormElement);
@@ -11,13 +11,13 @@ export class ReadToken {
   #token: string | undefined;
   #isNeeded = false;
 
-  /** @param onChange called when the token is given, and when it is forgotten */
+  /** @param onChange called when somebody enters the token or makes the page forget it */
   constructor(onChange: () => void) {
     this.#onChange = onChange;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#use(this.#token === undefined ? this.#input.value : undefined);
-      // What was focused may be hidden now.
+      // The element that had the focus may be hidden now.
       (this.#token === undefined ? this.#input : this.#submit).focus();
       this.#onChange();
     });
@@ -27,12 +27,12 @@ export class ReadToken {
     return this.#token;
   }
 
-  /** Whether the service has refused to be read without one. */
+  /** Whether the service has refused a request for its lack of a token. */
   get isNeeded(): boolean {
     return this.#isNeeded;
   }
 
-  /** The service lets nobody read without a token, or not with this one. */
+  /** Asks for a token, because the service requires one or refuses the last one. */
   ask(refusal: string): void {
     const wasWrong = this.#token !== undefined;
     const wasFocused = this.#place.contains(document.activeElement);
@@ -52,12 +52,12 @@ export class ReadToken {
     this.#place.hidden = !this.#isNeeded;
     this.#input.hidden = token !== undefined;
     this.#input.required = token === undefined;
-    setText(this.#submit, token === undefined ? "Read" : "Forget the token");
+    setText(this.#submit, token === undefined ? "Use token" : "Forget token");
     setText(
       this.#note,
       token === undefined
-        ? "Reading this channel needs a token. It is kept in the memory of this page only."
-        : "Read with the token that was given.",
+        ? "Reading this channel requires a token. It stays in the memory of this page."
+        : "Reading with your token.",
     );
   }
 }

@@ -4,11 +4,11 @@ import type { HealthAnswer } from "../wire/health.ts";
 import type { ProblemBody } from "../wire/problem.ts";
 import { channelQuery, filterQuery, type View } from "./view.ts";
 
-/** What this page asks the service for, apart from the stream. */
+/** The requests of this page, except for the stream. */
 
 const ANSWER_DEADLINE_MS = 10_000;
 
-/** `GET /health`, and how long the answer took. A number that is guarded, or that the service lacks, is null. */
+/** The answer of `GET /health`, and its round trip. A number is null if the service hides or lacks it. */
 export interface Health {
   readonly status: string;
   readonly version: string;
@@ -16,12 +16,12 @@ export interface Health {
   readonly activeConnections: number | null;
   readonly maxConnections: number | null;
   readonly lastEventId: number | null;
-  /** Null if nothing is kept; undefined if the service does not tell. */
+  /** Null if no event is stored. Undefined if the service hides it. */
   readonly oldestEventId: number | null | undefined;
   readonly roundTripMs: number;
 }
 
-/** An answer that is not 200, in the service's own words. */
+/** A refusal, with the text of the service. */
 class Refusal extends Error {
   readonly status: number;
 
@@ -32,7 +32,7 @@ class Refusal extends Error {
   }
 }
 
-/** @param token for numbers that are not for everybody */
+/** @param token reveals numbers that the service hides from others */
 export async function readHealth(channel: string, token: string | undefined): Promise<Health> {
   const started = performance.now();
   const response = await fetch(`/health?${channelQuery(channel)}`, {
@@ -41,7 +41,7 @@ export async function readHealth(channel: string, token: string | undefined): Pr
     signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
   });
   const roundTripMs = performance.now() - started;
-  // 503 carries a health, too: that of a hub which cannot be reached.
+  // A 503 has the same body: it reports a hub that cannot be reached.
   if (!response.ok && response.status !== 503) {
     throw await toRefusal(response);
   }
@@ -58,7 +58,7 @@ export async function readHealth(channel: string, token: string | undefined): Pr
   };
 }
 
-/** What the history of a channel reaches from and to. `oldest` is null if nothing is kept. */
+/** The first and the last id of the history. `oldest` is null if no event is stored. */
 export async function readRange(
   channel: string,
   token: string | undefined,
@@ -69,7 +69,7 @@ export async function readRange(
   return { oldest: toId(answer.oldest_id) ?? null, latest: Number(answer.latest_id) };
 }
 
-/** Events after an id that pass a view's filter. */
+/** Reads events after an id, with the filter of a view. */
 export function readHistory(
   view: View,
   token: string | undefined,
@@ -82,7 +82,7 @@ export function readHistory(
   return readPage(query, token);
 }
 
-/** One event with all that is stored of it; undefined once it has left the history. */
+/** Reads one event. Undefined if it is no longer stored. */
 export async function readEvent(
   channel: string,
   token: string | undefined,
@@ -126,9 +126,9 @@ export async function kick(channel: string, token: string, client: string): Prom
   });
 }
 
-/** Ends the streams of a channel and lets nobody in. Answers until when. */
+/** Drains a channel. Resolves with the end of the drain. */
 export async function drain(channel: string, token: string, seconds: number): Promise<Date> {
-  // Without a channel it would be all of them.
+  // Without a channel, the request would drain all channels.
   const query = new URLSearchParams({ channel, for_seconds: String(seconds) });
   const answer = await call(`/api/admin/drain?${query}`, {
     method: "POST",
@@ -137,7 +137,6 @@ export async function drain(channel: string, token: string, seconds: number): Pr
   return new Date((answer as DrainAnswer).draining_until);
 }
 
-/** Ends a drain. */
 export async function resume(channel: string, token: string): Promise<void> {
   await call(`/api/admin/resume?${new URLSearchParams({ channel })}`, {
     method: "POST",
@@ -145,28 +144,27 @@ export async function resume(channel: string, token: string): Promise<void> {
   });
 }
 
-/** Whether the service has answered, and will not answer otherwise. */
+/** Whether the service refused a request for a reason that stays. */
 export function isRefused(error: unknown): boolean {
   return error instanceof Refusal && error.status < 500;
 }
 
-/** Whether it takes another token, or one at all. */
+/** Whether the service requires a token or another one. */
 export function isLocked(error: unknown): boolean {
   return error instanceof Refusal && (error.status === 401 || error.status === 403);
 }
 
-/** Whether the service does not know a token. */
 export function isUnauthorized(error: unknown): boolean {
   return error instanceof Refusal && error.status === 401;
 }
 
-/** What went wrong, for a person. */
+/** Describes a failure to a person. */
 export function explain(error: unknown): string {
   if (error instanceof Refusal) {
     return error.message;
   }
   return error instanceof DOMException && error.name === "TimeoutError"
-    ? "No answer came in time."
+    ? "The service did not answer in time."
     : "The service cannot be reached.";
 }
 

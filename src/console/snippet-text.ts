@@ -1,16 +1,14 @@
 import { quoteForHtml, quoteForScript, quoteForShell } from "./quote.ts";
 import { channelQuery, filterQuery, isChannelName, readable, type View } from "./view.ts";
 
-/** What a snippet is made of. */
 export interface SnippetSource {
-  /** What the page looks at: anything that somebody has put into its address. */
+  /** Comes from the address of the page, so an attacker may have written it. */
   readonly view: View;
   readonly origin: string;
-  /** Whether reading takes a token. */
+  /** Whether reading requires a token. */
   readonly isGuarded: boolean;
 }
 
-/** The ways to use the service. */
 export const SNIPPET_NAMES = ["curl", "EventSource", "SSEClient", "HTMX"] as const;
 
 export type SnippetName = (typeof SNIPPET_NAMES)[number];
@@ -35,7 +33,7 @@ const SNIPPETS: Readonly<Record<SnippetName, (source: SnippetSource) => string>>
     const url = `${origin}/api/events${withQuery(filterQuery(view), "on_busy=stream")}`;
     return [
       ...(isGuarded
-        ? ["// An EventSource sends no token: this needs the cookie __Host-edge_sse with it."]
+        ? ["// An EventSource cannot send a token. Put it into the cookie __Host-edge_sse."]
         : []),
       `const source = new EventSource(${quoteForScript(url)});`,
       `source.addEventListener(${quoteForScript(firstType(view))}, (e) => {`,
@@ -43,7 +41,7 @@ const SNIPPETS: Readonly<Record<SnippetName, (source: SnippetSource) => string>>
       "});",
       `source.addEventListener("error", (e) => {`,
       `  if ("data" in e) console.warn("the service says", JSON.parse(e.data));`,
-      "  // else: the connection is lost, and the browser reconnects by itself",
+      "  // Otherwise the connection is lost, and the browser reconnects by itself.",
       "});",
     ].join("\n");
   },
@@ -59,7 +57,7 @@ const SNIPPETS: Readonly<Record<SnippetName, (source: SnippetSource) => string>>
   HTMX({ view, origin, isGuarded }) {
     const url = `${origin}/api/events${withQuery(filterQuery(view), "on_busy=stream")}`;
     return [
-      ...(isGuarded ? ["<!-- This sends no token: it needs the cookie __Host-edge_sse with it. -->"] : []),
+      ...(isGuarded ? ["<!-- This cannot send a token. Put it into the cookie __Host-edge_sse. -->"] : []),
       `<script type="module" src=${quoteForHtml(`${origin}/htmx-sse.js`)}></script>`,
       `<section hx-ext="sse" sse-connect=${quoteForHtml(url)}>`,
       `  <p sse-swap=${quoteForHtml(firstType(view))}>Nothing yet.</p>`,
@@ -69,13 +67,13 @@ const SNIPPETS: Readonly<Record<SnippetName, (source: SnippetSource) => string>>
 };
 
 /**
- * The text of a snippet, to be copied and run. The address of the page may come from somebody who wants that to be a
- * command of theirs: every value is quoted for where it stands, and what is no channel name is in no snippet.
+ * The text of a snippet, for people to copy and run. An attacker can put a command into the address of the page, so
+ * each value is quoted for its place, and an invalid channel name appears in no snippet.
  */
 export function snippetText(name: SnippetName, source: SnippetSource): string {
   return isChannelName(source.view.channel)
     ? SNIPPETS[name](source)
-    : "The channel in the address of this page is not a channel name: [a-z0-9][a-z0-9_-]{0,63}.";
+    : "The address of this page has an invalid channel name. Expected [a-z0-9][a-z0-9_-]{0,63}.";
 }
 
 function withQuery(query: URLSearchParams, more = ""): string {
@@ -83,7 +81,7 @@ function withQuery(query: URLSearchParams, more = ""): string {
   return text === "" ? "" : `?${text}`;
 }
 
-/** A type to listen to: the first that the filter names in full. */
+/** The first type of the filter that is not a prefix. */
 function firstType({ types }: View): string {
   return types.find((type) => /^[\w.:-]{1,64}$/.test(type)) ?? "state_transition";
 }

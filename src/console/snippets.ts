@@ -2,7 +2,7 @@ import { byId, copy, create } from "./dom.ts";
 import { SNIPPET_NAMES, snippetText, type SnippetName } from "./snippet-text.ts";
 import type { View } from "./view.ts";
 
-/** Snippets to copy, one tab each. */
+/** Code that uses the current view, one tab for each way to use it. */
 export class Snippets {
   readonly #tabs = byId("snippet-tabs", HTMLDivElement);
   readonly #panel = byId("snippet", HTMLPreElement);
@@ -27,7 +27,7 @@ export class Snippets {
     this.#choose(this.#chosen);
   }
 
-  /** @param isGuarded whether reading takes a token */
+  /** @param isGuarded whether reading requires a token */
   show(view: View, isGuarded: boolean): void {
     this.#view = view;
     this.#isGuarded = isGuarded;

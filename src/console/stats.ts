@@ -2,10 +2,10 @@ import { byId, setText } from "./dom.ts";
 import { formatCount, formatMs } from "./format.ts";
 import type { Health } from "./service.ts";
 
-/** Round trips of which the best is told, too. */
+/** The fastest of this many round trips is shown. */
 const ROUND_TRIPS = 30;
 
-/** The row of numbers on top. */
+/** The row of numbers at the top. */
 export class Stats {
   readonly #status = byId("health-status", HTMLElement);
   readonly #statusDetail = byId("health-detail", HTMLElement);
@@ -25,18 +25,18 @@ export class Stats {
     const { status, reasons, activeConnections, maxConnections, oldestEventId } = health;
     this.#status.dataset["status"] = status;
     setText(this.#status, status);
-    setText(this.#statusDetail, reasons.join(", ").replaceAll("_", " ") || "all in order");
+    setText(this.#statusDetail, reasons.join(", ").replaceAll("_", " ") || "no problems");
     this.#showClients(activeConnections, maxConnections);
     this.#oldest = oldestEventId;
     setText(this.#version, `edge-sse ${health.version}`);
     this.#showRoundTrip(health.roundTripMs);
   }
 
-  /** @param status why there is nothing to show: no answer, or a refusal */
+  /** @param status the reason why there are no numbers */
   showNothing(status: "unreachable" | "refused"): void {
     this.#status.dataset["status"] = status;
     setText(this.#status, status);
-    setText(this.#statusDetail, status === "refused" ? "see above" : "no answer");
+    setText(this.#statusDetail, status === "refused" ? "see the message above" : "no answer");
     setText(this.#clients, "–");
     this.#meter.value = 0;
     setText(this.#latency, "–");
@@ -44,14 +44,14 @@ export class Stats {
 
   showTraffic(rate: number | null, perMinute: number, head: number | undefined): void {
     setText(this.#rate, rate === null ? "–" : formatCount(rate));
-    setText(this.#rateDetail, `${formatCount(perMinute)} in a minute`);
+    setText(this.#rateDetail, `${formatCount(perMinute)} in the last minute`);
     setText(this.#head, head === undefined ? "–" : formatCount(head));
     const kept = head === undefined || !this.#oldest ? 0 : head - this.#oldest + 1;
     const isTold = head !== undefined && this.#oldest !== undefined;
-    setText(this.#headDetail, isTold ? `${formatCount(kept)} kept` : "");
+    setText(this.#headDetail, isTold ? `${formatCount(kept)} stored` : "");
   }
 
-  /** Without numbers, which may be guarded, nothing is drawn. */
+  /** Hides the meter if the service hides the numbers. */
   #showClients(active: number | null, most: number | null): void {
     this.#meter.hidden = most === null;
     setText(this.#clients, most === null ? "–" : `${active ?? "–"} / ${formatCount(most)}`);
@@ -65,6 +65,6 @@ export class Stats {
   #showRoundTrip(ms: number): void {
     this.#roundTrips = [...this.#roundTrips, ms].slice(-ROUND_TRIPS);
     setText(this.#latency, formatMs(ms));
-    setText(this.#latencyDetail, `best ${formatMs(Math.min(...this.#roundTrips))}`);
+    setText(this.#latencyDetail, `fastest ${formatMs(Math.min(...this.#roundTrips))}`);
   }
 }

@@ -1,9 +1,9 @@
-/** Seconds that the chart shows. */
+/** The width of the chart in seconds. */
 export const CHART_SECONDS = 120;
 
 /**
- * Counts events per second for the chart. Ids have no holes, so that the difference of two heads is what was published
- * between, whatever the filter of this page hides.
+ * Counts events per second for the chart. Ids have no holes, so the difference of two heads is the number of events
+ * published between them, including those that the filter of this page hides.
  */
 export class Traffic {
   readonly times: number[] = [];
@@ -25,14 +25,14 @@ export class Traffic {
     return this.#head;
   }
 
-  /** An event came in: the head is there at least. Counts once the service has told where it started. */
+  /** An event arrived, so the head is at least its id. Ignored until the head is known from the service. */
   reached(head: number): void {
     if (this.#head !== undefined) {
       this.#head = Math.max(this.#head, head);
     }
   }
 
-  /** As the service says. */
+  /** Takes the numbers of a health answer. */
   measured(head: number | null, clients: number | null): void {
     this.#clients = clients;
     if (head !== null) {
@@ -40,13 +40,13 @@ export class Traffic {
     }
   }
 
-  /** The head was there when the page began to look, or later. */
+  /** Takes the head that the service named. Counting starts at the first one. */
   started(head: number): void {
     this.#counted ??= head;
     this.#head = Math.max(this.#head ?? 0, head);
   }
 
-  /** A second has passed. Answers how many events it had. */
+  /** Ends a second. Returns its number of events, or null if the head is not known. */
   tick(nowSeconds: number): number | null {
     const count = this.#head === undefined || this.#counted === undefined ? null : this.#head - this.#counted;
     this.#counted = this.#head;
@@ -59,7 +59,7 @@ export class Traffic {
     return count;
   }
 
-  /** Another channel or another log: its numbers have nothing to do with the former one's. */
+  /** Forgets the numbers, which belong to another channel or log. */
   reset(): void {
     this.#head = undefined;
     this.#counted = undefined;

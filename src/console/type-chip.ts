@@ -1,13 +1,13 @@
 import { create } from "./dom.ts";
 
-/** The name of a type in a colour of its own, the same wherever it appears. */
+/** The name of a type. Its colour depends on the name alone. */
 export function typeChip(type: string): HTMLSpanElement {
   const chip = create("span", { class: "chip", title: type }, type);
   chip.style.setProperty("--hue", String(hueOf(type)));
   return chip;
 }
 
-/** FNV-1a, on one of 12 hues. */
+/** One of 12 hues, by the FNV-1a hash. */
 function hueOf(text: string): number {
   let hash = 0x811c9dc5;
   for (const character of text) {

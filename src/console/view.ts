@@ -1,9 +1,9 @@
-/** Where a view starts: with the last 100 events, with what is published from now on, or at a time. */
+/** The start of a view: the last 100 events, new events only, a time back, or the oldest stored event. */
 export type Start = "recent" | "live" | "10m" | "1h" | "earliest";
 
 const STARTS: readonly string[] = ["recent", "live", "10m", "1h", "earliest"] satisfies Start[];
 
-/** What this page looks at. It is in the address of the page, so that it can be passed on. */
+/** The channel, filter and start that this page shows. The address of the page has them too, so it can be shared. */
 export interface View {
   readonly channel: string;
   readonly types: readonly string[];
@@ -14,12 +14,11 @@ export interface View {
 
 const CHANNEL_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
-/** Whether a text has the form of a channel's name. */
 export function isChannelName(text: string): boolean {
   return CHANNEL_NAME.test(text);
 }
 
-/** The entries of a comma list, without blanks. */
+/** Splits a comma list, and drops blanks and empty entries. */
 export function toList(text: string): string[] {
   return text
     .split(",")
@@ -27,7 +26,7 @@ export function toList(text: string): string[] {
     .filter((entry) => entry !== "");
 }
 
-/** The view that an address asks for. */
+/** Reads the view from the query of the address. */
 export function readView(search: string): View {
   const query = new URLSearchParams(search);
   const start = query.get("from") ?? "";
@@ -40,7 +39,7 @@ export function readView(search: string): View {
   };
 }
 
-/** The query of the page's own address. */
+/** The query of the address that shows this view. */
 export function pageQuery(view: View): string {
   const query = filterQuery(view);
   if (view.start !== "recent") {
@@ -49,7 +48,7 @@ export function pageQuery(view: View): string {
   return query.size === 0 ? "" : `?${readable(query)}`;
 }
 
-/** Channel and filter, as the routes of the service take them. */
+/** The channel and the filter as parameters of the service. */
 export function filterQuery({ channel, types, projectIds, agentIds }: View): URLSearchParams {
   const query = channelQuery(channel);
   for (const [name, entries] of [
@@ -68,7 +67,7 @@ export function channelQuery(channel: string): URLSearchParams {
   return new URLSearchParams(channel === "default" ? {} : { channel });
 }
 
-/** As a person would write it: a comma needs no escape. */
+/** Writes commas without escapes, as a person would. */
 export function readable(query: URLSearchParams): string {
   return query.toString().replaceAll("%2C", ",");
 }

@@ -1,4 +1,4 @@
-import { toContent } from "./content.ts";
+import { toHtml, toScriptData } from "./content.ts";
 import { connectionOf, connections, strays, swapElements, swaps, targetOf, urlOf } from "./page.ts";
 
 /** The part of HTMX 4 that is used here. */
@@ -11,7 +11,7 @@ export interface Htmx4 {
 
 interface Received {
   readonly message: { data: string; readonly event: string };
-  /** The next message comes when this has settled. */
+  /** Delays the next message until this has settled. */
   waitUntil(work: Promise<unknown>): void;
 }
 
@@ -19,28 +19,31 @@ interface Requested {
   readonly ctx: { readonly response?: { readonly status: number; readonly raw: Response } };
 }
 
-/** Delays before a first connect is tried again: those that the extension has for later ones. */
+/** Delays before another attempt at the first connect. The extension uses the same ones for reconnects. */
 const RETRY = { firstMs: 500, mostMs: 60_000, jitter: 0.3 } as const;
 
 /**
- * Gives back what HTMX 4 has dropped, `sse-swap`, and what its SSE extension lacks: it keeps the last id and backs off
- * with jitter, but only once a first stream has opened.
+ * Adds two things to the SSE extension of HTMX 4. The extension dispatches a named event as a DOM event and swaps
+ * nothing in; this swaps it into the elements that ask for its type. And the extension retries with backoff and the
+ * last id only after a first stream has opened; this retries the first connect too.
  */
 export function adaptHtmx4(htmx: Htmx4): void {
   const attempts = new WeakMap<Element, number>();
 
   on<Received>("htmx:sse:before:message", (connection, detail) => {
     const { message } = detail;
-    message.data = toContent(parse(message.data));
+    const data = parse(message.data);
+    // The extension swaps in a message without a type, and hands any other to the scripts of the page.
+    message.data = message.event === "" ? toHtml(data) : toScriptData(data);
     for (const element of wanting(message.event, connection)) {
-      detail.waitUntil(swapIn(htmx, element, message.data));
+      detail.waitUntil(swapIn(htmx, element, toHtml(data)));
     }
   });
 
   on("htmx:sse:after:connection", (connection) => void attempts.delete(connection));
 
   on<Requested>("htmx:before:response", (element, { ctx }, event) => {
-    // A refusal is not to be swapped in where the events go.
+    // HTMX would swap the body of a refusal into the element.
     if (urlOf(element) !== null && !isStream(ctx.response?.raw)) {
       event.preventDefault();
     }
@@ -61,16 +64,19 @@ export function adaptHtmx4(htmx: Htmx4): void {
   });
 }
 
-/** Names under which the extension goes on with an `sse-connect` that it has seen. */
-const SEEN = ["hx-sse:connect", "data-hx-sse:connect"];
+/** An element with the data that HTMX 4 attaches to it. */
+type Processed = Element & { readonly _htmx?: { readonly triggerSpecs?: readonly unknown[] } };
 
-/** Shows the extension what HTMX has processed before the extension was there. */
+/** Connects the elements that HTMX processed before the extension was loaded. */
 export function reviveHtmx4(htmx: Htmx4): void {
-  for (const element of connections()) {
-    if (!SEEN.some((name) => element.hasAttribute(name))) {
-      htmx.process(element);
-    }
-  }
+  connections()
+    .filter((element) => !hasTrigger(element))
+    .forEach((element) => htmx.process(element));
+}
+
+/** Whether the extension has seen a connection: it gives it a trigger, and a second one would connect twice. */
+function hasTrigger(element: Processed): boolean {
+  return (element["_htmx"]?.triggerSpecs?.length ?? 0) > 0;
 }
 
 function wanting(type: string, connection: Element): Element[] {
@@ -104,7 +110,7 @@ function isStream(response: Response | undefined): boolean {
   );
 }
 
-/** A refusal that trying again does not change. */
+/** Whether another attempt would be refused for the same reason. */
 function isFinal(status: number | undefined): boolean {
   return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429;
 }

@@ -1,6 +1,6 @@
 /**
- * `/htmx-sse.js`: makes `sse-connect` and `sse-swap` work on edge-sse, with the HTMX that the page has, 2 or 4. A page
- * that has none gets HTMX 2 from here; `/htmx-sse.js?htmx=4` brings HTMX 4. The SSE extension is brought if it lacks.
+ * `/htmx-sse.js`: connects a page with HTMX 2 or 4 to edge-sse. It loads the SSE extension if the page does not have
+ * it. A page without HTMX gets HTMX 2, or HTMX 4 from `/htmx-sse.js?htmx=4`.
  */
 import { adaptHtmx2, reviveHtmx2, type Htmx2 } from "./htmx-2.ts";
 import { adaptHtmx4, reviveHtmx4, type Htmx4 } from "./htmx-4.ts";
@@ -12,18 +12,18 @@ declare global {
   }
 }
 
-/** Where the first module of a page leaves what it has set up: a page may load this one by several addresses. */
+/** Marks a page that is set up. A page may load this module from several URLs, and each gets a module of its own. */
 const SET_UP: unique symbol = Symbol.for("edge-sse/htmx-sse");
 
-// Two set-ups in one page would close each other's streams, and each event would be swapped in twice.
+// Two set-ups in one page would close each other's streams and swap each event in twice.
 window[SET_UP] ??= setUp();
 const revive = await window[SET_UP];
 revive();
 
-/** Resolves to a function that shows the SSE extension what the page has got since. */
+/** @returns a function that connects the elements which the page has got since */
 async function setUp(): Promise<() => void> {
   if (window.htmx === undefined) {
-    // It may come further down the page. Being registered first, this goes on before HTMX looks at the page.
+    // HTMX may come further down the page. This listener comes first, so it still runs before HTMX looks at the page.
     await reached("interactive");
   }
   if (window.htmx === undefined) {
@@ -51,7 +51,7 @@ function isHtmx4(htmx: Htmx2 | Htmx4): htmx is Htmx4 {
   return htmx.version.startsWith("4.");
 }
 
-/** The document is read, or all that belongs to it is loaded, and who waited for that has run. */
+/** Waits for the document to be parsed or loaded, and for the other listeners of that event to have run. */
 function reached(state: "interactive" | "complete"): Promise<void> {
   if (document.readyState === "complete") {
     return new Promise((resolve) => setTimeout(resolve));

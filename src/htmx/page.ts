@@ -1,4 +1,4 @@
-/** What a page says with attributes, in the words of either HTMX. */
+/** The attributes of a page, as HTMX 2 and HTMX 4 spell them. */
 
 const CONNECT = ["sse-connect", "data-sse-connect", "hx-sse:connect", "data-hx-sse:connect"] as const;
 
@@ -6,7 +6,9 @@ const CONNECT_SELECTOR = CONNECT.map((name) => `[${CSS.escape(name)}]`).join(","
 
 const SWAP_SELECTOR = "[sse-swap], [data-sse-swap]";
 
-/** The URL that an element connects to; null if it is no connection. */
+const TRIGGER_SELECTOR = '[hx-trigger*="sse:"], [data-hx-trigger*="sse:"]';
+
+/** The URL that an element connects to, or null if the element opens no connection. */
 export function urlOf(element: Element): string | null {
   return CONNECT.map((name) => element.getAttribute(name)).find((url) => url !== null) ?? null;
 }
@@ -23,26 +25,43 @@ export function swapElements(root: ParentNode = document): Element[] {
   return [...root.querySelectorAll(SWAP_SELECTOR)];
 }
 
-/** Elements that get events from this connection, and not from one inside of it. */
+/** The elements that get events from this connection. A connection inside of it has elements of its own. */
 export function listeningElements(connection: Element): Element[] {
-  return [
-    ...connection.querySelectorAll(`${SWAP_SELECTOR}, [hx-trigger*="sse:"], [data-hx-trigger*="sse:"]`),
-  ].filter((element) => connectionOf(element) === connection);
+  return [...connection.querySelectorAll(`${SWAP_SELECTOR}, ${TRIGGER_SELECTOR}`)].filter(
+    (element) => connectionOf(element) === connection,
+  );
 }
 
-/** Elements outside of every connection that want events of a type: they belong to the first one of the page. */
+/** The elements outside of every connection that show this type. The first connection of the page feeds them. */
 export function strays(type: string): Element[] {
   return swapElements().filter((element) => swaps(element, type) && connectionOf(element) === null);
 }
 
-/** Whether an element wants events of a type: `sse-swap` is a comma list. */
 export function swaps(element: Element, type: string): boolean {
-  const names = element.getAttribute("sse-swap") ?? element.getAttribute("data-sse-swap") ?? "";
-  return names.split(",").some((name) => name.trim() === type);
+  return swapTypes(element).includes(type);
 }
 
-/** Where an element wants its content. */
+/** Every event type that an element of the page asks for, to swap it in or as a trigger. */
+export function wantedTypes(): Set<string> {
+  const triggers = [...document.querySelectorAll(TRIGGER_SELECTOR)].flatMap((element) =>
+    [...attribute(element, "hx-trigger").matchAll(/\bsse:([\w.:-]+)/g)].map(([, type = ""]) => type),
+  );
+  return new Set([...swapElements().flatMap(swapTypes), ...triggers]);
+}
+
+/** The value of an attribute, with or without the prefix `data-`; empty if there is none. */
+export function attribute(element: Element, name: string): string {
+  return element.getAttribute(name) ?? element.getAttribute(`data-${name}`) ?? "";
+}
+
+/** The element that the content goes into. */
 export function targetOf(element: Element): Element {
-  const wanted = element.getAttribute("hx-target");
-  return wanted === null || wanted === "this" ? element : (document.querySelector(wanted) ?? element);
+  const target = element.getAttribute("hx-target");
+  return target === null || target === "this" ? element : (document.querySelector(target) ?? element);
+}
+
+function swapTypes(element: Element): string[] {
+  return attribute(element, "sse-swap")
+    .split(",")
+    .map((type) => type.trim());
 }

@@ -32,7 +32,7 @@ async function openConsole(query: string): Promise<WatchedPage> {
   const watched = await openPage(browser);
   opened.push(watched);
   await watched.page.goto(`${service.url}/${query}`);
-  await watched.page.getByText("Reading this channel needs a token.").waitFor();
+  await watched.page.getByText("Reading this channel requires a token.").waitFor();
   return watched;
 }
 
@@ -43,11 +43,11 @@ async function give(page: Page, token: string): Promise<void> {
   await page.keyboard.press("Enter");
 }
 
-/** The browser itself reports each refusal. */
+/** The browser logs each refusal as an error. */
 const refusals = (count: number) => Array.from({ length: count }, () => expect.stringContaining("401"));
 
 describe("the console where streams are guarded", () => {
-  it("asks for a token to read with, and uses it for the past and for what is new", async () => {
+  it("asks for a read token, and uses it for past and new events", async () => {
     await service.publish({ type: "before", data: { agent_id: 3 } }, "guarded");
     const { page, complaints } = await openConsole("?channel=guarded");
     await page.getByText("Disconnected", { exact: true }).waitFor();
@@ -57,7 +57,7 @@ describe("the console where streams are guarded", () => {
     await give(page, subscribeToken);
     await page.getByText("Connected", { exact: true }).waitFor();
     await page.locator("#event-1").waitFor();
-    expect(await page.evaluate("document.activeElement.textContent")).toBe("Forget the token");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Forget token");
     await service.publish({ type: "after", data: {} }, "guarded");
     await page.locator("#event-2").waitFor();
     await page.locator("#event-1").click();
@@ -69,7 +69,7 @@ describe("the console where streams are guarded", () => {
     expect(complaints).toEqual(refusals(1));
   });
 
-  it("asks again when the token is not the right one, and when it is to be forgotten", async () => {
+  it("asks again when the token is wrong, and after the token was forgotten", async () => {
     const { page, complaints } = await openConsole("?channel=stranger");
     await give(page, "wrong");
     await page.locator("#read-note", { hasText: "A valid token is needed" }).waitFor();
@@ -78,15 +78,15 @@ describe("the console where streams are guarded", () => {
 
     await give(page, subscribeToken);
     await page.getByText("Connected", { exact: true }).waitFor();
-    await page.getByRole("button", { name: "Forget the token" }).click();
-    await page.getByText("Reading this channel needs a token.").waitFor();
+    await page.getByRole("button", { name: "Forget token" }).click();
+    await page.getByText("Reading this channel requires a token.").waitFor();
     await page.getByText("Disconnected", { exact: true }).waitFor();
     await input(page).waitFor();
-    await until(() => complaints.length === 3, { what: "the refusals" });
+    await until(() => complaints.length === 3, { what: "the refusals", timeoutMs: 20_000 });
     expect(complaints).toEqual(refusals(3));
   });
 
-  it("does without the numbers that are guarded, and counts what it sees itself", async () => {
+  it("hides the guarded numbers, and counts the events that it sees", async () => {
     const { page, complaints } = await openConsole("?channel=numbers");
     await page.getByText("healthy").waitFor();
     expect(await page.locator("#clients-count").innerText()).toBe("–");
@@ -94,13 +94,16 @@ describe("the console where streams are guarded", () => {
     await give(page, subscribeToken);
     await page.getByText("Connected", { exact: true }).waitFor();
     await service.publish({ type: "tick", data: {} }, "numbers");
-    await until(async () => (await page.locator("#head-id").innerText()) === "1", { what: "the head" });
-    expect(await page.locator("dl.stats").innerText()).not.toMatch(/NaN|undefined|null|kept/);
+    await until(async () => (await page.locator("#head-id").innerText()) === "1", {
+      what: "the head",
+      timeoutMs: 20_000,
+    });
+    expect(await page.locator("dl.stats").innerText()).not.toMatch(/NaN|undefined|null|stored/);
     expect(await page.locator("footer").innerText()).toMatch(/^edge-sse \d+\.\d+\.\d+/);
     expect(complaints).toEqual(refusals(1));
   });
 
-  it("shows where the token goes in its snippets, but not the token", async () => {
+  it("shows the place of the token in its snippets, but not the token", async () => {
     const { page } = await openConsole("?channel=snippets");
     await give(page, subscribeToken);
     await page.getByText("Connected", { exact: true }).waitFor();
@@ -111,9 +114,9 @@ describe("the console where streams are guarded", () => {
     }
     const [curl, native, client, htmx] = texts;
     expect(curl).toContain(`curl -N -H "Authorization: Bearer $SUBSCRIBE_TOKEN" '${service.url}/api/events`);
-    expect(native).toContain("needs the cookie __Host-edge_sse");
+    expect(native).toContain("Put it into the cookie __Host-edge_sse");
     expect(client).toContain("token: async () =>");
-    expect(htmx).toContain("needs the cookie __Host-edge_sse");
+    expect(htmx).toContain("Put it into the cookie __Host-edge_sse");
     expect(texts.join()).not.toContain(subscribeToken);
   });
 });

@@ -39,13 +39,13 @@ async function openConsole(query: string, size?: { width: number; height: number
 }
 
 describe("the console", () => {
-  it("publishes an event, shows it, and tells how long it took", async () => {
+  it("publishes an event, shows it, and reports how long that took", async () => {
     const { page } = await openConsole("?channel=publish");
     await page.getByLabel("Publish token").fill(publishToken);
     await page.getByLabel("Type", { exact: true }).fill("deployed");
     await page.getByLabel("Data (JSON)").fill('{"project_id":7,"text":"<img src=x onerror=alert(1)>"}');
     await page.getByRole("button", { name: "Publish" }).click();
-    await page.getByText(/^Event 1 stored after .+, here after .+\.$/).waitFor();
+    await page.getByText(/^Event 1 stored in .+, received after .+\.$/).waitFor();
 
     await page.locator(".event", { hasText: /deployed/ }).click();
     const inspector = page.locator("#inspector");
@@ -55,39 +55,45 @@ describe("the console", () => {
     expect(await inspector.innerText()).toMatch(/Project\s+7/);
   });
 
-  it("says what the service refuses, in its words", async () => {
+  it("shows the text of a refusal", async () => {
     const { page, complaints } = await openConsole("?channel=refused");
     await page.getByLabel("Publish token").fill("wrong");
     await page.getByRole("button", { name: "Publish" }).click();
     const outcome = page.locator("#publish-outcome");
-    await until(async () => /token/i.test(await outcome.innerText()), { what: "the refusal" });
-    // The browser itself reports the status.
+    await until(async () => /token/i.test(await outcome.innerText()), {
+      what: "the refusal",
+      timeoutMs: 20_000,
+    });
+    // The browser logs the status as an error.
     expect(complaints).toEqual([expect.stringContaining("401")]);
     complaints.length = 0;
   });
 
-  it("does not send what is not JSON", async () => {
+  it("does not publish invalid JSON", async () => {
     const { page } = await openConsole("?channel=refused");
     await page.getByLabel("Publish token").fill(publishToken);
     await page.getByLabel("Data (JSON)").fill("{");
-    await page.getByText(/^Not JSON yet/).waitFor();
+    await page.getByText(/^Not valid JSON/).waitFor();
     await page.getByRole("button", { name: "Publish" }).click();
     expect((await service.health("refused")).sse.last_event_id).toBe("0");
   });
 
-  it("starts with the recent events, and their times", async () => {
+  it("starts with the recent events and their times", async () => {
     await service.publish(
       Array.from({ length: 130 }, (_, n) => ({ type: "tick", data: { n } })),
       "recent",
     );
     const { page } = await openConsole("?channel=recent");
-    await until(async () => (await page.locator(".event").count()) === 100, { what: "100 events" });
+    await until(async () => (await page.locator(".event").count()) === 100, {
+      what: "100 events",
+      timeoutMs: 20_000,
+    });
     expect(await page.locator(".event").first().innerText()).toMatch(/^130\s+tick[^]+\d\d:\d\d:\d\d\.\d{3}$/);
     await service.publish({ type: "tick", data: {} }, "recent");
     await page.locator("#event-131").waitFor();
   });
 
-  it("filters on the server, and keeps the filter in its address", async () => {
+  it("filters on the server, and keeps the filter in the address", async () => {
     const { page } = await openConsole("?channel=filter");
     await page.getByLabel("Types").fill("turn_*");
     await page.getByLabel("Projects").fill("7");
@@ -99,7 +105,7 @@ describe("the console", () => {
         const answer = await service.admin("/api/admin/clients?channel=filter");
         return (await answer.text()).includes('{"types":["turn_*"],"project_id":["7"],"agent_id":null}');
       },
-      { what: "a client with the filter" },
+      { what: "a client with the filter", timeoutMs: 20_000 },
     );
     await service.publish(
       [
@@ -117,7 +123,7 @@ describe("the console", () => {
     await page.locator("#event-3").waitFor();
   });
 
-  it("filters by what the chosen event is about", async () => {
+  it("filters by a value of the selected event", async () => {
     await service.publish(
       [
         { type: "turn_detected", data: { agent_id: 1 } },
@@ -127,12 +133,15 @@ describe("the console", () => {
     );
     const { page } = await openConsole("?channel=only");
     await page.locator(".event", { hasText: /session_ended/ }).click();
-    await page.getByRole("button", { name: "Only these events of agent 2" }).click();
-    await until(async () => (await page.locator(".event").count()) === 1, { what: "one event" });
+    await page.getByRole("button", { name: "Filter by agent 2" }).click();
+    await until(async () => (await page.locator(".event").count()) === 1, {
+      what: "one event",
+      timeoutMs: 20_000,
+    });
     expect(await page.getByLabel("Agents").inputValue()).toBe("2");
   });
 
-  it("holds still while it is paused, and then shows what came", async () => {
+  it("does not change while it is paused, and then shows the new events", async () => {
     const { page } = await openConsole("?channel=pause");
     await page.keyboard.press("p");
     await service.publish(
@@ -147,7 +156,7 @@ describe("the console", () => {
     expect(await page.locator(".event").count()).toBe(2);
   });
 
-  it("keeps 500 events, however many come", async () => {
+  it("keeps the last 500 events", async () => {
     const { page } = await openConsole("?channel=bounded");
     for (let batch = 0; batch < 3; batch++) {
       await service.publish(
@@ -155,12 +164,12 @@ describe("the console", () => {
         "bounded",
       );
     }
-    await page.getByText("900 received, the last 500 kept").waitFor();
+    await page.getByText("900 received, last 500 kept").waitFor();
     expect(await page.locator(".event").count()).toBe(500);
     expect(await page.locator(".event").first().innerText()).toMatch(/^900\s/);
   });
 
-  it("is used by keyboard: arrows move through the events, and through the snippets", async () => {
+  it("works with the keyboard: the arrow keys move through the events and the snippets", async () => {
     await service.publish(
       [
         { type: "first", data: {} },
@@ -177,7 +186,7 @@ describe("the console", () => {
     expect(await page.getByRole("listbox").getAttribute("aria-activedescendant")).toBe("event-1");
     await page.keyboard.press("Escape");
     expect(await page.locator("[aria-selected=true].event").count()).toBe(0);
-    await page.locator("#inspector").getByText("Choose an event").waitFor();
+    await page.locator("#inspector").getByText("Select an event").waitFor();
 
     await page.getByRole("tab", { name: "curl" }).focus();
     await page.keyboard.press("ArrowRight");
@@ -185,13 +194,13 @@ describe("the console", () => {
     expect(await page.getByRole("tabpanel").innerText()).toContain("channel=keys&on_busy=stream");
   });
 
-  it("lists the clients for who has the admin token, and kicks one of them", async () => {
+  it("lists the clients for an operator with the admin token, and kicks one of them", async () => {
     const stream = await service.stream({ channel: "kick", types: "turn_*" });
     const { page } = await openConsole("?channel=kick");
     await page.getByPlaceholder("ADMIN_TOKEN").fill(adminToken);
     await page.keyboard.press("Enter");
     await page.getByText("2 connected").waitFor();
-    expect(await page.evaluate("document.activeElement.textContent")).toBe("Forget the token");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Forget token");
     await page
       .getByRole("row", { name: /turn_\*/ })
       .getByRole("button")
@@ -200,23 +209,23 @@ describe("the console", () => {
     await stream.untilClosed();
     expect(stream.events.at(-1)).toMatchObject({ type: "close" });
 
-    // Itself, too: it says so, and comes back only when it is told to.
+    // The page can kick itself. It reports that, and reconnects only on request.
     await page
       .getByRole("row", { name: /this page/ })
       .getByRole("button")
       .click();
-    await page.getByText("An operator has ended this stream.").waitFor();
+    await page.getByText("An operator ended this stream.").waitFor();
     await page.getByText("Disconnected", { exact: true }).waitFor();
     await service.publish({ type: "missed", data: {} }, "kick");
     await page.getByRole("button", { name: "Connect", exact: true }).click();
     await page.locator("#event-1").waitFor();
 
-    await page.getByRole("button", { name: "Forget the token" }).click();
+    await page.getByRole("button", { name: "Forget token" }).click();
     expect(await page.getByRole("row").count()).toBe(0);
     expect(await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")).toBe("[{},{}]");
   });
 
-  it("asks for the admin token again when it is not the right one", async () => {
+  it("asks again for the admin token when it is wrong", async () => {
     const { page, complaints } = await openConsole("?channel=stranger");
     await page.getByPlaceholder("ADMIN_TOKEN").fill("wrong");
     await page.getByRole("button", { name: "Show" }).click();
@@ -227,7 +236,7 @@ describe("the console", () => {
     complaints.length = 0;
   });
 
-  it("drains this channel alone, once that is confirmed, and resumes it", async () => {
+  it("drains only this channel, after a confirmation, and resumes it", async () => {
     const stream = await service.stream();
     const other = await service.stream({ channel: "bystander" });
     const { page } = await openConsole("");
@@ -235,7 +244,7 @@ describe("the console", () => {
     await page.getByRole("button", { name: "Show" }).click();
     await page.getByText("2 connected").waitFor();
 
-    const dialog = page.getByRole("dialog", { name: "Drain the channel default?" });
+    const dialog = page.getByRole("dialog", { name: "Drain channel default?" });
     await page.getByRole("button", { name: "Drain…" }).click();
     await dialog.waitFor();
     await page.keyboard.press("Escape");
@@ -247,7 +256,9 @@ describe("the console", () => {
     await dialog.getByRole("button", { name: "Drain", exact: true }).click();
     await dialog.waitFor({ state: "hidden" });
     await page
-      .getByText(/^Draining: nobody is let in until \w{3},? \d\d:\d\d, or until it is resumed\.$/)
+      .getByText(
+        /^Draining: new clients are refused until \w{3},? \d\d:\d\d, or until an operator resumes the channel\.$/,
+      )
       .waitFor();
     await page.getByText("draining", { exact: true }).waitFor();
     await page.getByText("Reconnecting").waitFor();
@@ -258,7 +269,7 @@ describe("the console", () => {
 
     const { page: onlooker } = await openPage(browser);
     await onlooker.goto(service.url);
-    await onlooker.getByText("Draining: nobody is let in until its time is over").waitFor();
+    await onlooker.getByText("Draining: new clients are refused until the drain ends").waitFor();
     expect(await onlooker.getByRole("button", { name: "Resume" }).count()).toBe(0);
 
     await page.getByRole("button", { name: "Resume" }).click();
@@ -279,18 +290,18 @@ describe("the console", () => {
     await page.getByText("Connected", { exact: true }).waitFor();
   });
 
-  it("works where the browser's language is none", async () => {
+  it("works in a browser whose language is not a language tag", async () => {
     const watched = await openPage(browser);
     opened.push(watched);
     await watched.page.addInitScript(
       "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix', configurable: true })",
     );
     await watched.page.goto(service.url);
-    await watched.page.getByText("Connected", { exact: true }).waitFor({ timeout: 10_000 });
+    await watched.page.getByText("Connected", { exact: true }).waitFor();
     expect(await watched.page.locator("#chart canvas").count()).toBe(1);
   });
 
-  it("says that there is no such channel, and does not ask for it again and again", async () => {
+  it("reports an invalid channel name, and does not request its health again", async () => {
     const watched = await openPage(browser);
     let requests = 0;
     watched.page.on("request", (request) => (requests += request.url().includes("/health") ? 1 : 0));
@@ -315,7 +326,7 @@ describe("the console", () => {
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
   });
 
-  it("runs nothing that is written into it, and loads nothing from elsewhere", async () => {
+  it("runs no injected script, and loads nothing from another origin", async () => {
     const { page, complaints } = await openConsole("?channel=policy");
     await page.evaluate(`
       const inline = document.createElement("script");

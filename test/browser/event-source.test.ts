@@ -5,10 +5,10 @@ import { launchBrowser, openHtml } from "../support/browser.ts";
 import { makeDataDir, startService, type Service } from "../support/service.ts";
 import { until } from "../support/until.ts";
 
-/** Comes back soon, so that a test does not wait for it. */
+/** A short delay, so that a test does not wait for a reconnect. */
 const config = { sse: { retry_after_seconds: 1, max_connections: 2, heartbeat_interval_seconds: 1 } };
 
-/** What a page has seen of its stream: `type id` of every event, and its data. */
+/** The events that a page has seen, as `type id`, and their data. */
 interface Seen {
   readonly type: string;
   readonly id: string;
@@ -81,7 +81,7 @@ describe("a native EventSource", () => {
     expect(await untilSeen(page, "connected", 2)).toHaveLength(2);
   });
 
-  it("resumes where it was after many events that its filter hid", async () => {
+  it("resumes at the right place after many events that its filter hid", async () => {
     await start();
     const page = await openSource("types=late&on_busy=stream");
     await untilSeen(page, "connected", 1);
@@ -90,7 +90,7 @@ describe("a native EventSource", () => {
     );
     const head = events.at(-1)?.id ?? "";
     const published = Date.now();
-    // A heartbeat carries the cursor, unseen by any listener. When the second one is written the first has long come.
+    // A heartbeat carries the cursor, and no listener sees it. When the second is written, the first has arrived.
     await until(
       async () => {
         const answer = (await (await service.admin("/api/admin/clients")).json()) as {
@@ -99,7 +99,7 @@ describe("a native EventSource", () => {
         const [client] = answer.clients;
         return client?.cursor === head && Date.parse(client.last_written_at) > published + 1_300;
       },
-      { what: "heartbeats after the hidden events", everyMs: 50 },
+      { what: "heartbeats after the hidden events", timeoutMs: 20_000, everyMs: 50 },
     );
     await service.kill();
     await start(service.port);
@@ -110,7 +110,7 @@ describe("a native EventSource", () => {
     expect((await seenBy(page)).some(({ type }) => type === "gap")).toBe(false);
   });
 
-  it("survives a drain, and misses nothing of it", async () => {
+  it("survives a drain and misses nothing", async () => {
     await start();
     const page = await openSource("types=tick&on_busy=stream");
     await untilSeen(page, "connected", 1);
@@ -124,7 +124,7 @@ describe("a native EventSource", () => {
     expect(await isAlive(page)).toBe(true);
   });
 
-  it("survives a full channel with on_busy=stream, and comes in when there is a place", async () => {
+  it("survives a full channel with on_busy=stream, and connects when there is room", async () => {
     await start();
     const holders = await Promise.all([service.stream(), service.stream()]);
     const page = await openSource("types=tick&on_busy=stream");
@@ -137,11 +137,14 @@ describe("a native EventSource", () => {
     expect((await untilSeen(page, "tick", 1))[0]?.id).toBe(events[0]?.id);
   });
 
-  it("dies of a full channel without on_busy=stream: what the parameter is for", async () => {
+  it("gives up at a full channel without on_busy=stream, which is why the parameter exists", async () => {
     await start();
     await Promise.all([service.stream(), service.stream()]);
     const page = await openSource("types=tick");
-    await until(async () => !(await isAlive(page)), { what: "the end of the EventSource" });
+    await until(async () => !(await isAlive(page)), {
+      what: "the end of the EventSource",
+      timeoutMs: 20_000,
+    });
     expect(await seenBy(page)).toEqual([]);
   });
 });

@@ -21,10 +21,11 @@ async function openBoards(count: number): Promise<Board[]> {
 async function untilStreams(count: number): Promise<void> {
   await until(async () => (await world.service.health()).sse.active_connections === count, {
     what: `${count} streams`,
+    timeoutMs: 20_000,
   });
 }
 
-/** Publishes one event after the other, and answers their ids. */
+/** Publishes events one after the other, and returns their ids. */
 async function publishUntil(stop: AbortSignal): Promise<string[]> {
   const ids: string[] = [];
   while (!stop.aborted) {
@@ -35,20 +36,20 @@ async function publishUntil(stop: AbortSignal): Promise<string[]> {
   return ids;
 }
 
-/** The one of them that has asked the service for a stream. */
+/** The tab that has requested the stream. */
 const leaderOf = async (boards: readonly Board[]): Promise<Board> =>
   until(
     async () => {
       const seen = await Promise.all(boards.map((board) => board.seen()));
       return boards.find((_, n) => seen[n]?.attempts.some(({ status }) => status === 200));
     },
-    { what: "a tab that holds the stream" },
+    { what: "a tab that holds the stream", timeoutMs: 20_000 },
   );
 
 const without = (boards: readonly Board[], gone: Board): Board[] => boards.filter((board) => board !== gone);
 
 describe("tabs that share in Chromium", () => {
-  it("hold one connection, though they are more than the six that HTTP/1.1 may have, and all get every event", async () => {
+  it("hold one connection, and more than the six tabs that HTTP/1.1 allows get every event", async () => {
     const boards = await openBoards(7);
     await Promise.all(
       boards.map((board, n) =>
@@ -79,7 +80,7 @@ describe("tabs that share in Chromium", () => {
     expect(await filtered.ids(1)).toEqual(["2"]);
   });
 
-  it("miss nothing and get nothing twice when the one with the stream is closed, and the next one crashes", async () => {
+  it("miss and double nothing when the tab with the stream is closed, and the next one crashes", async () => {
     const boards = await openBoards(4);
     const stop = new AbortController();
     const publishing = publishUntil(stop.signal);
@@ -116,7 +117,7 @@ describe("tabs that share in Chromium", () => {
     expect(rest.flatMap(({ complaints }) => complaints)).toEqual([]);
   });
 
-  it("come back together after a kill -9, by one connection", async () => {
+  it("reconnect together after a kill -9, over one connection", async () => {
     const boards = await openBoards(3);
     await world.service.publish({ type: "tick", data: 1 });
     await Promise.all(boards.map((board) => board.ids(1)));
@@ -134,7 +135,7 @@ describe("tabs that share in Chromium", () => {
     await untilStreams(1);
   });
 
-  it("hold none once the last of them is closed", async () => {
+  it("hold no connection after the last of them is closed", async () => {
     const boards = await openBoards(2);
     const leader = await leaderOf(boards);
     await leader.page.close();

@@ -1,6 +1,12 @@
 import { existsSync } from "node:fs";
 
-import { chromium as playwright, type Browser, type BrowserContext, type Page } from "playwright-core";
+import {
+  chromium as playwright,
+  type Browser,
+  type BrowserContext,
+  type Clock,
+  type Page,
+} from "playwright-core";
 
 /** A Chromium that is installed, if there is one. */
 const INSTALLED = [
@@ -24,6 +30,13 @@ export async function launchBrowser(): Promise<Browser> {
   process.env["AWS_LAMBDA_JS_RUNTIME"] ??= "nodejs22.x";
   const { default: chromium } = await import("@sparticuz/chromium");
   return playwright.launch({ executablePath: await chromium.executablePath(), args: ARGS });
+}
+
+/** Stops the clock of a context: the timers of its pages fire only when the test moves it. */
+export async function freezeClock({ clock }: BrowserContext): Promise<Clock> {
+  await clock.install({ time: 0 });
+  await clock.pauseAt(1_000);
+  return clock;
 }
 
 /** A page, and what it has complained of. */

@@ -27,7 +27,7 @@ afterAll(async () => {
 
 const read = (name: string): Promise<string> => readFile(join(folder, name), "utf8");
 
-/** Runs a module in a worker thread, with nothing of ours but what it imports, and gives what it posts. */
+/** Runs a module in a worker thread, and returns the message that it posts. */
 function runInWorker(code: string, data: unknown): Promise<unknown> {
   const source = `import { parentPort, workerData } from "node:worker_threads";\n${code}`;
   const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), {
@@ -65,7 +65,7 @@ describe("sse-client.js", () => {
     expect(gzipSync(await read("sse-client.js"), { level: 9 }).length).toBeLessThan(10_000);
   });
 
-  it("is one module that imports nothing and names the licences", async () => {
+  it("is one module without imports that names the licences", async () => {
     const text = await read("sse-client.js");
     expect(text).not.toMatch(/\bimport\b/);
     expect(text).toContain("MIT");
@@ -114,7 +114,7 @@ describe("sse-client.js", () => {
 });
 
 describe("the types of sse-client.js", () => {
-  it("hold for a page that uses everything, under strict", async () => {
+  it("accept a page that uses everything, in strict mode", async () => {
     const mistakes = await typecheck(`
       import { SSEClient, SSEProblem, type ConnectionState, type SSEClientOptions } from "./sse-client.js";
       const options: SSEClientOptions = {
@@ -135,33 +135,33 @@ describe("the types of sse-client.js", () => {
       client.disconnect();
       console.log(client.lastEventId.length, client.log?.length, off());
       new SSEClient().on("anything", (data: unknown) => console.log(data));
-      // @ts-expect-error -- not a type of these events
+      // @ts-expect-error -- these events have no such type
       client.on("tack", () => {});
       // @ts-expect-error -- no such option
       new SSEClient({ projectid: 7 });
-      // @ts-expect-error -- the environment is for our own tests
+      // @ts-expect-error -- the environment is internal
       new SSEClient({}, {});
-      // @ts-expect-error -- read only
+      // @ts-expect-error -- it is read-only
       client.lastEventId = "5";
     `);
     expect(mistakes).toBe("");
   });
 
-  it("and of sse-publisher.js hold for a producer", async () => {
+  it("and of sse-publisher.js accept a publisher", async () => {
     const mistakes = await typecheck(`
       import { Publisher, type Receipt } from "./sse-publisher.js";
       const publisher = new Publisher({ url: "https://sse.example/api/publish", token: "t", giveUpAfterSeconds: 5 });
       const one: Receipt = await publisher.publish({ type: "tick", data: { n: 1 }, project_id: 7, key: "k" });
       const all: Receipt[] = await publisher.publish([{ type: "tick", data: null }] as const);
       console.log(one.id, all.length);
-      // @ts-expect-error -- an event has a type
+      // @ts-expect-error -- an event needs a type
       await publisher.publish({ data: 1 });
       export {};
     `);
     expect(mistakes).toBe("");
   });
 
-  it("are one module that imports nothing and shows nothing internal", async () => {
+  it("are one module without imports and without internal names", async () => {
     for (const name of ["sse-client.d.ts", "sse-publisher.d.ts"]) {
       const text = await read(name);
       expect(text).not.toMatch(/^import /m);
@@ -186,7 +186,7 @@ describe("sse-publisher.js", () => {
 });
 
 describe("building again", () => {
-  it("does not touch a file that would be the same, so that a watcher does not build for ever", async () => {
+  it("does not touch a file that stays the same, so that a watcher does not build forever", async () => {
     const file = join(folder, "sse-client.js");
     await utimes(file, 1, 1);
     await buildClient(project, folder);

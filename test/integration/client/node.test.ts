@@ -23,7 +23,7 @@ afterEach(async () => {
   await service.kill();
 });
 
-/** Node as it is, but for its luck: the shortest delays. */
+/** Node, with the shortest random delays. */
 const environment: Environment = { ...platform(), random: () => 0 };
 
 interface Watched {
@@ -51,7 +51,7 @@ async function connect(options: SSEClientOptions = {}): Promise<Watched> {
 const idsTo = (last: number): string[] => Array.from({ length: last }, (_, index) => String(index + 1));
 
 describe("on Node, over real sockets", () => {
-  it("a client that lost its service to a kill resumes, and gets every event once and in order", async () => {
+  it("a client resumes after its service was killed, and gets every event once and in order", async () => {
     const { client, ids, collect } = await connect();
     for (let n = 0; n < 50; n++) {
       service.publish("tick", { n });
@@ -104,7 +104,7 @@ describe("on Node, over real sockets", () => {
     expect(client.state).toBe("disconnected");
   });
 
-  it("clients that share hold one connection, and go on when the one that holds it leaves", async () => {
+  it("clients that share hold one connection, and continue when the one that holds it leaves", async () => {
     const boards = [await connect({ shared: true }), await connect({ shared: true })];
     service.publish("tick", 1);
     await Promise.all(boards.map(({ collect }) => collect(1)));
@@ -116,7 +116,7 @@ describe("on Node, over real sockets", () => {
     expect(boards.map(({ ids }) => ids)).toEqual([["1"], ["1", "2"]]);
   });
 
-  it("a publisher and a client do what they are for, across a restart", async () => {
+  it("a publisher and a client lose and double nothing across a restart", async () => {
     const { ids, collect } = await connect();
     const publisher = new Publisher({ url: `${service.url}/api/publish`, token: "t" }, environment);
     expect(await publisher.publish({ type: "tick", data: 1 })).toMatchObject({ id: "1", duplicate: false });

@@ -8,7 +8,7 @@ import { readView } from "../../../src/console/view.ts";
 
 const ORIGIN = "http://127.0.0.1:8787";
 
-/** What somebody may put into an address to have it run where the snippet is pasted. */
+/** Values in an address that would run as code where somebody pastes the snippet. */
 const EVIL = [
   "x';touch PWNED;echo '",
   '";touch PWNED;"',
@@ -24,7 +24,7 @@ function source(query: Record<string, string>) {
   return { view: readView(`?${new URLSearchParams(query)}`), origin: ORIGIN, isGuarded: true };
 }
 
-/** The arguments of each curl that the snippet runs, when a shell has read it. */
+/** The arguments of each curl that a shell runs for a snippet. */
 function curlsOf(script: string): string[][] {
   const curl = `curl() { for word; do printf '%s\\037' "$word"; done; printf '\\036'; }`;
   const output = execFileSync("/bin/sh", ["-c", `PATH=\n${curl}\n${script}`], { encoding: "utf8" });
@@ -35,16 +35,16 @@ function curlsOf(script: string): string[][] {
 }
 
 describe("a snippet", () => {
-  it.each(EVIL)("of a channel that is none does not show it: %j", (channel) => {
+  it.each(EVIL)("does not show an invalid channel name: %j", (channel) => {
     for (const name of SNIPPET_NAMES) {
       const text = snippetText(name, source({ channel }));
-      expect(text).toMatch(/is not a channel name/);
+      expect(text).toMatch(/invalid channel name/);
       expect(text).not.toContain("PWNED");
       expect(text).not.toContain("alert");
     }
   });
 
-  it.each(EVIL)("for a shell asks for that type and those ids, and runs nothing: %j", (value) => {
+  it.each(EVIL)("for a shell requests that type and those ids, and runs nothing: %j", (value) => {
     const query = { channel: "board", types: value, project_id: value, agent_id: value };
     const [stream = [], publish = [], ...others] = curlsOf(snippetText("curl", source(query)));
     expect(others).toEqual([]);
@@ -55,7 +55,7 @@ describe("a snippet", () => {
     expect(JSON.parse(publish.at(-2) ?? "")).toMatchObject({ type: "state_transition" });
   });
 
-  it.each(EVIL)("for a page opens one stream with them, and runs nothing: %j", (value) => {
+  it.each(EVIL)("for a page opens one stream with that type and those ids, and runs nothing: %j", (value) => {
     const query = { channel: "board", types: value, project_id: value, agent_id: value };
     const urls: string[] = [];
     class EventSource {

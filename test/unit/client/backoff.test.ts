@@ -30,24 +30,24 @@ describe("the delay before an attempt", () => {
     expect(delays.every(Number.isFinite)).toBe(true);
   });
 
-  it("is replaced once by what the service has asked for, and goes on from there", () => {
+  it("is replaced once by the delay that the service asks for", () => {
     const backoff = new Backoff(highest);
     expect(backoff.next(7_000)).toBe(7_000);
     expect(Math.round(backoff.next())).toBe(2_900);
   });
 
-  it("is the usual one if what is asked for is less than 100 ms, or no time", () => {
+  it("is the usual one if the service asks for less than 100 ms or for no time", () => {
     const backoff = new Backoff(highest);
     expect([0, 99, -5, Number.NaN].map((ms) => Math.round(backoff.next(ms)))).toEqual([
       1_500, 2_900, 5_700, 11_300,
     ]);
   });
 
-  it("is never so long that a timer would fire at once", () => {
+  it("is never long enough for a timer to overflow and fire at once", () => {
     expect(new Backoff(lowest).next(1e300)).toBe(86_400_000);
   });
 
-  it("starts over", () => {
+  it("starts again after a reset", () => {
     const backoff = new Backoff(highest);
     backoff.next();
     backoff.next();
@@ -56,7 +56,7 @@ describe("the delay before an attempt", () => {
   });
 });
 
-/** The most first attempts of 1,000 clients that any 100 ms hold. */
+/** The largest number of first attempts of 1,000 clients in any 100 ms. */
 function fullestSlot(seed: number): number {
   const slots = new Map<number, number>();
   for (let client = 0; client < 1_000; client++) {
@@ -66,9 +66,9 @@ function fullestSlot(seed: number): number {
   return Math.max(...slots.values());
 }
 
-describe("a thousand clients that lost their streams at the same moment", () => {
+describe("a thousand clients that lose their streams at the same moment", () => {
   const seeds = Array.from({ length: 200 }, (_, index) => index + 1);
-  it("all make their first attempt within 1.5 s, spread over all of it", () => {
+  it("make their first attempts within 1.5 s, spread over all of it", () => {
     const delays = Array.from({ length: 1_000 }, (_, client) => new Backoff(seededRandom(client)).next());
     expect(Math.max(...delays)).toBeLessThanOrEqual(1_500);
     expect(Math.min(...delays)).toBeGreaterThanOrEqual(100);
@@ -76,7 +76,7 @@ describe("a thousand clients that lost their streams at the same moment", () => 
     expect(Math.abs(mean - 800)).toBeLessThan(50);
   });
 
-  it("put no more than 10 % of their first attempts into any 100 ms", () => {
+  it("make at most 10 % of their first attempts in any 100 ms", () => {
     // 71 of 1,000 are expected in each of 14 slots, with a standard deviation of 8: chance alone puts more than 100 into
     // one of them about once in 300 times, and more than 110 never in a lifetime.
     const fullest = seeds.map(fullestSlot);

@@ -39,7 +39,7 @@ function fail(): never {
 }
 
 describe("a listener that throws", () => {
-  it("is reported, and neither other listeners nor the stream notice", async () => {
+  it("is reported, and other listeners and the stream go on", async () => {
     const { client } = await connected();
     const got: string[] = [];
     const broken = new Error("broken");
@@ -71,7 +71,7 @@ describe("a listener that throws", () => {
 });
 
 describe("frames", () => {
-  it("whose data is no JSON hand over the text", async () => {
+  it("whose data is not JSON give listeners the text", async () => {
     const { client } = await connected();
     const got: unknown[] = [];
     client.on("tick", (data) => got.push(data));
@@ -82,7 +82,7 @@ describe("frames", () => {
     expect(got).toEqual(["hello\nworld", ""]);
   });
 
-  it("of the service that make no sense do no harm", async () => {
+  it("of the service that make no sense are harmless", async () => {
     const { client } = await connect();
     world.last.accept();
     for (const data of ["null", "[]", "12", "nonsense", '{"heartbeat_interval_seconds":"x","log":5}']) {
@@ -99,7 +99,7 @@ describe("frames", () => {
     expect(client.state).toBe("reconnecting");
   });
 
-  it("without end are given up, and the client comes back", async () => {
+  it("without end are given up, and the client reconnects", async () => {
     const { retries } = await connected();
     for (let part = 0; part < 20; part++) {
       world.last.bytes(`data: ${"x".repeat(64 * 1024)}\n`);
@@ -114,7 +114,7 @@ describe("frames", () => {
     ["without a name", "x".repeat(64 * 1024)],
     ["of comment", `:${" ".repeat(64 * 1024)}`],
     ["of spaces", " ".repeat(64 * 1024)],
-  ])("that are an endless line %s are given up before the stream opens, too", async (_, part) => {
+  ])("that are an endless line %s are given up before the stream opens too", async (_, part) => {
     const { client, retries } = await connect();
     world.last.accept();
     for (let sent = 0; sent < 20; sent++) {
@@ -126,7 +126,7 @@ describe("frames", () => {
     await world.nextRequest();
   });
 
-  it("that never end, a byte now and then, are given up after two minutes", async () => {
+  it("that send a byte now and then and never end are given up after two minutes", async () => {
     const { client, retries } = await connected();
     for (let seconds = 0; seconds < 119; seconds++) {
       world.last.bytes("x");
@@ -138,7 +138,7 @@ describe("frames", () => {
     expect(retries.map(({ code }) => code)).toEqual(["timeout"]);
   });
 
-  it("that take less than two minutes each are waited for, however many come in a row", async () => {
+  it("that take less than two minutes each are accepted, however many follow each other", async () => {
     const { client, retries } = await connected();
     const got: unknown[] = [];
     client.on("tick", (data) => got.push(data));
@@ -152,7 +152,7 @@ describe("frames", () => {
     expect(retries).toEqual([]);
   });
 
-  it("that are no UTF-8 are read with replacement characters", async () => {
+  it("that are not UTF-8 are read with replacement characters", async () => {
     const { client } = await connected();
     const got: unknown[] = [];
     client.on("tick", (data) => got.push(data));
@@ -177,7 +177,7 @@ describe("a refusal", () => {
     expect(world.page.listenerCount).toBe(0);
   });
 
-  it.each([204, 206, 408, 429, 500, 502, 503, 504, 520])("of %i passes", async (status) => {
+  it.each([204, 206, 408, 429, 500, 502, 503, 504, 520])("of %i is retried", async (status) => {
     const { client, errors, retries } = await connect();
     world.last.answer(status, { "Content-Type": "text/plain" });
     await world.nextRequest();
@@ -188,7 +188,7 @@ describe("a refusal", () => {
     expect(client.state).toBe("connected");
   });
 
-  it("names everything that is wrong", async () => {
+  it("lists all mistakes", async () => {
     const { errors } = await connect();
     const problem = {
       code: "invalid_parameter",
@@ -200,7 +200,7 @@ describe("a refusal", () => {
     expect(errors[0]?.errors).toEqual(problem.errors);
   });
 
-  it("whose body is no problem, not even JSON, or endless, is one all the same", async () => {
+  it("whose body is not a problem, not JSON or endless is still a refusal", async () => {
     for (const body of ["{", "null", '"x"', "[]", `{"code":"${"x".repeat(1_000_000)}"}`]) {
       world = new ClientWorld();
       const { errors } = await connect();
@@ -210,7 +210,7 @@ describe("a refusal", () => {
     }
   });
 
-  it("whose body never comes is given up in time", async () => {
+  it("whose body never arrives is given up in time", async () => {
     const { retries } = await connect();
     const stuck = new ReadableStream<Uint8Array>();
     world.last.answer(404, { "Content-Type": "application/problem+json" }, stuck as unknown as string);
@@ -218,7 +218,7 @@ describe("a refusal", () => {
     expect(retries.map(({ code }) => code)).toEqual(["timeout"]);
   });
 
-  it("that a listener answers with connect() again and again is not asked for without delay", async () => {
+  it("that a listener answers with connect() in a loop causes no attempt without a delay", async () => {
     world.onRequest = (exchange) => exchange.problem(403, "forbidden");
     const { client } = await connect();
     client.onStateChange((state) => state === "disconnected" && client.connect());
@@ -229,7 +229,7 @@ describe("a refusal", () => {
     expect(Math.min(...world.pauses.slice(1))).toBeGreaterThanOrEqual(100);
   });
 
-  it("is forgotten a while later: connect() then asks at once", async () => {
+  it("is forgotten after a while, and then connect() makes an attempt at once", async () => {
     const { client } = await connect();
     world.last.problem(401, "unauthorized");
     await world.advance(5_000);
@@ -239,12 +239,12 @@ describe("a refusal", () => {
   });
 });
 
-describe("an answer that is no event stream", () => {
+describe("an answer that is not an event stream", () => {
   it.each([["text/html; charset=utf-8"], ["application/json"], ["text/event-stream-not"], [""]])(
-    "(%s) is tried again",
+    "(%s) is retried",
     async (type) => {
       const { errors, retries } = await connect();
-      // What a redirect to a login page looks like once fetch has followed it.
+      // A redirect to a login page, after fetch has followed it.
       world.last.answer(200, type === "" ? {} : { "Content-Type": type }, "<!doctype html>");
       await world.nextRequest();
       expect(errors).toEqual([]);
@@ -252,14 +252,14 @@ describe("an answer that is no event stream", () => {
     },
   );
 
-  it("is told from one whose content type is written in another way", async () => {
+  it("is distinguished from an event stream whose content type is written differently", async () => {
     const { client } = await connect();
     world.last.accept({ "Content-Type": "Text/Event-Stream ;charset=UTF-8" }).open();
     await settle();
     expect(client.state).toBe("connected");
   });
 
-  it("without a body is tried again", async () => {
+  it("without a body is retried", async () => {
     await connect();
     world.last.answer(200, { "Content-Type": "text/event-stream" });
     await world.nextRequest();
@@ -279,7 +279,7 @@ describe("a server that accepts", () => {
     expect(retries.map(({ code }) => code)).toEqual(["timeout"]);
   });
 
-  it("and answers headers, but no stream, is given up after 15 s", async () => {
+  it("and answers with headers but no stream is given up after 15 s", async () => {
     const { retries } = await connect();
     world.last.accept();
     await world.nextRequest();
@@ -292,7 +292,7 @@ describe("a server that accepts", () => {
     ["blank lines", "\n"],
     ["comments", ": wait\n\n"],
     ["errors", "event: error\ndata: {}\n\n"],
-  ])("and sends nothing but %s is given up after 15 s", async (_, part) => {
+  ])("and sends only %s is given up after 15 s", async (_, part) => {
     const { client, retries } = await connect();
     world.last.accept();
     for (let seconds = 0; seconds < 14; seconds++) {
@@ -305,7 +305,7 @@ describe("a server that accepts", () => {
     expect(client.state).toBe("reconnecting");
   });
 
-  it("and answers when it was given up is not listened to", async () => {
+  it("and answers after it was given up is ignored", async () => {
     world.obeysSignal = false;
     const { client } = await connect();
     const late = world.last;
@@ -320,7 +320,7 @@ describe("a server that accepts", () => {
 });
 
 describe("a clock that jumps", () => {
-  it.each([86_400_000, -86_400_000])("by %i ms does not disturb a stream, nor its watchdog", async (jump) => {
+  it.each([86_400_000, -86_400_000])("by %i ms disturbs neither a stream nor its watchdog", async (jump) => {
     const { client } = await connected();
     world.clock.epoch += jump;
     world.last.heartbeat();
@@ -330,7 +330,7 @@ describe("a clock that jumps", () => {
     expect(client.state).not.toBe("connected");
   });
 
-  it.each([86_400_000, -86_400_000])("by %i ms does not disturb a wait", async (jump) => {
+  it.each([86_400_000, -86_400_000])("by %i ms does not disturb a delay", async (jump) => {
     await connected();
     world.last.cut();
     await settle();
@@ -339,7 +339,7 @@ describe("a clock that jumps", () => {
     expect(world.exchanges).toHaveLength(2);
   });
 
-  it("because the machine has slept makes a page that is shown again look at once", async () => {
+  it("because the machine slept makes a page that becomes visible check its stream at once", async () => {
     const { client } = await connected();
     world.clock.epoch += 3_600_000;
     world.page.setHidden(true);
@@ -351,7 +351,7 @@ describe("a clock that jumps", () => {
   });
 });
 
-describe("whatever a server does", () => {
+describe("any server behaviour", () => {
   it.each<[string, (exchange: Exchange) => void]>([
     ["refuses every connection", (exchange) => exchange.refuse()],
     ["answers 500", (exchange) => exchange.answer(500)],
@@ -363,16 +363,13 @@ describe("whatever a server does", () => {
     ["sends an event and ends", (exchange) => exchange.open().event(42).end()],
     ["sends a line without end", (exchange) => exchange.accept().bytes("x".repeat(1024 * 1024 + 1))],
     ["closes without a delay", (exchange) => exchange.open().frame({ event: "close", data: "{}" })],
-  ])(
-    "and be it that it %s, a client asks less than 20 times in a minute, and never at once",
-    async (_, act) => {
-      world.onRequest = act;
-      const { client } = await connect();
-      await world.advance(60_000);
-      expect(client.state).toBe("reconnecting");
-      expect(world.exchanges.length).toBeGreaterThan(2);
-      expect(world.exchanges.length).toBeLessThan(20);
-      expect(Math.min(...world.pauses)).toBeGreaterThanOrEqual(100);
-    },
-  );
+  ])("causes fewer than 20 attempts a minute, each after a delay: it %s", async (_, act) => {
+    world.onRequest = act;
+    const { client } = await connect();
+    await world.advance(60_000);
+    expect(client.state).toBe("reconnecting");
+    expect(world.exchanges.length).toBeGreaterThan(2);
+    expect(world.exchanges.length).toBeLessThan(20);
+    expect(Math.min(...world.pauses)).toBeGreaterThanOrEqual(100);
+  });
 });

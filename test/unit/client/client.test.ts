@@ -21,8 +21,8 @@ async function connected(options: SSEClientOptions = {}): Promise<SSEClient> {
   return client;
 }
 
-describe("what a client asks for", () => {
-  it("is /api/events of the page, with nothing but what it takes", async () => {
+describe("the request of a client", () => {
+  it("goes to /api/events of the page, with the necessary headers only", async () => {
     create().connect();
     await settle();
     expect(world.last.url.href).toBe("https://app.example/api/events");
@@ -31,7 +31,7 @@ describe("what a client asks for", () => {
     expect(world.last.init).not.toHaveProperty("credentials");
   });
 
-  it("holds the filter, the channel and where to start", async () => {
+  it("carries the filter, the channel and the start", async () => {
     create({
       url: "/stream?tenant=4",
       channel: "board",
@@ -59,14 +59,14 @@ describe("what a client asks for", () => {
     expect(world.last.query).toEqual({ log: "log-a" });
   });
 
-  it("may be another origin, with credentials", async () => {
+  it("can go to another origin, with credentials", async () => {
     create({ url: new URL("https://sse.example/api/events"), withCredentials: true }).connect();
     await settle();
     expect(world.last.url.origin).toBe("https://sse.example");
     expect(world.last.init.credentials).toBe("include");
   });
 
-  it("goes through the given fetch, which is called without a receiver", async () => {
+  it("uses the given `fetch`, which is called without a receiver", async () => {
     const calls: { url: string; receiver: unknown }[] = [];
     const options: SSEClientOptions = {
       fetch: function fetch(this: unknown, url: string, init: RequestInit) {
@@ -77,7 +77,7 @@ describe("what a client asks for", () => {
     create(options).connect();
     await settle();
     expect(calls.map(({ url }) => url)).toEqual(["https://app.example/api/events"]);
-    // The global fetch of a browser throws for any receiver that is no window.
+    // A browser's fetch throws if its receiver is not the window.
     expect(calls[0]?.receiver).not.toBe(options);
   });
 
@@ -101,7 +101,7 @@ describe("what a client asks for", () => {
 });
 
 describe("states", () => {
-  it("go from disconnected over connecting to connected, and back", async () => {
+  it("go from disconnected through connecting to connected, and back", async () => {
     const client = create();
     const changes: string[] = [];
     client.onStateChange((state, previous) => changes.push(`${previous} > ${state}`));
@@ -124,7 +124,7 @@ describe("states", () => {
     ]);
   });
 
-  it("are reconnecting from a loss, with the problem, to the next stream", async () => {
+  it("are reconnecting, with the problem, from a loss to the next stream", async () => {
     const client = await connected();
     const changes: [string, string | undefined][] = [];
     client.onStateChange((state, _, problem) => changes.push([state, problem?.code]));
@@ -147,7 +147,7 @@ describe("states", () => {
     expect(client.state).toBe("reconnecting");
   });
 
-  it("do not change by connecting twice or disconnecting twice", async () => {
+  it("do not change when it connects twice or disconnects twice", async () => {
     const client = await connected();
     const changes: string[] = [];
     client.onStateChange((state) => changes.push(state));
@@ -172,7 +172,7 @@ describe("disconnecting", () => {
     expect(world.exchanges).toHaveLength(1);
   });
 
-  it("ends a wait between attempts", async () => {
+  it("ends a delay between attempts", async () => {
     const client = await connected();
     world.last.cut();
     await settle();
@@ -183,7 +183,7 @@ describe("disconnecting", () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  it("in a listener stops the events of the same chunk, and the id stays where it was", async () => {
+  it("in a listener drops the remaining events of the chunk, and keeps the id", async () => {
     const client = await connected();
     const ids: string[] = [];
     client.on("tick", (_, { id }) => {
@@ -208,7 +208,7 @@ describe("disconnecting", () => {
     expect(world.last.query).toEqual({ log: "log-a" });
   });
 
-  it("happens when the signal is aborted, for good", async () => {
+  it("is final when the signal aborts", async () => {
     const abort = new AbortController();
     const client = await connected({ signal: abort.signal });
     abort.abort();
@@ -229,7 +229,7 @@ describe("disconnecting", () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  it("when it has just connected keeps the first frame from listeners", async () => {
+  it("when it has just connected keeps the first frame from its listeners", async () => {
     const client = create();
     const types: string[] = [];
     client.on("connected", () => types.push("connected"));
@@ -264,7 +264,7 @@ describe("listeners", () => {
     expect(got).toEqual([[{ n: 1 }, { type: "tick", id: "42", data: { n: 1 } }]]);
   });
 
-  it("of * get what was published, and nothing of the service itself", async () => {
+  it("of * get published events, and none of the service itself", async () => {
     const client = await connected();
     const types: string[] = [];
     client.on("*", (_, { type }) => types.push(type));
@@ -278,7 +278,7 @@ describe("listeners", () => {
     expect(types).toEqual(["tick", "tock"]);
   });
 
-  it("of connected, gap, error and close get what the service says", async () => {
+  it("of connected, gap, error and close get the events of the service", async () => {
     const client = create();
     const got: [string, unknown, string][] = [];
     for (const type of ["connected", "gap", "error", "close"] as const) {
@@ -299,7 +299,7 @@ describe("listeners", () => {
     ]);
   });
 
-  it("are taken off by what `on` answers", async () => {
+  it("are removed by the function that `on` returns", async () => {
     const client = await connected();
     let count = 0;
     const off = client.on("tick", () => count++);
@@ -323,7 +323,7 @@ describe("listeners", () => {
     expect(ids).toEqual(["42"]);
   });
 
-  it("that take one another off, or add more, do so from the next event", async () => {
+  it("that remove one another, or add more, take effect with the next event", async () => {
     const client = await connected();
     const calls: string[] = [];
     client.on("tick", () => {
@@ -342,7 +342,7 @@ describe("listeners", () => {
     expect(() => client.on("tick", undefined as never)).toThrow(TypeError);
   });
 
-  it("are not called for a last id alone, which moves all the same", async () => {
+  it("are not called for an id alone, which still moves the last id", async () => {
     const client = await connected({ types: ["rare"] });
     const types: string[] = [];
     client.on("*", (_, { type }) => types.push(type));
@@ -353,14 +353,14 @@ describe("listeners", () => {
     expect(client.log).toBe("log-a");
   });
 
-  it("of nothing at all do not keep the last id from moving", async () => {
+  it("are not needed for the last id to move", async () => {
     const client = await connected();
     world.last.event(42, "unheard");
     await settle();
     expect(client.lastEventId).toBe("42");
   });
 
-  it("of problems hear of a final one before the state changes", async () => {
+  it("of problems are called before the state changes", async () => {
     const client = create();
     const order: unknown[] = [];
     client.onError((problem: SSEProblem) => order.push([problem.code, problem.status, client.state]));
@@ -376,7 +376,7 @@ describe("listeners", () => {
     ]);
   });
 
-  it("of retries hear what went wrong and how long the wait is", async () => {
+  it("of retries get the problem and the delay", async () => {
     const client = create();
     const retries: [string, number][] = [];
     client.onRetry(({ problem, delayMs }) => retries.push([problem.code, delayMs]));
@@ -393,7 +393,7 @@ describe("listeners", () => {
 });
 
 describe("an envelope", () => {
-  it("is asked for, and opened before the listeners get the event", async () => {
+  it("is requested, and opened before listeners get the event", async () => {
     const client = await connected({ envelope: true });
     expect(world.last.query).toEqual({ envelope: "1" });
     const seen: unknown[] = [];
@@ -406,7 +406,7 @@ describe("an envelope", () => {
     expect(seen).toEqual([{ n: 1 }, new Date("2026-01-29T10:00:00Z"), "expired", undefined]);
   });
 
-  it("is data like any other for a client that did not ask for one", async () => {
+  it("is ordinary data for a client that did not ask for one", async () => {
     const client = await connected();
     const seen: unknown[] = [];
     client.on("tick", (data, { publishedAt }) => seen.push(data, publishedAt));
@@ -417,14 +417,14 @@ describe("an envelope", () => {
   });
 });
 
-describe("types of events", () => {
+describe("event types", () => {
   it("give listeners the data of their type", async () => {
     const client = new SSEClient<{ tick: { n: number }; tock: string }>({}, world.environment);
     const sum: number[] = [];
     client.on("tick", ({ n }, { type }: { type: "tick" }) => sum.push(n, type.length));
     client.on("*", (data: { n: number } | string) => sum.push(typeof data === "string" ? 0 : data.n));
     client.on("close", ({ retry_after_ms }) => sum.push(retry_after_ms));
-    // @ts-expect-error -- not a type of these events
+    // @ts-expect-error -- these events have no such type
     client.on("tack", () => sum.push(-1));
     client.connect();
     await settle();

@@ -8,7 +8,7 @@ const at = (id: string, log: string | undefined = "a"): { id: string; log: strin
 });
 
 describe("a cursor", () => {
-  it("moves forward along the ids of a log, and says that it has been at a lower or equal one", () => {
+  it("moves forward along the ids of a log, and refuses an equal or lower one", () => {
     const cursor = new Cursor(at("41"));
     expect(cursor.move(at("42"))).toBe(true);
     expect(cursor.move(at("42"))).toBe(false);
@@ -23,20 +23,20 @@ describe("a cursor", () => {
     expect(cursor.move(at("9007199254740990"))).toBe(false);
   });
 
-  it("moves back when the log is another one", () => {
+  it("moves back when the log is different", () => {
     const cursor = new Cursor(at("900"));
     expect(cursor.move(at("3", "b"))).toBe(true);
     expect(cursor.position).toEqual(at("3", "b"));
   });
 
-  it("takes every id of a service that names no log, or whose ids are no decimals", () => {
+  it("accepts any id if the service names no log, or if its ids are not decimal", () => {
     const cursor = new Cursor({ id: "5", log: undefined });
     expect(cursor.move({ id: "1", log: undefined })).toBe(true);
     expect(cursor.move({ id: "b", log: "a" })).toBe(true);
     expect(cursor.move({ id: "a", log: "a" })).toBe(true);
   });
 
-  it("jumps back when told to", () => {
+  it("jumps back", () => {
     const cursor = new Cursor(at("900"));
     cursor.jump(at("12"));
     expect(cursor.id).toBe("12");

@@ -17,7 +17,7 @@ const tick = (id: string | undefined, text: string): Frame => ({ id, event: { ty
 const bare = (id: string): Frame => ({ id, event: undefined });
 
 describe("decoding a stream", () => {
-  it("gives the frames of an opening, byte by byte as the service writes it", () => {
+  it("decodes the first frames of a stream, byte by byte", () => {
     const opening =
       "retry: 5000\n\n" +
       'event: connected\nid: 41\ndata: {"client_id":"c","last_event_id":"41"}\n\n' +
@@ -28,15 +28,15 @@ describe("decoding a stream", () => {
     ]);
   });
 
-  it("gives the id of a heartbeat, which dispatches nothing", () => {
+  it("returns the id of a heartbeat, which dispatches nothing", () => {
     expect(decodeAll(": heartbeat\nid: 57\n\n")).toEqual([bare("57")]);
   });
 
-  it("gives nothing for a heartbeat without id, a retry, or an unknown field", () => {
+  it("returns nothing for a heartbeat without an id, a `retry` or an unknown field", () => {
     expect(decodeAll(": heartbeat\n\nretry: 5000\n\nfoo: bar\n\nretry: soon\n\n")).toEqual([]);
   });
 
-  it("gives the id of an event that has no data", () => {
+  it("returns the id of an event without data", () => {
     expect(decodeAll("event: tick\nid: 58\n\n")).toEqual([bare("58")]);
   });
 
@@ -53,7 +53,7 @@ describe("decoding a stream", () => {
     ]);
   });
 
-  it("gives the same frames however the bytes are cut", () => {
+  it("returns the same frames however the bytes are cut", () => {
     const text =
       ': heartbeat\nid: 57\n\nevent: tick\r\nid: 58\r\ndata: {"s":"é 😀"}\r\n\r\nid: 59\rdata: x\r\r';
     const bytes = encode(text);
@@ -69,11 +69,11 @@ describe("decoding a stream", () => {
     expect(decodeAll(...Array.from(bytes, (byte) => Uint8Array.of(byte)))).toEqual(whole);
   });
 
-  it("gives nothing of a frame that was cut before its blank line", () => {
+  it("returns nothing of a frame that was cut before its blank line", () => {
     expect(decodeAll('event: tick\nid: 58\ndata: {"n":1}\n')).toEqual([]);
   });
 
-  it("ignores an id with NUL, and passes an empty one on", () => {
+  it("ignores an id with NUL, and accepts an empty one", () => {
     expect(decodeAll("id: 5\0\ndata: a\n\n", "id:\n\n")).toEqual([
       { id: undefined, event: { type: "message", text: "a" } },
       bare(""),
@@ -91,7 +91,7 @@ describe("decoding a stream", () => {
     ["NUL", "\0".repeat(64 * 1024)],
   ];
 
-  it.each(endless)("refuses %s without end, as soon as that is more than 1 MiB", (_, part) => {
+  it.each(endless)("refuses %s without end, as soon as it is over 1 MiB", (_, part) => {
     const decode = createDecoder(() => {});
     const most = Math.floor((1024 * 1024) / part.length);
     for (let fed = 0; fed < most; fed++) {
@@ -100,7 +100,7 @@ describe("decoding a stream", () => {
     expect(() => decode(encode(part))).toThrow(expect.objectContaining({ code: "frame_too_large" }));
   });
 
-  it("gives the frames before one that is too large, and nothing of that one", () => {
+  it("returns the frames before one that is too large, and nothing of that one", () => {
     const frames: Frame[] = [];
     const decode = createDecoder((frame) => frames.push(frame));
     const chunk = `event: tick\nid: 1\ndata: a\n\nevent: tick\nid: 2\ndata: ${"x".repeat(1024 * 1024)}\n\nid: 3\n\n`;
@@ -108,25 +108,25 @@ describe("decoding a stream", () => {
     expect(frames).toEqual([tick("1", "a")]);
   });
 
-  it("says of each chunk whether a frame has ended in it, however lines end", () => {
+  it("tells for each chunk whether a frame ended in it, whatever the line ends are", () => {
     const parts = ["event: ti", "ck\n", "data: a\r", "\n", "\r", "\n", ":", "\r", "\r", "data: b\n\ndata: c"];
     const decode = createDecoder(() => {});
     const ends = parts.map((part) => decode(encode(part)));
     expect(ends).toEqual([false, false, false, false, true, false, false, false, true, true]);
   });
 
-  it("gives a chunk of many frames whose sum is larger than one frame may be", () => {
+  it("accepts a chunk of many frames that together exceed the limit of one frame", () => {
     const frame = `event: tick\nid: 1\ndata: "${"x".repeat(60 * 1024)}"\n\n`;
     expect(decodeAll(frame.repeat(40))).toHaveLength(40);
   });
 });
 
 describe("the data of an event", () => {
-  it("is the value of its JSON", () => {
+  it("is the parsed JSON", () => {
     expect(['{"a":[1]}', "null", '"text"', "12"].map(parseData)).toEqual([{ a: [1] }, null, "text", 12]);
   });
 
-  it("is the text itself if that is not JSON", () => {
+  it("is the text itself if it is not JSON", () => {
     expect(["", "{", "hello", "undefined", "1 2"].map(parseData)).toEqual([
       "",
       "{",

@@ -20,7 +20,7 @@ async function connected(options: SSEClientOptions = {}): Promise<SSEClient> {
 }
 
 describe("a hidden page", () => {
-  it("keeps its stream for 5 minutes, and then lets it go", async () => {
+  it("keeps its stream for 5 minutes, and then closes it", async () => {
     const client = await connected();
     world.page.setHidden(true);
     await world.advance(299_000);
@@ -32,7 +32,7 @@ describe("a hidden page", () => {
     expect(world.exchanges).toHaveLength(1);
   });
 
-  it("resumes after its last id as soon as it is visible", async () => {
+  it("resumes after its last id when it is visible again", async () => {
     const client = await connected();
     world.last.event(42);
     world.page.setHidden(true);
@@ -47,7 +47,7 @@ describe("a hidden page", () => {
     expect(client.state).toBe("connected");
   });
 
-  it("that is shown in time keeps its stream", async () => {
+  it("that becomes visible within 5 minutes keeps its stream", async () => {
     const client = await connected();
     for (let turn = 0; turn < 5; turn++) {
       world.page.setHidden(true);
@@ -59,7 +59,7 @@ describe("a hidden page", () => {
     expect(world.exchanges).toHaveLength(1);
   });
 
-  it("can be given another time, none, or all the time in the world", async () => {
+  it("closes its stream after another time, at once, or never, as the option says", async () => {
     await connected({ pauseWhenHiddenSeconds: 5 });
     world.page.setHidden(true);
     await world.advance(5_000);
@@ -78,7 +78,7 @@ describe("a hidden page", () => {
     expect(world.last.isAborted).toBe(false);
   });
 
-  it("may connect, and is paused from then on as well", async () => {
+  it("can connect, and pauses after the same time", async () => {
     world.page.hidden = true;
     const client = await connected();
     expect(client.state).toBe("connected");
@@ -86,7 +86,7 @@ describe("a hidden page", () => {
     expect(client.state).toBe("reconnecting");
   });
 
-  it("that lost its stream tries no more once it is paused", async () => {
+  it("stops its attempts to reconnect when it is paused", async () => {
     await connected();
     world.onRequest = (exchange) => exchange.refuse();
     world.last.cut();
@@ -97,7 +97,7 @@ describe("a hidden page", () => {
     expect(world.exchanges).toHaveLength(count);
   });
 
-  it("that was disconnected in its pause stays so when it is shown", async () => {
+  it("stays disconnected when it becomes visible, if it was disconnected during its pause", async () => {
     const client = await connected({ pauseWhenHiddenSeconds: 1 });
     world.page.setHidden(true);
     await world.advance(1_000);
@@ -109,8 +109,8 @@ describe("a hidden page", () => {
   });
 });
 
-describe("a page that is left", () => {
-  it("lets its stream go at once, and resumes if it comes back from the back/forward cache", async () => {
+describe("a page that the user leaves", () => {
+  it("closes its stream at once, and resumes when it returns from the back/forward cache", async () => {
     const client = await connected();
     world.last.event(42);
     await settle();
@@ -123,7 +123,7 @@ describe("a page that is left", () => {
     expect(world.last.headers.get("Last-Event-ID")).toBe("42");
   });
 
-  it("does not connect twice, whichever of the two events comes first", async () => {
+  it("connects once when it returns, in whichever order `pageshow` and `visibilitychange` come", async () => {
     await connected();
     world.page.setHidden(true);
     world.page.fire("pagehide");
@@ -136,7 +136,7 @@ describe("a page that is left", () => {
 });
 
 describe("a browser that goes offline", () => {
-  it("does not ask until it is online, and then within 1.5 s", async () => {
+  it("makes no attempt until it is online, and then one within 1.5 s", async () => {
     const client = await connected();
     world.page.setOnline(false);
     world.last.cut();
@@ -149,7 +149,7 @@ describe("a browser that goes offline", () => {
     expect(at - time).toBeGreaterThanOrEqual(100);
   });
 
-  it("asks every 30 s all the same, since a service on this machine needs no network", async () => {
+  it("makes an attempt every 30 s, since a service on the same machine needs no network", async () => {
     world.onRequest = (exchange) => exchange.refuse();
     world.page.online = false;
     new SSEClient({}, world.environment).connect();
@@ -157,7 +157,7 @@ describe("a browser that goes offline", () => {
     expect(world.exchanges.map(({ at }) => at)).toEqual([0, 30_000, 60_000, 90_000]);
   });
 
-  it("puts off an attempt that is due, and starts over with short waits when it is online", async () => {
+  it("postpones an attempt, and starts again with short delays when it is online", async () => {
     const client = new SSEClient({}, world.environment);
     client.connect();
     for (let attempt = 0; attempt < 6; attempt++) {
@@ -176,7 +176,7 @@ describe("a browser that goes offline", () => {
     expect(world.exchanges).toHaveLength(count + 1);
   });
 
-  it("does not cut a wait short that the service has asked for", async () => {
+  it("does not shorten a delay that the service asked for", async () => {
     await connected();
     world.last.close("shutdown", 20_000);
     await settle();
@@ -188,7 +188,7 @@ describe("a browser that goes offline", () => {
     expect(world.exchanges).toHaveLength(2);
   });
 
-  it("replaces a stream that has outlived that, since it may be dead without a word", async () => {
+  it("replaces a stream that survived being offline, since it may be dead without a sign", async () => {
     const client = await connected();
     const states: string[] = [];
     client.onStateChange((state) => states.push(state));

@@ -20,7 +20,7 @@ const sentIn = ({ init }: Exchange): Sent[] => JSON.parse(String(init.body)) as 
 
 const json = { "Content-Type": "application/json" };
 
-/** Answers as the service does, with ids from 42 on. */
+/** Answers like the service, with ids that start at 42. */
 function accept(exchange: Exchange): void {
   const events = sentIn(exchange).map(({ type }, index) => ({
     id: String(42 + index),
@@ -30,7 +30,7 @@ function accept(exchange: Exchange): void {
   exchange.answer(200, json, JSON.stringify({ events }));
 }
 
-/** A service that stores what it gets and tells a key that it knows, as ours does. */
+/** A service that stores events and recognises their keys. */
 class Store {
   readonly stored: Sent[] = [];
 
@@ -44,7 +44,7 @@ class Store {
   }
 }
 
-/** What a publish rejects with; nothing if it does not. */
+/** The error that a publish rejects with. Undefined if it resolves. */
 const failureOf = (publish: Promise<unknown>): Promise<unknown> =>
   publish.then(
     () => undefined,
@@ -54,7 +54,7 @@ const failureOf = (publish: Promise<unknown>): Promise<unknown> =>
 const tick = (n: number): NewEvent => ({ type: "tick", data: { n } });
 
 describe("publishing", () => {
-  it("posts an event with a key of its own, and gives its receipt", async () => {
+  it("posts an event with a random key, and returns its receipt", async () => {
     world.onRequest = accept;
     const receipt = await create().publish({ type: "tick", data: { n: 1 }, project_id: 7 });
     expect(receipt).toEqual({ id: "42", type: "tick", duplicate: false });
@@ -75,7 +75,7 @@ describe("publishing", () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  it("posts a batch in one request, in order, and gives its receipts", async () => {
+  it("posts a batch in one request, in order, and returns its receipts", async () => {
     world.onRequest = accept;
     const receipts = await create({ channel: "board" }).publish([tick(1), tick(2), tick(3)]);
     expect(receipts.map(({ id }) => id)).toEqual(["42", "43", "44"]);
@@ -84,17 +84,17 @@ describe("publishing", () => {
     expect(new Set(sentIn(world.last).map(({ key }) => key)).size).toBe(3);
   });
 
-  it("of a batch of one gives a list of one", async () => {
+  it("of a batch of one returns an array of one", async () => {
     world.onRequest = accept;
     expect(await create().publish([tick(1)])).toHaveLength(1);
   });
 
-  it("of nothing asks nobody", async () => {
+  it("of an empty array makes no request", async () => {
     expect(await create().publish([])).toEqual([]);
     expect(world.exchanges).toEqual([]);
   });
 
-  it("keeps the key that an event brings", async () => {
+  it("keeps the key of an event", async () => {
     world.onRequest = accept;
     await create().publish([{ ...tick(1), key: "mine" }, tick(2)]);
     expect(sentIn(world.last)[0]?.key).toBe("mine");
@@ -166,7 +166,7 @@ describe("a publish that fails", () => {
     expect(store.stored.map(({ data }) => data)).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
-  it("because no answer comes is repeated after 10 s", async () => {
+  it("because no answer arrives is repeated after 10 s", async () => {
     const receipt = create().publish(tick(1));
     await settle();
     world.onRequest = accept;
@@ -198,13 +198,13 @@ describe("a publish that fails", () => {
     expect(world.exchanges).toHaveLength(1);
   });
 
-  it("because the deployment has no token is not repeated, though it is a 503", async () => {
+  it("because the service has no publish token is not repeated, although it is a 503", async () => {
     world.onRequest = (exchange) => exchange.problem(503, "not_configured");
     await expect(create().publish(tick(1))).rejects.toMatchObject({ code: "not_configured" });
     expect(world.exchanges).toHaveLength(1);
   });
 
-  it("is given up after 60 s, with the last problem, in the middle of a wait too", async () => {
+  it("is given up after 60 s with the last problem, even during a delay", async () => {
     world.onRequest = (exchange) => exchange.problem(503, "draining", { "Retry-After": "25" });
     const failed = failureOf(create().publish(tick(1)));
     await world.advance(60_000);
@@ -213,16 +213,13 @@ describe("a publish that fails", () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  it.each([Infinity, Number.NaN, -1, 86_401])(
-    "is not given up after %s s: that cannot be meant",
-    (seconds) => {
-      expect(() => create({ giveUpAfterSeconds: seconds })).toThrow(
-        `giveUpAfterSeconds: expected 0 to 86400, got ${seconds}`,
-      );
-    },
-  );
+  it.each([Infinity, Number.NaN, -1, 86_401])("cannot be given up after %s s", (seconds) => {
+    expect(() => create({ giveUpAfterSeconds: seconds })).toThrow(
+      `giveUpAfterSeconds: expected 0 to 86400, got ${seconds}`,
+    );
+  });
 
-  it("is given up as told: after the first attempt, or never mind how long", async () => {
+  it("is given up after `giveUpAfterSeconds`, and with 0 after the first attempt", async () => {
     world.onRequest = (exchange) => exchange.refuse();
     const once = failureOf(create({ giveUpAfterSeconds: 0 }).publish(tick(1)));
     await world.advance(10);
@@ -242,7 +239,7 @@ describe("a publish that fails", () => {
     ["no JSON", "<p>"],
     ["no receipts", "{}"],
     ["too few receipts", '{"events":[]}'],
-  ])("since 200 comes with %s says so", async (_, body) => {
+  ])("fails if a 200 has %s", async (_, body) => {
     world.onRequest = (exchange) => exchange.answer(200, json, body);
     const failed = failureOf(create({ giveUpAfterSeconds: 1 }).publish(tick(1)));
     await world.advance(2_000);
@@ -261,7 +258,7 @@ describe("a signal", () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  it("ends a wait", async () => {
+  it("ends a delay", async () => {
     world.onRequest = (exchange) => exchange.refuse();
     const abort = new AbortController();
     const failed = failureOf(create().publish(tick(1), { signal: abort.signal }));
@@ -273,7 +270,7 @@ describe("a signal", () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  it("that is aborted already sends nothing", async () => {
+  it("that has already aborted sends nothing", async () => {
     await expect(
       create().publish(tick(1), { signal: AbortSignal.abort(new Error("enough")) }),
     ).rejects.toThrow("enough");
@@ -282,7 +279,7 @@ describe("a signal", () => {
 });
 
 describe("the token of a publisher", () => {
-  it("that is a function is asked before each attempt, and once more after a 401", async () => {
+  it("that is a function is called before each attempt, and once more after a 401", async () => {
     const asked: boolean[] = [];
     const publisher = create({
       token: (refresh) => {
@@ -302,7 +299,7 @@ describe("the token of a publisher", () => {
     expect(world.last.headers.get("Authorization")).toBe("Bearer token-3");
   });
 
-  it("that is refused twice, or is a text, is the end", async () => {
+  it("that is refused twice, or is a string, ends the call", async () => {
     world.onRequest = (exchange) => exchange.problem(401, "unauthorized");
     expect(await failureOf(create().publish(tick(1)))).toMatchObject({ status: 401 });
     expect(world.exchanges).toHaveLength(1);

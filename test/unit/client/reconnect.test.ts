@@ -31,7 +31,7 @@ async function pause(): Promise<number> {
   return (await world.nextRequest()).at - time;
 }
 
-/** When the watchdog of a client barks at a stream on which nothing comes, in milliseconds; NaN: it does not. */
+/** The silence after which the watchdog of a client ends a stream, in milliseconds. NaN if it never does. */
 async function bark(seed: number, heartbeatSeconds: number, options: SSEClientOptions = {}): Promise<number> {
   const own = new ClientWorld(seed);
   const client = new SSEClient(options, own.environment);
@@ -72,7 +72,7 @@ describe("a client that has lost its stream", () => {
     expect(world.last.query).toEqual({ log: "log-a" });
   });
 
-  it("resumes where `connected` said it was, before any event has come", async () => {
+  it("resumes at the id of `connected` if no event has arrived yet", async () => {
     await connected();
     world.last.cut();
     await world.nextRequest();
@@ -86,7 +86,7 @@ describe("a client that has lost its stream", () => {
     expect(world.last.headers.get("Last-Event-ID")).toBe("57");
   });
 
-  it("gives no event that was cut in the middle, and gets it from the next stream", async () => {
+  it("drops an event that was cut off, and gets it from the next stream", async () => {
     const client = await connected();
     const got: unknown[] = [];
     client.on("tick", (data, { id }) => got.push([id, data]));
@@ -102,7 +102,7 @@ describe("a client that has lost its stream", () => {
     ]);
   });
 
-  it("drops what the next stream says twice", async () => {
+  it("drops events that the next stream repeats", async () => {
     const client = await connected();
     const ids: string[] = [];
     client.on("*", (_, { id }) => ids.push(id));
@@ -126,7 +126,7 @@ describe("a client that has lost its stream", () => {
     expect(Math.max(...pauses)).toBeGreaterThan(20_000);
   });
 
-  it("makes them at other times than another client does", async () => {
+  it("makes them at different times than another client", async () => {
     const other = new ClientWorld(2);
     for (const each of [world, other]) {
       each.onRequest = (exchange) => exchange.refuse();
@@ -137,7 +137,7 @@ describe("a client that has lost its stream", () => {
     expect(world.pauses).not.toEqual(other.pauses);
   });
 
-  it("is one of a thousand, whose first attempts come within 1.5 s, at most 10 % in any 100 ms", async () => {
+  it("spreads its first attempt over 1.5 s: of a thousand clients, at most 10 % come in any 100 ms", async () => {
     const worlds = Array.from({ length: 1_000 }, (_, index) => new ClientWorld(7_919 * (index + 1)));
     for (const each of worlds) {
       new SSEClient({}, each.environment).connect();
@@ -160,7 +160,7 @@ describe("a client that has lost its stream", () => {
     expect(Math.max(...slots.values())).toBeLessThanOrEqual(100);
   });
 
-  it("starts over with short intervals after 10 healthy seconds, and not before", async () => {
+  it("starts again with short delays after a stream of 10 s, and not before", async () => {
     await connect();
     for (let attempt = 0; attempt < 8; attempt++) {
       world.last.refuse();
@@ -183,15 +183,15 @@ describe("a client that has lost its stream", () => {
     expect(await pause()).toBeLessThanOrEqual(1_500);
   });
 
-  it("does not care for `retry:`", async () => {
+  it("ignores `retry:`", async () => {
     await connected();
     world.last.bytes("retry: 60000\n\n").cut();
     expect(await pause()).toBeLessThanOrEqual(1_500);
   });
 });
 
-describe("what the service asks for", () => {
-  it("in a `close` event is the next delay, once", async () => {
+describe("a delay that the service asks for", () => {
+  it("in a `close` event replaces the next delay, once", async () => {
     await connected();
     world.last.close("shutdown", 7_300);
     expect(await pause()).toBeCloseTo(7_300);
@@ -199,7 +199,7 @@ describe("what the service asks for", () => {
     expect(await pause()).toBeLessThanOrEqual(2_900);
   });
 
-  it("in a `close` event ends the stream, even if the connection stays", async () => {
+  it("in a `close` event ends the stream, even if the connection stays open", async () => {
     const client = await connected();
     const ids: string[] = [];
     client.on("*", (_, { id }) => ids.push(id));
@@ -239,7 +239,7 @@ describe("what the service asks for", () => {
   });
 
   it.each([["0"], ["soon"], ["-5"], ["Sun, 22 Nov 2026 11:00:00 GMT"]])(
-    "in a Retry-After of %s is no wait: the usual delays count, and grow",
+    "in a Retry-After of %s is ignored, and the usual growing delays apply",
     async (value) => {
       world.onRequest = (exchange) => exchange.problem(503, "limit", { "Retry-After": value });
       await connect();
@@ -250,7 +250,7 @@ describe("what the service asks for", () => {
   );
 
   it.each([0, 99, -1, Number.NaN])(
-    "in a `close` of %f ms is no wait: the usual delays count, and grow",
+    "in a `close` of %f ms is ignored, and the usual growing delays apply",
     async (ms) => {
       world.onRequest = (exchange) => exchange.open().close("max_age", ms);
       await connect();
@@ -260,7 +260,7 @@ describe("what the service asks for", () => {
     },
   );
 
-  it("is obeyed for a day at most", async () => {
+  it("is obeyed up to one day", async () => {
     await connected();
     world.last.close("shutdown", 1e300);
     await world.advance(86_399_999);
@@ -269,7 +269,7 @@ describe("what the service asks for", () => {
     expect(world.exchanges).toHaveLength(2);
   });
 
-  it("with `kicked` is to stay away", async () => {
+  it("is ignored with `kicked`, which stops the client", async () => {
     const client = await connected();
     const problems: unknown[] = [];
     client.onError(({ code, final }) => problems.push([code, final]));
@@ -280,7 +280,7 @@ describe("what the service asks for", () => {
     expect(world.exchanges).toHaveLength(1);
   });
 
-  it("on a busy stream (200, and at once `close`) is obeyed, without ever being connected", async () => {
+  it("on a busy stream (200 and `close` at once) is obeyed, and the client never becomes connected", async () => {
     const client = await connect({ url: "/api/events?on_busy=stream" });
     const states: string[] = [];
     client.onStateChange((state) => states.push(state));
@@ -291,24 +291,24 @@ describe("what the service asks for", () => {
 });
 
 describe("the watchdog", () => {
-  it("reconnects when 2.5 to 3 heartbeats are missing, each client after a time of its own", async () => {
+  it("reconnects after a silence of 2.5 to 3 heartbeat intervals, random for each client", async () => {
     const times = await Promise.all([1, 2, 3, 4, 5].map((seed) => bark(seed, 10)));
     expect(times.every((ms) => ms >= 25_000 && ms <= 30_000)).toBe(true);
     expect(new Set(times).size).toBe(5);
   });
 
-  it("goes by the interval that the service has told", async () => {
+  it("uses the heartbeat interval of the service", async () => {
     expect(await bark(1, 1)).toBeLessThanOrEqual(3_000);
     expect(await bark(1, 60)).toBeGreaterThanOrEqual(150_000);
   });
 
-  it.each([0, -1, Number.NaN, 1e9])("takes 30 s if the service tells %f", async (seconds) => {
+  it.each([0, -1, Number.NaN, 1e9])("uses 30 s if the service names the interval %f", async (seconds) => {
     const ms = await bark(1, seconds);
     expect(ms).toBeGreaterThanOrEqual(75_000);
     expect(ms).toBeLessThanOrEqual(90_000);
   });
 
-  it("is content with any bytes: heartbeats, events, half a frame", async () => {
+  it("accepts any bytes as a sign of life: heartbeats, events, half a frame", async () => {
     const client = await connected();
     for (const bytes of [
       ": heartbeat\n\n",
@@ -332,7 +332,7 @@ describe("the watchdog", () => {
     expect(world.last.headers.get("Last-Event-ID")).toBe("42");
   });
 
-  it("ends a stream whose fetch does not know signals", async () => {
+  it("ends a stream whose `fetch` ignores signals", async () => {
     world.obeysSignal = false;
     const client = await connected();
     await world.nextRequest();
@@ -345,7 +345,7 @@ describe("the watchdog", () => {
 });
 
 describe("a gap", () => {
-  it("moves the id on to what is kept", async () => {
+  it("moves the id to the first stored event", async () => {
     const client = await connected({ lastEventId: "7", log: "log-a" });
     const got: unknown[] = [];
     client.on("gap", (data, { id }) => got.push([data, id]));
@@ -361,7 +361,7 @@ describe("a gap", () => {
     expect(got).toEqual([[expect.objectContaining({ reason: "expired" }), "120"], "121"]);
   });
 
-  it("is asked for again if the stream is cut before it: id and log move together", async () => {
+  it("is sent again if the stream was cut before it, because id and log move together", async () => {
     const client = await connect({ lastEventId: "700", log: "log-old" });
     world.last.open({ gap: true, log: "log-new" }).cut();
     await world.nextRequest();
@@ -370,7 +370,7 @@ describe("a gap", () => {
     expect(client.log).toBe("log-old");
   });
 
-  it("of another log takes the id back, and the events that follow are no doubles", async () => {
+  it("of another log moves the id back, and the events that follow are not duplicates", async () => {
     const client = await connect({ lastEventId: "700", log: "log-old" });
     const ids: string[] = [];
     client.on("*", (_, { id }) => ids.push(id));
@@ -387,7 +387,7 @@ describe("a gap", () => {
     expect(world.last.query).toEqual({ log: "log-new" });
   });
 
-  it("of the same log takes an id back that was never one of it", async () => {
+  it("of the same log moves back an id that the log never had", async () => {
     const client = await connect({ lastEventId: "5000", log: "log-a" });
     world.last
       .open({ gap: true })
@@ -397,7 +397,7 @@ describe("a gap", () => {
     expect(client.lastEventId).toBe("901");
   });
 
-  it("in mid-stream is told as well", async () => {
+  it("in the middle of a stream reaches its listeners too", async () => {
     const client = await connected();
     const reasons: string[] = [];
     client.on("gap", ({ reason }) => reasons.push(reason));

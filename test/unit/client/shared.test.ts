@@ -32,7 +32,7 @@ async function openBoard(options: SSEClientOptions = {}): Promise<Board> {
   return { tab, client, ids, states, errors };
 }
 
-/** Boards in tabs of their own, the first of which leads and is connected. */
+/** Clients in separate tabs. The first one leads and is connected. */
 async function openBoards<const Count extends number>(
   count: Count,
   options: SSEClientOptions = {},
@@ -59,7 +59,7 @@ function pick(boards: readonly Board[], index: number): Board {
 const requestsOf = (boards: readonly Board[]): number[] => boards.map(({ tab }) => tab.exchanges.length);
 
 describe("tabs that share", () => {
-  it("hold one connection, and all get every event once", async () => {
+  it("hold one connection, and each gets every event once", async () => {
     const boards = await openBoards(4);
     pick(boards, 0).tab.last.event(42).event(43);
     await settle();
@@ -70,7 +70,7 @@ describe("tabs that share", () => {
     expect(boards.map(({ states }) => states)).toEqual(boards.map(() => ["connecting", "connected"]));
   });
 
-  it("all get what the service itself says, and the id of a heartbeat", async () => {
+  it("get the events of the service itself, and the id of a heartbeat", async () => {
     const boards = await openBoards(2);
     const got: unknown[] = [];
     const { client } = pick(boards, 1);
@@ -89,7 +89,7 @@ describe("tabs that share", () => {
     expect(client.state).toBe("reconnecting");
   });
 
-  it("hear `connected` also when they join later", async () => {
+  it("get `connected` when they join later too", async () => {
     await openBoards(1);
     const tab = browser.openTab();
     const client = new SSEClient({ shared: true }, tab.environment);
@@ -100,7 +100,7 @@ describe("tabs that share", () => {
     expect(got).toEqual([expect.objectContaining({ client_id: "c", log: "log-a" })]);
   });
 
-  it("start live where the one that holds the connection is", async () => {
+  it("start at the position of the tab that holds the connection", async () => {
     const boards = await openBoards(1);
     pick(boards, 0).tab.last.event(42);
     await settle();
@@ -112,7 +112,7 @@ describe("tabs that share", () => {
     expect(late.tab.exchanges).toEqual([]);
   });
 
-  it("follow its states", async () => {
+  it("have the state of the tab that holds the connection", async () => {
     const boards = await openBoards(2);
     pick(boards, 0).tab.last.cut();
     await settle();
@@ -134,14 +134,14 @@ describe("tabs that share", () => {
     expect(requestsOf([one, other])).toEqual([1, 1]);
   });
 
-  it("connect alone where the browser has no locks", async () => {
+  it("connect separately if the browser has no locks", async () => {
     const tab = browser.openTab();
     new SSEClient({ shared: true }, { ...tab.environment, tabs: undefined }).connect();
     await settle();
     expect(tab.exchanges).toHaveLength(1);
   });
 
-  it("connect alone where locks are forbidden", async () => {
+  it("connect separately if the browser refuses locks", async () => {
     const tab = browser.openTab();
     const { tabs } = tab.environment;
     const forbidden = { request: () => Promise.reject(new DOMException("sandboxed", "SecurityError")) };
@@ -163,7 +163,7 @@ describe("when the tab that holds the connection", () => {
     ["is closed", ({ tab }) => tab.page.fire("pagehide")],
     ["crashes", ({ tab }) => tab.crash()],
     ["disconnects", ({ client }) => client.disconnect()],
-  ])("%s, another resumes after the last id, and nobody misses or repeats anything", async (_, end) => {
+  ])("%s, another resumes after the last id, and no tab loses or doubles an event", async (_, end) => {
     const boards = await openBoards(3);
     pick(boards, 0).tab.last.event(42).event(43);
     await settle();
@@ -209,7 +209,7 @@ describe("when the tab that holds the connection", () => {
     expect(late.tab.exchanges).toHaveLength(1);
   });
 
-  it("freezes with its lock, the others notice by its silence within 90 s", async () => {
+  it("freezes with its lock, another tab notices its silence and takes over within 90 s", async () => {
     const boards = await openBoards(2);
     pick(boards, 0).tab.isFrozen = true;
     await browser.advance(74_000);
@@ -218,7 +218,7 @@ describe("when the tab that holds the connection", () => {
     expect(requestsOf(boards)).toEqual([1, 1]);
   });
 
-  it("wakes up after another has taken over, it lets its stream go and follows", async () => {
+  it("wakes up after another tab took over, it closes its stream and follows", async () => {
     const boards = await openBoards(2);
     const [old, next] = [pick(boards, 0), pick(boards, 1)];
     old.tab.isFrozen = true;
@@ -238,7 +238,7 @@ describe("when the tab that holds the connection", () => {
     expect(next.ids).toEqual(["42", "43", "44"]);
   });
 
-  it("has nothing to say for long, it is left in peace", async () => {
+  it("sends nothing for long, no other tab takes over", async () => {
     const boards = await openBoards(2);
     for (let minute = 0; minute < 10; minute++) {
       pick(boards, 0).tab.last.heartbeat();
@@ -247,7 +247,7 @@ describe("when the tab that holds the connection", () => {
     expect(requestsOf(boards)).toEqual([1, 0]);
   });
 
-  it("waits for a service that is down, it is left in peace", async () => {
+  it("waits for a service that is down, no other tab takes over", async () => {
     const boards = await openBoards(2);
     const [leader, follower] = [pick(boards, 0), pick(boards, 1)];
     leader.tab.last.cut();
@@ -262,7 +262,7 @@ describe("when the tab that holds the connection", () => {
     expect(follower.client.state).toBe("reconnecting");
   });
 
-  it("is hidden for long, a visible one takes over", async () => {
+  it("is hidden for long, a visible tab takes over", async () => {
     const boards = await openBoards(2);
     const [leader, follower] = [pick(boards, 0), pick(boards, 1)];
     leader.tab.page.setHidden(true);
@@ -277,7 +277,7 @@ describe("when the tab that holds the connection", () => {
     expect(leader.ids).toEqual([]);
     leader.tab.page.setHidden(false);
     await browser.advance(100);
-    // It is behind by one event, which it reads for itself.
+    // It has missed one event, and reads it from a stream of its own.
     expect(leader.tab.exchanges).toHaveLength(2);
     expect(leader.tab.last.headers.get("Last-Event-ID")).toBe("41");
     leader.tab.last.open({ at: "41" }).event(42);
@@ -288,7 +288,7 @@ describe("when the tab that holds the connection", () => {
     expect(leader.ids).toEqual(["42", "43"]);
   });
 
-  it("is refused for good, the next one tries with its own token", async () => {
+  it("gets a final refusal, the next tab tries with its own token", async () => {
     const one = await openBoard({ token: "bad" });
     const two = await openBoard({ token: "good" });
     one.tab.last.problem(401, "unauthorized");
@@ -302,7 +302,7 @@ describe("when the tab that holds the connection", () => {
     expect(two.errors).toEqual([]);
   });
 
-  it("is kicked, that counts for all", async () => {
+  it("is kicked, all tabs stop", async () => {
     const boards = await openBoards(3);
     pick(boards, 0).tab.last.close("kicked", 5_000);
     await browser.advance(600_000);
@@ -314,8 +314,8 @@ describe("when the tab that holds the connection", () => {
   });
 });
 
-describe("a tab that needs more than what is new", () => {
-  it("reads it for itself, and follows from where both are level", async () => {
+describe("a tab that needs past events", () => {
+  it("reads them from a stream of its own, and follows once it has caught up", async () => {
     const boards = await openBoards(1);
     const leader = pick(boards, 0);
     leader.tab.last.event(42).event(43);
@@ -337,7 +337,7 @@ describe("a tab that needs more than what is new", () => {
     expect(leader.ids).toEqual(["42", "43", "44", "45"]);
   });
 
-  it("is told of its own gap, which is nobody else's", async () => {
+  it("is told about its gap, and the other tabs are not", async () => {
     const boards = await openBoards(1);
     const leader = pick(boards, 0);
     const late = await openBoard({ lastEventId: "900", log: "log-old" });
@@ -355,7 +355,7 @@ describe("a tab that needs more than what is new", () => {
     expect(late.ids).toEqual(["42"]);
   });
 
-  it("starts in the past with `since`, for itself", async () => {
+  it("starts in the past with `since` on a stream of its own", async () => {
     const boards = await openBoards(1, { since: "10m" });
     const late = await openBoard({ since: "10m" });
     expect(late.tab.last.query).toEqual({ since: "10m" });
@@ -367,7 +367,7 @@ describe("a tab that needs more than what is new", () => {
     expect(late.ids).toEqual(["40", "41", "42"]);
   });
 
-  it("keeps its own stream, and passes it on, if the leader goes in the meantime", async () => {
+  it("keeps its own stream and shares it, if the leader leaves meanwhile", async () => {
     const boards = await openBoards(1);
     pick(boards, 0).tab.last.event(42);
     await settle();
@@ -385,7 +385,7 @@ describe("a tab that needs more than what is new", () => {
     expect(third.tab.exchanges).toEqual([]);
   });
 
-  it("has missed what the last leader said, and notices by what the next one says", async () => {
+  it("notices by the next leader's frame that it missed one of the last leader", async () => {
     const boards = await openBoards(3);
     const deaf = pick(boards, 2);
     deaf.tab.isFrozen = true;
@@ -404,7 +404,7 @@ describe("a tab that needs more than what is new", () => {
 });
 
 describe("leaving", () => {
-  it("leaves nothing behind: no lock, no line, no timer, no stream", async () => {
+  it("leaves no lock, no channel, no timer and no stream behind", async () => {
     const boards = await openBoards(3);
     for (const { client } of boards) {
       client.disconnect();
@@ -417,7 +417,7 @@ describe("leaving", () => {
     expect(next.tab.exchanges).toHaveLength(1);
   });
 
-  it("and coming back in the same breath works", async () => {
+  it("and coming back at once works", async () => {
     const boards = await openBoards(2);
     const { client, tab } = pick(boards, 0);
     client.disconnect();
@@ -431,8 +431,8 @@ describe("leaving", () => {
   });
 });
 
-describe("what one tab tells another", () => {
-  it("is not harmed by nonsense", async () => {
+describe("a message from another tab", () => {
+  it("is ignored if it makes no sense", async () => {
     const boards = await openBoards(2);
     const [name] = [...browser.lines.keys()];
     const stranger = browser.openTab();

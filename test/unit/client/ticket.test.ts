@@ -16,7 +16,7 @@ beforeEach(() => {
   errors = [];
 });
 
-/** A token that says how often it was asked for. */
+/** A token function that counts its calls. */
 const token = (refresh: boolean): Promise<string> => {
   asked.push(refresh);
   return Promise.resolve(`token-${asked.length}`);
@@ -48,7 +48,7 @@ const carried = ({ init, url, headers }: Exchange): unknown[] => [
 const expiring = '{"error_type":"token_expiring","message":"","retryable":true}';
 
 describe("a ticket", () => {
-  it("is bought with the token before each connect, and carried instead of it", async () => {
+  it("is bought with the token before each attempt, and replaces it in the request", async () => {
     await connect({ url: "https://sse.example/live/events?tenant=1", types: ["tick"] });
     await sell("one");
     world.last.open().cut();
@@ -64,7 +64,7 @@ describe("a ticket", () => {
     expect(world.last.headers.get("Last-Event-ID")).toBe("41");
   });
 
-  it("is bought elsewhere if that is asked for, with cookies and without a token", async () => {
+  it("is bought from another URL if the option names one, with cookies and without a token", async () => {
     await connect({ token: undefined, ticket: "/my/ticket", withCredentials: true });
     await sell("one");
     expect(world.exchanges.map(carried)).toEqual([
@@ -74,16 +74,16 @@ describe("a ticket", () => {
     expect(world.exchanges.map(({ init }) => init.credentials)).toEqual(["include", "include"]);
   });
 
-  it("is not bought unless that is asked for", async () => {
+  it("is not bought unless the option asks for it", async () => {
     await connect({ ticket: false });
     expect(world.exchanges.map(carried)).toEqual([["GET", "/api/events", "Bearer token-1"]]);
   });
 
-  it("from a place that is no URL is a mistake", () => {
+  it("from an invalid URL is a TypeError", () => {
     expect(() => new SSEClient({ ticket: "https://" }, world.environment)).toThrow(/^ticket: expected/);
   });
 
-  it("that is refused with 401 is asked for once more with another token, and then it is over", async () => {
+  it("that is refused with 401 is bought once more with a new token, and then the client stops", async () => {
     const client = await connect();
     world.last.problem(401, "unauthorized");
     await world.nextRequest(1_500);
@@ -95,7 +95,7 @@ describe("a ticket", () => {
     expect(world.exchanges).toHaveLength(2);
   });
 
-  it("that was too old when it was used is bought once more, also with a token that is a text", async () => {
+  it("that was too old when it was used is bought once more, even with a token that is a string", async () => {
     const client = await connect({ token: "secret" });
     await sell("one");
     world.last.problem(401, "unauthorized");
@@ -107,7 +107,7 @@ describe("a ticket", () => {
     expect(errors).toEqual([]);
   });
 
-  it.each([403, 404])("that is refused with %d is the end", async (status) => {
+  it.each([403, 404])("that is refused with %d stops the client", async (status) => {
     await connect();
     world.last.problem(status, "forbidden");
     await world.advance(60_000);
@@ -115,7 +115,7 @@ describe("a ticket", () => {
     expect(world.exchanges).toHaveLength(1);
   });
 
-  it.each([429, 503])("that is refused with %d is asked for again after Retry-After", async (status) => {
+  it.each([429, 503])("that is refused with %d is bought again after Retry-After", async (status) => {
     await connect();
     world.last.problem(status, "rate_limited", { "Retry-After": "7" });
     await world.nextRequest(8_400);
@@ -130,7 +130,7 @@ describe("a ticket", () => {
     ["an empty one", "application/json", '{"ticket":""}'],
     ["broken JSON", "application/json", '{"ticket":'],
     ["more than anybody would say", "application/json", `{"ticket":"${"x".repeat(70_000)}"}`],
-  ])("for which %s comes is a failed attempt", async (_, type, body) => {
+  ])("for which %s arrives is a failed attempt", async (_, type, body) => {
     await connect();
     world.last.answer(200, { "Content-Type": type }, body);
     await world.nextRequest(1_500);
@@ -138,14 +138,14 @@ describe("a ticket", () => {
     expect(world.exchanges.map(({ init }) => init.method)).toEqual(["POST", "POST"]);
   });
 
-  it("that cannot be asked for is a failed attempt", async () => {
+  it("that cannot be bought is a failed attempt", async () => {
     await connect();
     world.last.refuse();
     await world.nextRequest(1_500);
     expect(retries.map(({ code }) => code)).toEqual(["network"]);
   });
 
-  it("and its stream have 15 s together", async () => {
+  it("and its stream must open within 15 s together", async () => {
     await connect();
     await world.advance(10_000);
     await sell("late");
@@ -155,21 +155,18 @@ describe("a ticket", () => {
     expect(world.last.isAborted).toBe(true);
   });
 
-  it.each([true, false])(
-    "that comes after 15 s is not used (a fetch that can be aborted: %s)",
-    async (obeys) => {
-      world.obeysSignal = obeys;
-      const client = await connect();
-      const [first] = world.exchanges;
-      await world.advance(15_000);
-      expect(first?.isAborted).toBe(true);
-      client.disconnect();
-      await sell("late", first);
-      expect(world.exchanges).toHaveLength(1);
-    },
-  );
+  it.each([true, false])("that arrives after 15 s is not used (fetch can be aborted: %s)", async (obeys) => {
+    world.obeysSignal = obeys;
+    const client = await connect();
+    const [first] = world.exchanges;
+    await world.advance(15_000);
+    expect(first?.isAborted).toBe(true);
+    client.disconnect();
+    await sell("late", first);
+    expect(world.exchanges).toHaveLength(1);
+  });
 
-  it("is bought for the stream that takes over from one whose token ends", async () => {
+  it("is bought for the stream that replaces one whose token ends", async () => {
     const client = await connect();
     const ids: string[] = [];
     client.on("*", (_, { id }) => ids.push(id));
@@ -180,7 +177,7 @@ describe("a ticket", () => {
     await world.nextRequest(1_500);
     old.event(42);
     await sell("two");
-    // It asks for what the old stream had not delivered when the ticket came.
+    // It asks for the events that the old stream had not delivered when the ticket arrived.
     expect(world.last.headers.get("Last-Event-ID")).toBe("42");
     expect(old.isAborted).toBe(false);
     world.last.open({ at: "42" }).event(43);
@@ -190,7 +187,7 @@ describe("a ticket", () => {
     expect(ids).toEqual(["42", "43"]);
   });
 
-  it("is bought by each tab that takes the lead of those that share a stream", async () => {
+  it("is bought by each tab that becomes the leader of a shared stream", async () => {
     const browser = new FakeBrowser();
     const [first, second] = [browser.openTab(), browser.openTab()];
     const clients = [first, second].map(

@@ -14,7 +14,7 @@ beforeEach(() => {
   errors = [];
 });
 
-/** A token that says how often it was asked for. */
+/** A token function that counts its calls. */
 const token = (refresh: boolean): Promise<string> => {
   asked.push(refresh);
   return Promise.resolve(`token-${asked.length}`);
@@ -34,14 +34,14 @@ const authorizations = (): (string | null)[] =>
 const expiring = '{"error_type":"token_expiring","message":"","retryable":true}';
 
 describe("a token", () => {
-  it("that is a text is sent with each connect", async () => {
+  it("that is a string is sent with each attempt", async () => {
     await connect({ token: "secret" });
     world.last.refuse();
     await world.nextRequest();
     expect(authorizations()).toEqual(["Bearer secret", "Bearer secret"]);
   });
 
-  it("that is a function is asked for anew at each connect", async () => {
+  it("that is a function is called before each attempt", async () => {
     await connect();
     world.last.open().cut();
     await world.nextRequest();
@@ -51,12 +51,12 @@ describe("a token", () => {
     expect(asked).toEqual([false, false, false]);
   });
 
-  it.each([[undefined], [null], [""]])("that turns out to be %s is not sent", async (value) => {
+  it.each([[undefined], [null], [""]])("that is %j is not sent", async (value) => {
     await connect({ token: () => value });
     expect(authorizations()).toEqual([null]);
   });
 
-  it("that is a text and refused is the end", async () => {
+  it("that is a string and is refused stops the client", async () => {
     const client = await connect({ token: "secret" });
     world.last.problem(401, "unauthorized");
     await world.advance(600_000);
@@ -65,7 +65,7 @@ describe("a token", () => {
     expect(world.exchanges).toHaveLength(1);
   });
 
-  it("that is a function and refused is asked for once more, after a wait", async () => {
+  it("that is a function and is refused is fetched once more, after a delay", async () => {
     const client = await connect();
     world.last.problem(401, "unauthorized");
     await world.nextRequest(1_500);
@@ -79,7 +79,7 @@ describe("a token", () => {
     expect(world.exchanges).toHaveLength(2);
   });
 
-  it("that was good in between is asked for once more again", async () => {
+  it("that was accepted in between is fetched once more again", async () => {
     await connect();
     world.last.problem(401, "unauthorized");
     await world.nextRequest();
@@ -99,7 +99,7 @@ describe("a token", () => {
       },
     ],
     ["rejects", () => Promise.reject(new Error("no network"))],
-  ])("function that %s is a failed attempt, and asked again later", async (_, failing) => {
+  ])("function that %s fails the attempt, and is called again later", async (_, failing) => {
     let calls = 0;
     const client = await connect({
       token: () => {
@@ -130,7 +130,7 @@ describe("a token", () => {
     expect(world.exchanges).toEqual([]);
   });
 
-  it("that has expired, says `close`, is asked for with the need to refresh", async () => {
+  it("that has expired according to `close` is fetched with `refresh`", async () => {
     await connect();
     world.last.open().close("token_expired", 300);
     await world.nextRequest();
@@ -139,7 +139,7 @@ describe("a token", () => {
 });
 
 describe("a token that is about to expire", () => {
-  it("is replaced without a loss or a double: the old stream delivers until the new one has opened", async () => {
+  it("is replaced without a lost or doubled event: the old stream delivers until the new one is open", async () => {
     const client = await connect();
     const ids: string[] = [];
     const states: string[] = [];
@@ -169,7 +169,7 @@ describe("a token that is about to expire", () => {
     expect(client.lastEventId).toBe("46");
   });
 
-  it("keeps the id where it is when the new stream opens behind it", async () => {
+  it("keeps the last id when the new stream opens at an earlier one", async () => {
     const client = await connect();
     const old = world.last.open();
     await settle();
@@ -185,7 +185,7 @@ describe("a token that is about to expire", () => {
     expect(world.last.headers.get("Last-Event-ID")).toBe("42");
   });
 
-  it("opens one stream only, however often the service says so", async () => {
+  it("opens one new stream, however often the service announces the end", async () => {
     await connect();
     world.last.open();
     await settle();
@@ -196,7 +196,7 @@ describe("a token that is about to expire", () => {
     expect(world.exchanges).toHaveLength(2);
   });
 
-  it("stays if it is a text: there is no other to be had", async () => {
+  it("is kept if it is a string, since there is no other one", async () => {
     await connect({ token: "secret" });
     world.last.open();
     await settle();
@@ -206,7 +206,7 @@ describe("a token that is about to expire", () => {
   });
 
   it.each([6_000, 25_000])(
-    "as soon as it is used makes no loop: of tokens of %d ms there is one connect each",
+    "as soon as it is used causes no loop: tokens of %d ms cause one connect each",
     async (lifeMs) => {
       world.onRequest = (exchange) => {
         exchange.open().frame({ event: "error", data: expiring });
@@ -223,7 +223,7 @@ describe("a token that is about to expire", () => {
     },
   );
 
-  it("is replaced each time, if it was good for a while", async () => {
+  it("is replaced each time if it was valid for a while", async () => {
     world.onRequest = (exchange) => {
       exchange.open();
       world.clock.after(20_000, () => exchange.frame({ event: "error", data: expiring }));
@@ -240,7 +240,7 @@ describe("a token that is about to expire", () => {
   it.each<[string, (fresh: Exchange) => void, number, number]>([
     ["cannot be reached", (fresh) => fresh.refuse(), 100, 2_900],
     ["is refused for now", (fresh) => fresh.problem(503, "limit", { "Retry-After": "5" }), 5_000, 6_000],
-  ])("is tried again while the old stream delivers, if the new one %s", async (_, fail, least, most) => {
+  ])("is fetched again while the old stream delivers, if the new one %s", async (_, fail, least, most) => {
     const client = await connect();
     const states: string[] = [];
     const old = world.last.open();
@@ -259,7 +259,7 @@ describe("a token that is about to expire", () => {
     expect(asked).toEqual([false, true, true]);
   });
 
-  it("leaves the old stream alone if the new one is refused", async () => {
+  it("keeps the old stream if the new one is refused", async () => {
     const client = await connect();
     const old = world.last.open();
     await settle();
@@ -277,7 +277,7 @@ describe("a token that is about to expire", () => {
     expect(asked).toEqual([false, true, true]);
   });
 
-  it("leaves the attempt at the new stream alone if the old one ends before", async () => {
+  it("keeps the attempt at the new stream if the old stream ends first", async () => {
     const client = await connect();
     const old = world.last.open();
     await settle();
@@ -293,7 +293,7 @@ describe("a token that is about to expire", () => {
     expect(world.exchanges).toHaveLength(2);
   });
 
-  it("does not keep a client that was kicked in the meantime", async () => {
+  it("does not bring back a client that is kicked meanwhile", async () => {
     const client = await connect();
     const old = world.last.open();
     await settle();
@@ -306,7 +306,7 @@ describe("a token that is about to expire", () => {
     expect(world.exchanges.map(({ isAborted }) => isAborted)).toEqual([true, true]);
   });
 
-  it("lets both streams go on disconnect", async () => {
+  it("closes both streams on disconnect", async () => {
     const client = await connect();
     world.last.open();
     await settle();
