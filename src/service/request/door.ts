@@ -23,6 +23,13 @@ const HEADER_LENGTH = 16 * 1024;
 const HEADERS_LENGTH = 32 * 1024;
 
 /**
+ * A path that a URL parser rewrites: a backslash counts as a slash, and a dot segment takes the one before it away. A proxy
+ * in front does not know the first, and not every proxy the second, so a rule of its own for `/metrics` would not cover
+ * `/x\..\metrics`.
+ */
+const REWRITTEN_PATH = /\\|\/(?:\.|%2e){1,2}(?:\/|$)/i;
+
+/**
  * Bounds what a request brings before anything parses it, so that no parser, ours or of a library, ever sees more. A
  * parser that is quadratic by mistake then costs milliseconds, and not the seconds that 300 kB of spaces once did.
  *
@@ -34,6 +41,7 @@ export function refusalAtDoor(request: Request, names: HostNames): Problem | nul
     headersRefusal(request.headers) ??
     addressRefusal(request.url) ??
     hostRefusal(request.headers.get("Host"), request.url, names) ??
+    pathRefusal(request.url) ??
     parametersRefusal(request.url)
   );
 }
@@ -54,6 +62,14 @@ function headersRefusal(headers: Headers): Problem | null {
 function addressRefusal(url: string): Problem | null {
   return url.length > ADDRESS_LENGTH
     ? new Problem("uri_too_long", `The address of a request has ${ADDRESS_LENGTH} characters at most.`)
+    : null;
+}
+
+/** Only the local runtime hands a target over as it was sent. On the edge it is rewritten before. */
+function pathRefusal(url: string): Problem | null {
+  const [target = ""] = url.split(/[?#]/, 1);
+  return REWRITTEN_PATH.test(target)
+    ? new Problem("invalid_request", "The path of this request has a backslash or a dot segment.")
     : null;
 }
 

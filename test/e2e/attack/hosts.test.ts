@@ -76,6 +76,24 @@ describe.each(CONFIGURATIONS)("With %s, a Host", (_name, config) => {
     expect(await refusalOf("GET", "/health", host)).toContain("Host header");
   });
 
+  it.each([
+    String.raw`/x\..\metrics`,
+    String.raw`/.\metrics`,
+    String.raw`/%2e\metrics`,
+    String.raw`/x\..\api\admin\clients`,
+    "/x/../metrics",
+    "/x/%2E%2e/metrics",
+    "/x/.%2e/api/admin/clients",
+    "/./metrics",
+    "/metrics/.",
+    "/metrics/x/..",
+  ])("and a target, %s, do not choose a route that a proxy in front does not see", async (target) => {
+    const head = `GET ${target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${adminToken}\r\n`;
+    const answer = await service.raw("/", { bytes: Buffer.from(`${head}Connection: close\r\n\r\n`) });
+    await answer.untilClosed();
+    expect(await problemOf(answer)).toMatchObject({ status: 400, code: "invalid_request" });
+  });
+
   it.each(ROUTES)(
     "of somebody else gets nothing of %s %s: a page cannot rebind its name to this machine",
     async (method, path) => {

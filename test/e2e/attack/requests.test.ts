@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { problemOf } from "../../support/problem.ts";
 import { cpuOf, runtimeOf } from "../../support/runtime-cpu.ts";
+import { usageOf } from "../../support/runtime-usage.ts";
 import { adminToken, publishToken, startService, type Service } from "../../support/service.ts";
 
 /** Milliseconds of CPU that no single request may cost, whatever is in it. */
@@ -147,7 +148,10 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
   /** The status; null when the connection was cut before there was one: the runtime reads no more than it likes. */
   async function send(method: string, target: string, lines: readonly string[]): Promise<number | null> {
     const head = [`${method} ${target} HTTP/1.1`, "Host: localhost", "Connection: close", ...lines];
-    const bytes = Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1");
+    return answerTo(Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"), method);
+  }
+
+  async function answerTo(bytes: Buffer, method = "POST"): Promise<number | null> {
     const answer = await service.raw("/", { method, bytes }).catch(() => null);
     answer?.reset();
     return answer?.status ?? null;
@@ -233,6 +237,27 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
     const names = Array.from({ length: 100_000 }, (_, n) => `"${n.toString(36)}":0`).join(",");
     const body = `${before}${names}${after}`;
     expect(await expensive([[what, () => publish(body, "application/json")]], NAMES_CPU_MS)).toEqual([]);
+  });
+
+  it("no number of chunks makes a body expensive in memory, and 20,000 cost no more than its names may", async () => {
+    const event = '{"type":"a","data":1}';
+    const chunked = (chunks: number): (() => Promise<number | null>) => {
+      const body = `${"1\r\n \r\n".repeat(chunks)}${event.length.toString(16)}\r\n${event}\r\n0\r\n\r\n`;
+      const head = [
+        "POST /api/publish HTTP/1.1",
+        "Host: localhost",
+        "Connection: close",
+        `Authorization: Bearer ${publishToken}`,
+        "Content-Type: application/json",
+        "Transfer-Encoding: chunked",
+      ];
+      return () => answerTo(Buffer.from(`${head.join("\r\n")}\r\n\r\n${body}`, "latin1"));
+    };
+    expect(await expensive([["20,000 chunks of a byte", chunked(20_000)]], NAMES_CPU_MS)).toEqual([]);
+    const usage = usageOf(service);
+    const before = usage.residentMegabytes();
+    expect(await chunked(200_000)()).toBe(200);
+    expect(usage.residentMegabytes() - before).toBeLessThan(20);
   });
 
   describe("What is too large is refused at the door, with a problem that says so", () => {
