@@ -170,6 +170,7 @@ describe("a key set that cannot be had", () => {
     ["is a key, not a set", () => Response.json({ kty: "EC" })],
     ["has no keys", () => Response.json({ keys: [] })],
     ["has a key without its numbers", () => Response.json({ keys: [{ kty: "EC" }] })],
+    ["has a key without a coordinate", () => Response.json({ keys: [{ ...known.jwk, y: undefined }] })],
     ["has a key that is no point", () => Response.json({ keys: [{ ...known.jwk, y: known.jwk.x }] })],
     ["has keys of other algorithms", () => Response.json({ keys: [{ ...known.jwk, alg: "ES384" }, RSA] })],
     ["has keys of another use", () => Response.json({ keys: [{ ...known.jwk, use: "enc" }] })],
