@@ -76,7 +76,7 @@ describe("Nobody gets past a guarded route without its token", () => {
     guarded.flatMap(([group, method, path, token]) =>
       wrong.map(([what, form]) => ({ group, method, path, what, sent: form(token) })),
     ),
-  )("$method $path with $what", async ({ method, path, sent }) => {
+  )("$method $path refuses $what", async ({ method, path, sent }) => {
     const answer = await service.fetch(path, {
       method,
       headers: sent === null ? {} : { Authorization: sent },
@@ -194,7 +194,7 @@ describe("Nobody gets past a guarded route by the shape of a request", () => {
     ["HTTP/2 in plain text", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
     ["a request to a proxy", head([], "CONNECT localhost:443 HTTP/1.1")],
     ["an upgrade", head(["Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13"])],
-  ])("%s", async (_what, bytes) => {
+  ])("a request is not let in by %s", async (_what, bytes) => {
     expect((await statusesOf(bytes)).filter((status) => status < 400)).toEqual([]);
   });
 

@@ -33,7 +33,7 @@ const targets: Readonly<Record<string, (service: Started) => number>> = {
 };
 
 /** Opens 100 streams in three channels, sends the signal, and checks that everybody is told and nothing is left. */
-async function stopBy(signal: NodeJS.Signals, service: Started, target: number): Promise<void> {
+async function expectStop(signal: NodeJS.Signals, service: Started, target: number): Promise<void> {
   const url = await service.ready();
   const streams = await Promise.all(
     Array.from({ length: 100 }, (_, n) => fetch(`${url}/api/events?channel=${channels[n % 3]}`)),
@@ -62,8 +62,9 @@ describe("npm start, told to stop", () => {
           return { service, target: target(service) };
         }),
       );
+      expect(services).toHaveLength(3);
       for (const { service, target } of services) {
-        await stopBy(signal, service, target);
+        await expectStop(signal, service, target);
       }
     },
   );

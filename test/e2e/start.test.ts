@@ -47,6 +47,10 @@ describe("npm start", () => {
     const vars = await readFile(devVars(), "utf8");
     expect(vars).toMatch(/^PUBLISH_TOKEN=\S{32,}$/m);
     expect(vars).toMatch(/^ADMIN_TOKEN=\S{32,}$/m);
+    for (const [, token = ""] of vars.matchAll(/^\w+_TOKEN=(\S+)$/gm)) {
+      expect(service.output).not.toContain(token);
+    }
+    expect(service.output).toContain("sed -n 's/^PUBLISH_TOKEN=//p'");
     expect((await stat(devVars())).mode & 0o777).toBe(0o600);
   });
 
@@ -77,7 +81,13 @@ describe("npm start", () => {
     for (const pid of service.family()) {
       expect(inspect(pid)?.command).not.toContain("from-outside");
     }
+    expect(service.output).not.toContain("from-outside");
     expect(await readFile(devVars(), "utf8")).toBe(text);
+
+    const stream = await fetch(`${url}/api/events`);
+    service.child.kill("SIGTERM");
+    expect(await stream.text()).toContain('"reason":"shutdown"');
+    expect(await service.ended()).toBe(0);
   });
 
   it("listens where PORT and HOST say unless a flag says otherwise, and prints an address that works", async () => {
