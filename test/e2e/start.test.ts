@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { stablePort } from "../support/port.ts";
 import { find, inspect, isAlive, openWorkplace, type Workplace } from "../support/started.ts";
 import { until } from "../support/until.ts";
 
@@ -91,7 +92,7 @@ describe("npm start", () => {
   });
 
   it("listens where PORT and HOST say unless a flag says otherwise, and prints an address that works", async () => {
-    const port = await freePort();
+    const port = await stablePort();
     const args = ["src/local/start.ts", "--host", "0.0.0.0"];
     const service = workplace.run(process.execPath, args, { PORT: String(port), HOST: "192.0.2.1" });
     expect(new URL(await service.ready()).port).toBe(String(port));
@@ -136,7 +137,7 @@ describe("npm start", () => {
   });
 
   it("stays up when nobody reads its output any more", async () => {
-    const port = await freePort();
+    const port = await stablePort();
     const service = workplace.run("/bin/sh", [
       "-c",
       `exec "${process.execPath}" src/local/start.ts --port ${port} | head -1`,
@@ -152,13 +153,3 @@ describe("npm start", () => {
     await until(() => !isAlive(launcher), { what: "the end of the launcher" });
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await until(() => server.listening, { what: "a free port" });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
-}

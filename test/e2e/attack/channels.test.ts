@@ -3,10 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createAttacker, statuses, type Attacker } from "../../support/attacker.ts";
 import { problemOf } from "../../support/problem.ts";
 import { usageOf } from "../../support/runtime-usage.ts";
+import { someAtATime } from "../../support/some-at-a-time.ts";
 import { publishToken, startService, type Service } from "../../support/service.ts";
 
 const NAMES = 1_000;
 const UNPUBLISHED = 100;
+const AT_ONCE = 20;
 
 /** Channels that one token may create in an hour. */
 const PER_TOKEN = 50;
@@ -77,10 +79,9 @@ describe("An address that looks at names nobody has used", () => {
     const usage = usageOf(service);
     const before = { files: await usage.files(), megabytes: usage.residentMegabytes() };
     const from = { localAddress: "127.0.0.66" };
-    const answers = [];
-    for (const name of names("streamed")) {
-      answers.push(await service.raw(`/api/events?channel=${name}`, from));
-    }
+    const answers = await someAtATime(AT_ONCE, names("streamed"), (name) =>
+      service.raw(`/api/events?channel=${name}`, from),
+    );
     expect(statuses(answers)).toEqual({ 200: 20, 429: NAMES - 20 });
     const refused = answers.at(-1);
     await refused?.untilClosed(5_000).catch(() => undefined);
@@ -128,10 +129,9 @@ describe("Many addresses that stream from names nobody has used", () => {
   it("hold no more channels than the bound, and a publisher still gets its own", async () => {
     const usage = usageOf(service);
     const before = { files: await usage.files(), megabytes: usage.residentMegabytes() };
-    const answers = [];
-    for (const name of names("streamed")) {
-      answers.push(await service.raw(`/api/events?channel=${name}`));
-    }
+    const answers = await someAtATime(AT_ONCE, names("streamed"), (name) =>
+      service.raw(`/api/events?channel=${name}`),
+    );
     expect(statuses(answers)).toEqual({ 200: UNPUBLISHED, 503: NAMES - UNPUBLISHED });
     expect((await usage.files()) - before.files).toBeLessThan(3 * UNPUBLISHED + A_FEW_FILES);
     expect(usage.residentMegabytes() - before.megabytes).toBeLessThan(A_FEW_MEGABYTES + UNPUBLISHED / 2);

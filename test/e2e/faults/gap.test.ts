@@ -120,7 +120,7 @@ describe.concurrent("The stream: gap, and a native EventSource", () => {
 });
 
 describe.concurrent("The stream: gap, in mid-stream", () => {
-  it("is told once to a client that has stopped reading: what it missed is what it was told", async () => {
+  it("is told once to a client that stopped reading, and names exactly the events that it missed", async () => {
     const small = await startService({
       config: { history: { max_age_seconds: 2 }, sse: { connection_timeout_seconds: 20 } },
     });

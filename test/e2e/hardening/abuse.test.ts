@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { problemOf } from "../../support/problem.ts";
 import { openRaw, type RawStream } from "../../support/raw-stream.ts";
+import { someAtATime } from "../../support/some-at-a-time.ts";
 import { publishToken, startService, type Service } from "../../support/service.ts";
 import { until } from "../../support/until.ts";
 
@@ -51,15 +52,13 @@ function stored(): Record<string, number> {
 
 /** The statuses of so many requests, some at a time. */
 async function statusesOf(count: number, path: (n: number) => string): Promise<Set<number>> {
-  const statuses = new Set<number>();
-  for (let first = 0; first < count; first += 50) {
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => service.fetch(path(first + n))));
-    for (const answer of answers) {
-      statuses.add(answer.status);
-      await answer.body?.cancel();
-    }
-  }
-  return statuses;
+  const paths = Array.from({ length: count }, (_, n) => path(n));
+  const statuses = await someAtATime(50, paths, async (each) => {
+    const answer = await service.fetch(each);
+    await answer.body?.cancel();
+    return answer.status;
+  });
+  return new Set(statuses);
 }
 
 async function publishes(): Promise<boolean> {

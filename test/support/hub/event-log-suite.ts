@@ -202,7 +202,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("an outline", () => {
-    it("gives what filters compare, and the size, of so many events after an id", () =>
+    it("gives the fields that filters compare, and the size, of the events after an id", () =>
       withLog((log) => {
         const events = [
           newEvent({ type: "a", projectId: "7", agentId: "x" }),
@@ -467,7 +467,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   });
 
   describe("after a restart", () => {
-    it("is what it was", () =>
+    it("has the same content", () =>
       withLog((log, reopen) => {
         log.append([newEvent({ key: "a" }), ...newEvents(4)], NOON, 1);
         log.trim(2);
