@@ -3,19 +3,14 @@ import { defineConfig } from "vitest/config";
 
 /** End-to-end tests that measure CPU, memory or time. */
 const MEASURED_E2E = [
-  "attack/descriptors",
   "attack/history",
-  "attack/storage",
   "attack/requests",
   "attack/stalled",
-  "broadcast",
-  "concurrency",
-  "faults/history-bounds",
+  "attack/storage",
   "faults/slow-crowd",
   "faults/storm",
   "heartbeat",
-  "limit",
-  "slow-client",
+  "latency",
   "stream-age",
 ].map((name) => `test/e2e/${name}.test.ts`);
 

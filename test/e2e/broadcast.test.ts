@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { startService, type Service } from "../support/service.ts";
+import { until } from "../support/until.ts";
 
 let service: Service;
 
@@ -9,6 +10,8 @@ beforeAll(async () => {
 });
 
 afterAll(() => service.stop());
+
+const numbersTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n + 1);
 
 const upTo = (count: number): string[] => Array.from({ length: count }, (_, n) => String(n + 1));
 
@@ -66,24 +69,35 @@ describe("Promises: order", () => {
       expect(own?.map((event) => event.id)).toEqual(ids);
     }
   });
+});
 
-  it("keeps a batch together", async () => {
-    const stream = await service.stream({ channel: "batches" });
-    await Promise.all(
-      Array.from({ length: 10 }, (_, batch) =>
-        service.publish(
-          Array.from({ length: 20 }, (__, n) => ({ type: "tick", data: { batch, n } })),
-          "batches",
-        ),
-      ),
+describe("Promises: no loss, no double", () => {
+  it("for each of 50 clients that connect from the oldest event while publishing goes on", async () => {
+    const channel = "joining";
+    await service.publish(
+      Array.from({ length: 500 }, (_, n) => ({ type: "tick", data: n })),
+      channel,
     );
-    const events = (await stream.collect(200)).map(
-      (event) => JSON.parse(event.data) as { batch: number; n: number },
+    let published = 0;
+    const publishing = (async () => {
+      for (; published < 100; published++) {
+        await service.publish({ type: "tick", data: 500 + published }, channel);
+      }
+    })();
+    const streams = await Promise.all(
+      Array.from({ length: 50 }, async (_, n) => {
+        // Each one joins while another event is published.
+        await until(() => published >= n, { what: `event ${n}`, everyMs: 1 });
+        return service.stream({ channel, since: "earliest" });
+      }),
     );
-    for (let start = 0; start < 200; start += 20) {
-      const slice = events.slice(start, start + 20);
-      expect(new Set(slice.map((event) => event.batch)).size).toBe(1);
-      expect(slice.map((event) => event.n)).toEqual(Array.from({ length: 20 }, (_, n) => n));
+    await publishing;
+    for (const stream of streams) {
+      const events = await stream.collect(600);
+      expect(events.map((event) => Number(event.id))).toEqual(numbersTo(600));
+      expect(events.map((event) => Number(event.data))).toEqual(numbersTo(600).map((id) => id - 1));
     }
+    expect(service.logs.filter((line) => line.level === "error")).toEqual([]);
+    expect(service.output).not.toMatch(/uncaught|unhandled/i);
   });
 });

@@ -1,10 +1,11 @@
 import { rm } from "node:fs/promises";
 
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
 import { SSEClient, type SSEProblem } from "../../src/client/client.ts";
 import { Publisher } from "../../src/client/publisher.ts";
 import type { SSEClientOptions } from "../../src/client/types.ts";
+import { stablePort } from "../support/port.ts";
 import {
   makeDataDir,
   publishToken,
@@ -71,10 +72,11 @@ const publisherOf = ({ url }: Service): Publisher =>
 
 const upTo = (last: number): string[] => Array.from({ length: last }, (_, n) => String(n + 1));
 
-describe("The browser's client, against the service", () => {
+describe("The browser's client, when the service dies", () => {
   it("gets every event once and in order, though the runtime is killed under it and its publisher", async () => {
     const data = await makeDataDir();
-    const first = await start({ dataDir: data.path });
+    const options = { dataDir: data.path, port: await stablePort() };
+    const first = await start(options);
     const board = watch(first);
     await connected(board);
     const publisher = publisherOf(first);
@@ -86,7 +88,7 @@ describe("The browser's client, against the service", () => {
     }
     const during = publisher.publish({ type: "tick", data: "during" });
     await first.kill();
-    const second = await start({ dataDir: data.path, port: first.port });
+    const second = await start(options);
     expect(await during).toMatchObject({ id: "41" });
     await publisherOf(second).publish({ type: "tick", data: "after" });
     await board.collect(42);
@@ -96,7 +98,8 @@ describe("The browser's client, against the service", () => {
 
   it("is told of a storage that was wiped, even when the new ids have passed its own", async () => {
     const data = await makeDataDir();
-    const first = await start({ dataDir: data.path });
+    const options = { dataDir: data.path, port: await stablePort() };
+    const first = await start(options);
     const board = watch(first);
     const reasons: string[] = [];
     board.client.on("gap", ({ reason }) => reasons.push(reason));
@@ -109,7 +112,7 @@ describe("The browser's client, against the service", () => {
     board.client.disconnect();
     await first.kill();
     await rm(data.path, { recursive: true });
-    const second = await start({ dataDir: data.path, port: first.port });
+    const second = await start(options);
     await publisherOf(second).publish(upTo(5).map((n) => ({ type: "tick", data: n })));
     board.client.connect();
     await board.collect(7);
@@ -117,12 +120,26 @@ describe("The browser's client, against the service", () => {
     expect(board.ids).toEqual(["1", "2", ...upTo(5)]);
     await data.remove();
   });
+});
+
+describe("The browser's client, against the service", () => {
+  let service: Service;
+
+  beforeAll(async () => {
+    service = await startService({
+      config: {
+        sse: { max_connections: 1, retry_after_seconds: 1, heartbeat_interval_seconds: 1 },
+        channels: { allowed: ["client-*"] },
+      },
+    });
+  });
+
+  afterAll(() => service.stop());
 
   it("waits for a place as long as the service asks", async () => {
-    const service = await start({ config: { sse: { max_connections: 1, retry_after_seconds: 1 } } });
-    const one = watch(service);
+    const one = watch(service, { channel: "client-full" });
     await connected(one);
-    const two = watch(service);
+    const two = watch(service, { channel: "client-full" });
     await until(() => two.retries.length > 0, { what: "a refusal" });
     expect(two.retries[0]).toMatchObject({ code: "limit", status: 503 });
     expect(two.retries[0]?.retryAfterMs).toBeGreaterThanOrEqual(1_000);
@@ -132,31 +149,32 @@ describe("The browser's client, against the service", () => {
   });
 
   it("keeps its last id up with events that its filter hides", async () => {
-    const service = await start({ config: { sse: { heartbeat_interval_seconds: 1 } } });
-    const board = watch(service, { types: ["rare"] });
+    const board = watch(service, { channel: "client-filter", types: ["rare"] });
     await connected(board);
-    await publisherOf(service).publish(upTo(9).map((n) => ({ type: "tick", data: n })));
+    await service.publish(
+      upTo(9).map((n) => ({ type: "tick", data: n })),
+      "client-filter",
+    );
     await until(() => board.client.lastEventId === "9", { what: "the id of a heartbeat" });
     expect(board.ids).toEqual([]);
   });
 
   it("comes back after a drain, and stays away once kicked", async () => {
-    const service = await start({ config: { sse: { retry_after_seconds: 1 } } });
-    const board = watch(service);
+    const channel = "client-drain";
+    const board = watch(service, { channel });
     await connected(board);
-    await service.admin("/api/admin/drain?channel=default&for_seconds=1", { method: "POST" });
+    await service.admin(`/api/admin/drain?channel=${channel}&for_seconds=1`, { method: "POST" });
     await until(() => board.retries.some(({ code }) => code === "drain"), { what: "the drain" });
     await connected(board);
-    const { clients: registered } = (await (await service.admin("/api/admin/clients")).json()) as {
-      clients: { id: string }[];
-    };
-    await service.admin(`/api/admin/clients/${registered[0]?.id}`, { method: "DELETE" });
+    const { clients: registered } = (await (
+      await service.admin(`/api/admin/clients?channel=${channel}`)
+    ).json()) as { clients: { id: string }[] };
+    await service.admin(`/api/admin/clients/${registered[0]?.id}?channel=${channel}`, { method: "DELETE" });
     await until(() => board.client.state === "disconnected", { what: "the kick" });
     expect(board.errors.map(({ code }) => code)).toEqual(["kicked"]);
   });
 
   it("stops at a channel that does not exist, and says why", async () => {
-    const service = await start();
     const board = watch(service, { channel: "nowhere" });
     await until(() => board.client.state === "disconnected", { what: "the end" });
     expect(board.errors).toEqual([
@@ -165,7 +183,6 @@ describe("The browser's client, against the service", () => {
   });
 
   it("is served by the service, with its types", async () => {
-    const service = await start();
     const script = await service.fetch("/sse-client.js");
     expect(script.headers.get("Content-Type")).toBe("text/javascript; charset=utf-8");
     expect(await script.text()).toContain("SSEClient");

@@ -26,35 +26,15 @@ const events = [
 
 const everything = events.map((event) => event.data);
 
+/** Queries of each kind, and the events that they let through. `test/unit/hub/filter.test.ts` has the rules. */
 const cases: [query: string, seen: readonly string[]][] = [
   ["", everything],
-  ["types=", everything],
-  ["types=*", everything],
-  ["types=turn_detected", ["p1a1"]],
-  ["types=turn_detected,state", ["p1a1", "a1", "none"]],
   ["types=turn_detected&types=state", ["p1a1", "a1", "none"]],
-  ["types=turn_*", ["p1a1", "p1a2"]],
-  ["types=turn*", ["p1a1", "p1a2", "p2"]],
   ["types=turn_*,returned", ["p1a1", "p1a2", "p12"]],
-  ["types=turn", ["p2"]],
-  ["types=nothing_like_it", []],
-  ["types=*,state", everything],
   ["types=%74urn", ["p2"]],
-  ["project_id=1", ["p1a1", "p1a2"]],
-  ["project_id=2", ["p2"]],
-  ["project_id=01", []],
   ["project_id=1,2", ["p1a1", "p1a2", "p2"]],
-  ["project_id=1&project_id=2", ["p1a1", "p1a2", "p2"]],
-  ["project_id=x", []],
-  ["project_id=X", ["pX"]],
-  ["project_id=*", []],
-  ["agent_id=1", ["p1a1", "a1"]],
-  ["agent_id=1,2", ["p1a1", "p1a2", "a1"]],
-  ["project_id=1&agent_id=2", ["p1a2"]],
-  ["project_id=2&agent_id=1", []],
   ["types=turn_*&project_id=1&agent_id=1,2", ["p1a1", "p1a2"]],
-  ["types=state&agent_id=1", ["a1"]],
-  ["types=turn_*&types=returned&project_id=12&project_id=1", ["p1a1", "p1a2", "p12"]],
+  ["types=nothing_like_it", []],
 ];
 
 describe("The stream: filters", () => {
@@ -93,19 +73,6 @@ describe("The stream: filters", () => {
     expect({ live: live.get(query), replayed: replayed.get(query) }).toEqual({ live: seen, replayed: seen });
   });
 
-  it("takes 100 entries", async () => {
-    const types = Array.from({ length: 100 }, (_, n) => `type_${n}`).join(",");
-    const stream = await service.stream({ channel: "hundred", types });
-    await service.publish(
-      [
-        { type: "other", data: 0 },
-        { type: "type_99", data: 1 },
-      ],
-      "hundred",
-    );
-    expect(await stream.nextEvent({ type: "type_99" })).toMatchObject({ id: "2" });
-  });
-
   it("keeps the ids of the channel: filtered clients see the same numbers, with holes", async () => {
     const stream = await service.stream({ channel: "holes", types: "b" });
     await service.publish(
@@ -118,26 +85,6 @@ describe("The stream: filters", () => {
       "holes",
     );
     expect((await stream.collect(2)).map((event) => event.id)).toEqual(["2", "4"]);
-  });
-
-  it("moves the id past hidden events with the next heartbeat, once, and resumes from there", async () => {
-    const stream = await service.stream({ channel: "hidden", types: "shown" });
-    await stream.nextEvent({ type: "connected" });
-    await service.publish(
-      [
-        { type: "hidden", data: 1 },
-        { type: "hidden", data: 2 },
-        { type: "hidden", data: 3 },
-      ],
-      "hidden",
-    );
-    await stream.nextComment();
-    expect(stream.text).toMatch(/\n\n: heartbeat\nid: 3\n\n$/);
-    expect(stream.lastEventId).toBe("3");
-    await stream.nextComment();
-    expect(stream.text).toMatch(/\n\n: heartbeat\n\n$/);
-    const resumed = await service.stream({ channel: "hidden", last_event_id: stream.lastEventId });
-    expect(await resumed.nextEvent()).toMatchObject({ type: "connected", id: "3" });
   });
 
   it("lets the frames of the service itself pass every filter", async () => {

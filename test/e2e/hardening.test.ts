@@ -76,7 +76,7 @@ describe("Nobody gets past a guarded route without its token", () => {
     guarded.flatMap(([group, method, path, token]) =>
       wrong.map(([what, form]) => ({ group, method, path, what, sent: form(token) })),
     ),
-  )("$method $path with $what", async ({ method, path, sent }) => {
+  )("$method $path refuses $what", async ({ method, path, sent }) => {
     const answer = await service.fetch(path, {
       method,
       headers: sent === null ? {} : { Authorization: sent },
@@ -98,7 +98,7 @@ describe("Nobody gets past a guarded route without its token", () => {
     expect(answer.status).toBe(401);
   });
 
-  it.each([subscribeToken, olderToken])("and with any of several tokens somebody does: %s", async (token) => {
+  it.each([subscribeToken, olderToken])("any of several tokens opens the route: %s", async (token) => {
     for (const scheme of ["Bearer", "bearer", "BEARER"]) {
       const answer = await service.fetch("/api/history", {
         headers: { Authorization: `${scheme} ${token}` },
@@ -111,14 +111,14 @@ describe("Nobody gets past a guarded route without its token", () => {
     expect(both.status).toBe(401);
   });
 
-  it.each(guarded)("what has no secret is closed, not open: %s, %s %s", async (_group, method, path) => {
+  it.each(guarded)("a route without a secret is closed: %s, %s %s", async (_group, method, path) => {
     for (const authorization of [null, "Bearer ", "Bearer ,", "Bearer undefined", `Bearer ${publishToken}`]) {
       const headers: Record<string, string> = authorization === null ? {} : { Authorization: authorization };
       expect((await unconfigured.fetch(path, { method, headers })).status).toBe(503);
     }
   });
 
-  it("the health of a service whose numbers are guarded shows none", async () => {
+  it("health shows no numbers where they are guarded", async () => {
     const answer = await service.fetch("/health");
     expect(Object.keys(((await answer.json()) as { sse: object }).sse)).toEqual([
       "channel",
@@ -194,7 +194,7 @@ describe("Nobody gets past a guarded route by the shape of a request", () => {
     ["HTTP/2 in plain text", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
     ["a request to a proxy", head([], "CONNECT localhost:443 HTTP/1.1")],
     ["an upgrade", head(["Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13"])],
-  ])("%s", async (_what, bytes) => {
+  ])("a request is not let in by %s", async (_what, bytes) => {
     expect((await statusesOf(bytes)).filter((status) => status < 400)).toEqual([]);
   });
 
@@ -226,7 +226,7 @@ describe("Nobody gets past a guarded route by the shape of a request", () => {
     "OPTIONS * HTTP/1.1\r\nHost: localhost",
     "GET / HTTP/1.1\r\nHost: a*b",
     "GET / HTTP/1.1\r\nHost: a!b",
-  ])("an address that is none breaks nothing: %j", async (request) => {
+  ])("a malformed address breaks nothing: %j", async (request) => {
     const answer = await open.raw("/", { bytes: `${request}\r\nConnection: close\r\n\r\n` });
     await answer.untilClosed();
     expect(await problemOf(answer)).toMatchObject({ status: 400, code: "invalid_request" });

@@ -2,7 +2,6 @@ import { readFile } from "node:fs/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { problemOf } from "../support/problem.ts";
 import { startService, type Service } from "../support/service.ts";
 import { until } from "../support/until.ts";
 
@@ -62,39 +61,6 @@ describe("Other routes: GET /health", () => {
       last_event_id: "0",
     });
     expect((await service.health()).sse).toMatchObject({ active_connections: 0, last_event_id: "0" });
-  });
-
-  it("answers for a channel that nobody has used yet", async () => {
-    expect(await service.health("h-unused")).toMatchObject({
-      httpStatus: 200,
-      status: "healthy",
-      sse: { active_connections: 0, max_connections: 7, last_event_id: "0" },
-    });
-  });
-
-  it("is 404 for a channel that is not allowed", async () => {
-    const answer = await service.fetch("/health?channel=nope");
-    expect(await problemOf(answer)).toMatchObject({ status: 404, code: "unknown_channel" });
-  });
-
-  it("ignores parameters that it does not know: a prober may add its own", async () => {
-    expect((await service.fetch("/health?probe=1&t=5")).status).toBe(200);
-  });
-
-  it("needs no token and takes no other method", async () => {
-    const answer = await service.fetch("/health", { method: "POST" });
-    expect(answer.headers.get("allow")).toContain("GET");
-    expect(await problemOf(answer)).toMatchObject({ status: 405, code: "method_not_allowed" });
-  });
-});
-
-describe("Other routes: GET /health where the default channel is not allowed", () => {
-  it("is that of the service as a whole", async () => {
-    const other = await startService({ config: { channels: { allowed: ["board-*"] } } });
-    const answer = await other.fetch("/health");
-    expect(answer.status).toBe(200);
-    expect(await answer.json()).toEqual({ status: "healthy", version: expect.any(String), channels: 0 });
-    await other.stop();
   });
 });
 

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFailed } from "vitest";
 
 import { createRandom, seedOfRun } from "../support/faults/random.ts";
-import { problemOf } from "../support/problem.ts";
 import { startService, type Service } from "../support/service.ts";
 
 let service: Service;
@@ -71,16 +70,6 @@ describe("Other routes: GET /api/history", () => {
     expect(Date.parse(publishedAt)).toBeLessThanOrEqual(Date.now() + 1_000);
   });
 
-  it("of an empty channel is empty", async () => {
-    expect(await page("channel=empty")).toEqual({
-      events: [],
-      next: "0",
-      more: false,
-      oldest_id: null,
-      latest_id: "0",
-    });
-  });
-
   it("comes in pages of 100, or of limit: next is where to go on, more whether", async () => {
     await service.publish(ticks(250), "pages");
     const first = await page("channel=pages");
@@ -97,40 +86,6 @@ describe("Other routes: GET /api/history", () => {
     expect(ids(await page("channel=pages&limit=1000"))).toEqual(upTo(250));
   });
 
-  it("applies the filters of the stream, and next goes on past what they hide", async () => {
-    await service.publish(
-      Array.from({ length: 300 }, (_, n) => ({
-        type: n % 100 === 0 ? "rare" : "tick",
-        data: n,
-        project_id: n % 2,
-      })),
-      "filtered",
-    );
-    const rare = await page("channel=filtered&types=rare&limit=1000");
-    expect(ids(rare)).toEqual(["1", "101", "201"]);
-    const none = await page("channel=filtered&types=rare&project_id=1");
-    expect(none).toMatchObject({ events: [], next: "300", more: false });
-    const seen: string[] = [];
-    let after = "0";
-    for (let more = true; more;) {
-      const next = await page(`channel=filtered&types=ra*&limit=2&after=${after}`);
-      seen.push(...ids(next));
-      ({ next: after, more } = next);
-    }
-    expect(seen).toEqual(["1", "101", "201"]);
-    expect(after).toBe("300");
-  });
-
-  it.each(["x", "-1", "1.5", "0x1"])(
-    "takes an id that is none for one it does not know (%s)",
-    async (after) => {
-      await service.publish(ticks(1), `after-${after.charCodeAt(0)}-${after.length}`);
-      const found = await page(`channel=after-${after.charCodeAt(0)}-${after.length}&after=${after}`);
-      expect(found.gap).toMatchObject({ requested_id: after, reason: "unknown" });
-      expect(ids(found)).toEqual(["1"]);
-    },
-  );
-
   it("shows the same events as the stream", async () => {
     await service.publish(ticks(20), "same");
     const stream = await service.stream({ channel: "same", since: "earliest" });
@@ -139,33 +94,6 @@ describe("Other routes: GET /api/history", () => {
     expect(history.events.map(({ id, type, data }) => [id, type, JSON.stringify(data)])).toEqual(
       events.map(({ id, type, data }) => [id, type, data]),
     );
-  });
-});
-
-describe("Other routes: GET /api/history, asked for what it cannot give", () => {
-  it.each(["0", "1001", "-1", "1.5", "1e2", "0x10", "ten", "", " 10", "9".repeat(400)])(
-    "a limit that is not a whole number from 1 to 1,000 is refused by its name (%j)",
-    async (limit) => {
-      const answer = await service.fetch(`/api/history?channel=limits&limit=${encodeURIComponent(limit)}`);
-      const problem = await problemOf(answer);
-      expect(problem).toMatchObject({ status: 400, code: "invalid_parameter" });
-      expect(problem.errors).toEqual([{ field: "limit", detail: expect.stringMatching(/1 to 1000/) }]);
-    },
-  );
-
-  it.each([
-    ["limit=1&limit=2", "limit"],
-    ["after=1&after=2", "after"],
-    ["befor=1", "befor"],
-    ["last_event_id=1", "last_event_id"],
-    ["project_id=", "project_id"],
-    ["types=a,,b", "types"],
-    ["since=yesterday", "since"],
-    ["channel=A", "channel"],
-  ])("a parameter that is wrong is refused by its name (%s)", async (query, field) => {
-    const problem = await problemOf(await service.fetch(`/api/history?${query}`));
-    expect(problem).toMatchObject({ status: 400, code: "invalid_parameter" });
-    expect(problem.errors?.map((error) => error.field)).toEqual([field]);
   });
 });
 
@@ -187,8 +115,6 @@ async function readAll(query: string, limits: () => number): Promise<{ pages: Pa
   }
   return { pages, bytes };
 }
-
-const toInstant = (ms: number): string => encodeURIComponent(new Date(ms).toISOString());
 
 describe("Other routes: GET /api/history, read to the end", () => {
   it("covers everything once, whatever the limits and the filter, while publishing goes on", async () => {
@@ -246,59 +172,5 @@ describe("Other routes: GET /api/history, read to the end", () => {
     );
     expect(Math.max(...bytes)).toBeLessThanOrEqual(1024 * 1024);
     expect(Math.min(...bytes.slice(0, -1))).toBeGreaterThan(256 * 1024);
-  });
-
-  it("has times that never decrease along the ids, and one time for the events of one request", async () => {
-    const channel = "times";
-    await Promise.all(
-      Array.from({ length: 8 }, async () => {
-        for (let n = 0; n < 10; n++) {
-          await service.publish(ticks(3), channel);
-        }
-      }),
-    );
-    const { events } = await page(`channel=${channel}&limit=1000`);
-    const times = events.map((event) => Date.parse(String(event["published_at"])));
-    expect(times).toHaveLength(240);
-    expect(times).toEqual(times.toSorted((a, b) => a - b));
-    for (let n = 0; n < times.length; n += 3) {
-      expect(new Set(times.slice(n, n + 3)).size).toBe(1);
-    }
-  });
-
-  it("starts where since says, and an id wins over it", async () => {
-    const channel = "since";
-    await service.publish(ticks(2), channel);
-    const { events } = await page(`channel=${channel}`);
-    const stored = Date.parse(String(events[0]?.["published_at"]));
-    expect(ids(await page(`channel=${channel}&since=${toInstant(stored)}`))).toEqual(["1", "2"]);
-    const later = await page(`channel=${channel}&since=${toInstant(stored + 1)}`);
-    expect(later).toMatchObject({ events: [], next: "2", more: false });
-    expect(later).not.toHaveProperty("gap");
-    expect(ids(await page(`channel=${channel}&since=${toInstant(stored + 1)}&after=1`))).toEqual(["2"]);
-  });
-
-  it("goes on over events that the filter hides, however many those are", async () => {
-    const long = await startService();
-    try {
-      const batch = JSON.stringify(Array.from({ length: 1_000 }, () => ({ type: "tick", data: 1 })));
-      for (let n = 0; n < 23; n++) {
-        expect((await long.post(batch)).status).toBe(200);
-      }
-      await long.publish({ type: "rare", data: 1 });
-      const pages: Page[] = [];
-      for (let after = "0", more = true; more;) {
-        const answer = await long.fetch(`/api/history?types=rare&after=${after}`);
-        const found = (await answer.json()) as Page;
-        expect(Number(found.next)).toBeGreaterThan(Number(after));
-        pages.push(found);
-        ({ next: after, more } = found);
-      }
-      expect(pages.flatMap(ids)).toEqual(["23001"]);
-      expect(pages.at(-1)?.next).toBe("23001");
-      expect(pages.length).toBeLessThan(10);
-    } finally {
-      await long.stop();
-    }
   });
 });

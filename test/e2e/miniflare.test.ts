@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -21,15 +21,17 @@ function plain(bindings: ConfigBindings): Record<string, Json> {
 /** The bundle that `wrangler deploy` would upload, on another host than ours: what runs here runs there. */
 describe("The bundle of wrangler", () => {
   let folder: string;
+  let said: string;
   let miniflare: Miniflare;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "edge-sse-bundle-"));
     const wrangler = ["node_modules/wrangler/bin/wrangler.js", "deploy", "--dry-run", "--outdir", folder];
-    await promisify(execFile)(process.execPath, wrangler, {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, wrangler, {
       cwd: project,
-      env: { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "1" },
+      env: { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "1", NO_COLOR: "1" },
     });
+    said = stdout + stderr;
     const options = {
       modules: true,
       modulesRoot: folder,
@@ -51,6 +53,20 @@ describe("The bundle of wrangler", () => {
   afterAll(async () => {
     await miniflare.dispose();
     await rm(folder, { recursive: true, force: true });
+  });
+
+  it("has the configuration as it is committed, value by value, and no compiler in it", async () => {
+    expect(said).toMatch(/env\.SSE \(\{"heartbeat_interval_seconds":\d+/);
+    expect(said).toMatch(/env\.CHANNELS \(\{"allowed":\[/);
+    expect(said).toMatch(/env\.HISTORY \(\{"max_events":\d+/);
+    expect(said).toMatch(/env\.LIMITS \(\{"max_stream_age_seconds":\d+,/);
+    expect(said).toMatch(/env\.AUTH \(\{"publish":\["token"\]/);
+    expect(said).toMatch(/env\.CORS \(\{"allowed_origins":\[\]\}\)/);
+    expect(said).toMatch(/env\.REQUEST_RATE \(\d+ requests\/60s\)/);
+    expect(said).toMatch(/env\.LOGGING \(\{"level":"\w+"\}\)/);
+    const bundle = await readFile(join(folder, "index.js"), "utf8");
+    expect(bundle).not.toContain("node_modules/zod");
+    expect(bundle).not.toContain("node_modules/yaml");
   });
 
   it("streams what is published", async () => {

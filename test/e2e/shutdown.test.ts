@@ -5,7 +5,11 @@ import type { RawStream } from "../support/raw-stream.ts";
 import { makeDataDir, startService, type Service } from "../support/service.ts";
 
 const retryAfterSeconds = 3;
-const channels = ["default", "board-1", "board-2"];
+/** More channels than are stopped at a time. */
+const channels = ["default", ...Array.from({ length: 129 }, (_, n) => `board-${n}`)];
+
+/** Channels with a client that never reads: the first one, one in the middle, and one of the last. */
+const stalledChannels = ["default", "board-60", "board-110"];
 
 interface Refusal {
   status: number;
@@ -30,27 +34,23 @@ describe("Promises: shutdown", () => {
   beforeAll(async () => {
     service = await startService({
       config: {
-        sse: { retry_after_seconds: retryAfterSeconds, max_connections: 200 },
+        sse: { retry_after_seconds: retryAfterSeconds },
         channels: { allowed: ["default", "board-*"] },
       },
     });
-    readers = await Promise.all(
-      Array.from({ length: 99 }, (_, n) =>
-        service.stream({ channel: channels[n % 3] ?? "default", types: "small" }),
-      ),
-    );
-    // The hundredth never reads, and more waits for it than the sockets on the way can hold.
-    const stalled = await service.stream({ channel: "default" });
-    await stalled.nextEvent();
-    stalled.pause();
+    readers = await Promise.all(channels.map((channel) => service.stream({ channel, types: "small" })));
+    // More waits for these than the sockets on the way can hold.
     const batch = Array.from({ length: 30 }, () => ({ type: "big", data: "x".repeat(30 * 1024) }));
-    for (let n = 0; n < 20; n++) {
-      await service.publish(batch);
+    for (const channel of stalledChannels) {
+      const stalled = await service.stream({ channel });
+      await stalled.nextEvent();
+      stalled.pause();
+      for (let n = 0; n < 10; n++) {
+        await service.publish(batch, channel);
+      }
     }
-    for (const channel of channels) {
-      await service.publish({ type: "small", data: channel }, channel);
-    }
-    await Promise.all(readers.map((reader) => reader.nextEvent({ type: "small" })));
+    await service.publish({ type: "small", data: 1 });
+    await readers[0]?.nextEvent({ type: "small" });
 
     const asked = performance.now();
     service.signal("SIGTERM");
@@ -86,12 +86,12 @@ describe("Promises: shutdown", () => {
 
   afterAll(() => service.stop());
 
-  it("every client of every channel gets close (shutdown) and the end of its stream", async () => {
+  it("every client of 130 channels gets close (shutdown) and the end of its stream", async () => {
     await Promise.all(readers.map((reader) => reader.untilClosed(1_000)));
     const last = readers.map((reader) => reader.events.at(-1));
-    expect(last.map((event) => event?.type)).toEqual(Array(99).fill("close"));
+    expect(last.map((event) => event?.type)).toEqual(Array(channels.length).fill("close"));
     expect(last.every((event) => event?.id === undefined)).toBe(true);
-    expect(readers.map((reader) => reader.complete)).toEqual(Array(99).fill(true));
+    expect(readers.map((reader) => reader.complete)).toEqual(Array(channels.length).fill(true));
     const closes = last.map(
       (event) => JSON.parse(event?.data ?? "") as { reason: string; retry_after_ms: number },
     );
@@ -105,7 +105,7 @@ describe("Promises: shutdown", () => {
     expect(new Set(closes.map((close) => close.retry_after_ms)).size).toBeGreaterThan(50);
   });
 
-  it("exits 0 within 5 seconds, though one client never reads", () => {
+  it("exits 0 within 5 seconds, though three clients never read", () => {
     expect(exitCode).toBe(0);
     expect(tookMs).toBeLessThan(5_000);
   });
@@ -141,20 +141,6 @@ describe("Promises: shutdown", () => {
   });
 });
 
-describe("Promises: shutdown of an idle service", () => {
-  it.each(["SIGTERM", "SIGINT"] as const)("by %s exits 0 within 5 seconds", async (signal) => {
-    const service = await startService();
-    try {
-      const asked = performance.now();
-      service.signal(signal);
-      expect(await service.exited()).toBe(0);
-      expect(performance.now() - asked).toBeLessThan(5_000);
-    } finally {
-      await service.stop();
-    }
-  });
-});
-
 describe("Promises: publishing during a shutdown", () => {
   it("acknowledges nothing that is lost: what was answered 200 is in the history of the next start", async () => {
     const dataDir = await makeDataDir();
@@ -186,31 +172,5 @@ describe("Promises: publishing during a shutdown", () => {
       await service.stop();
       await dataDir.remove();
     }
-  });
-});
-
-describe("Promises: shutdown of many channels", () => {
-  it("tells the readers of every channel, however many have clients that never read", async () => {
-    const service = await startService({ config: { channels: { allowed: ["*"] } } });
-    const names = Array.from({ length: 130 }, (_, n) => `board-${String(n).padStart(3, "0")}`);
-    const readers = await Promise.all(names.map((channel) => service.stream({ channel })));
-    for (const channel of ["board-000", "board-060", "board-110"]) {
-      const stalled = await service.stream({ channel, types: "big" });
-      stalled.pause();
-      const batch = Array.from({ length: 30 }, () => ({ type: "big", data: "x".repeat(30 * 1024) }));
-      for (let n = 0; n < 10; n++) {
-        await service.publish(batch, channel);
-      }
-    }
-
-    const asked = performance.now();
-    service.signal("SIGTERM");
-    const closes = await Promise.all(readers.map((reader) => reader.nextEvent({ type: "close" })));
-    expect(closes.map(({ data }) => JSON.parse(data) as unknown)).toEqual(
-      names.map(() => expect.objectContaining({ reason: "shutdown" })),
-    );
-    expect(await service.exited()).toBe(0);
-    expect(performance.now() - asked).toBeLessThan(5_000);
-    await service.stop();
   });
 });

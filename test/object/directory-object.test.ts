@@ -53,7 +53,7 @@ afterEach(() => {
 });
 
 describe("the directory", () => {
-  it("knows a channel that somebody has used, and writes nothing when it is asked for one", async () => {
+  it("knows a channel that was used, and writes nothing when it is asked for one", async () => {
     const directory = newDirectory();
     await enter(directory, "a");
     expect(unwrap(await directory.look("a"))).toMatchObject({ isKnown: true });
@@ -84,7 +84,7 @@ describe("the directory", () => {
     expect(unwrap(await directory.active(2))).toEqual({ channels: ["occupied", "new"], total: 3 });
   });
 
-  it("tells everybody that the service is stopping, lets no channel in that is new, and says who has clients", async () => {
+  it("tells everybody that the service is stopping, refuses new channels, and lists the channels with clients", async () => {
     const directory = newDirectory();
     await occupy(directory, "a");
     await enter(directory, "b", PUBLISHER);

@@ -45,7 +45,7 @@ describe("an event log in SQLite", () => {
       expect(log.stamp(2).publishedAt).toBe(1_500);
     }));
 
-  it("takes back too, with such a batch, that a key was free again", () =>
+  it("takes back that a key was free again, together with such a batch", () =>
     withLog((log) => {
       log.append([newEvent({ key: "a" }), newEvent()], 1_000, 1);
       const broken = { ...newEvent(), data: null as unknown as string };

@@ -155,7 +155,7 @@ describe("an eviction", () => {
 });
 
 describe("the alarm", () => {
-  it("brings heartbeats to who is idle, with the cursor where the filter has hidden events", async () => {
+  it("sends heartbeats to idle clients, with the cursor where the filter has hidden events", async () => {
     const channel = newChannel();
     const [all, none] = [await openStream(channel), await openStream(channel, "&types=other")];
     await publish(channel, tick());
@@ -170,7 +170,7 @@ describe("the alarm", () => {
     await Promise.all([all.leave(), none.leave()]);
   });
 
-  it("that rings early brings none, and is set again", async () => {
+  it("that rings early sends none, and is set again", async () => {
     const channel = newChannel();
     const stream = await openStream(channel);
     expect(await runDurableObjectAlarm(hubOf(channel))).toBe(true);
@@ -289,7 +289,7 @@ describe("a stream with a token", () => {
 });
 
 describe("an address", () => {
-  it("has so many connects in a minute, then is told when it ends", async () => {
+  it("has 600 connects in a minute, and is then told when the minute ends", async () => {
     const hub = hubPortOf(newChannel());
     const ask = (): Promise<Response> => hub.connect({ ...ENDED, address: "somewhere" });
     for (let count = 0; count < 600; count++) {

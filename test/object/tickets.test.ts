@@ -60,7 +60,7 @@ describe("an object that keeps tickets", () => {
     expect(unwrap(await keeper.take("another"))).toBeNull();
   });
 
-  it("gives one to one of a hundred who come for it at the same time", async () => {
+  it("gives a ticket to one of a hundred requests that ask for it at the same time", async () => {
     const keeper = newKeeper();
     await keeper.keep("digest", ALICE, Date.now() + 30 * SECOND, null);
     const taken = await Promise.all(Array.from({ length: 100 }, () => keeper.take("digest")));
@@ -189,7 +189,7 @@ async function waiting(): Promise<Record<string, SqlStorageValue>[]> {
 }
 
 describe("a ticket", () => {
-  it("is sold to who has a token, and opens one stream", async () => {
+  it("is sold for a token, and opens one stream", async () => {
     const service = guarded();
     const channel = newChannel();
     const { ticket, expires_in, expires_at } = await buy(service);

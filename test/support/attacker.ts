@@ -1,5 +1,7 @@
 import { Agent, request } from "node:http";
 
+import { someAtATime } from "./some-at-a-time.ts";
+
 export interface Ask {
   readonly method?: string;
   readonly path: string;
@@ -44,13 +46,7 @@ export function createAttacker(url: string, localAddress: string): Attacker {
     });
   return {
     ask,
-    askAll: async (asks) => {
-      const answers: Answered[] = [];
-      for (let start = 0; start < asks.length; start += AT_ONCE) {
-        answers.push(...(await Promise.all(asks.slice(start, start + AT_ONCE).map(ask))));
-      }
-      return answers;
-    },
+    askAll: (asks) => someAtATime(AT_ONCE, asks, ask),
     leave: () => agent.destroy(),
   };
 }

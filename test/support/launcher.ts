@@ -82,17 +82,16 @@ export function run(command: string, args: readonly string[], { env, user }: Run
 export interface LaunchOptions {
   readonly dataDir: string;
   readonly devVars: string;
-  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The command that starts the service, and an environment without the tokens that may be set where the tests run. */
-export function launchCommand({ dataDir, devVars, env }: LaunchOptions): {
+export function launchCommand({ dataDir, devVars }: LaunchOptions): {
   args: readonly string[];
   env: NodeJS.ProcessEnv;
 } {
   const { PUBLISH_TOKEN: _publish, ADMIN_TOKEN: _admin, PORT: _port, HOST: _host, ...rest } = process.env;
   return {
     args: [process.execPath, "src/local/start.ts", "--port", "0", "--data-dir", dataDir],
-    env: { ...rest, EDGE_SSE_DEV_VARS: devVars, ...env },
+    env: { ...rest, EDGE_SSE_DEV_VARS: devVars },
   };
 }

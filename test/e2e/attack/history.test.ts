@@ -49,12 +49,12 @@ function runtimeCpuMs(): number {
   return cpuMilliseconds(findDescendant(service.pid, "workerd") ?? 0);
 }
 
-describe(`${ATTACKERS} connections that search the whole history with 100 prefixes`, () => {
+describe("400 connections that search the whole history with 100 prefixes", () => {
   it("do not hold up publishing", async () => {
     const flood = floodRequests(search, ATTACKERS, "127.0.0.1");
     try {
       await until(() => flood.answers.size > 0, { what: "the first answers", timeoutMs: 20_000 });
-      const p50 = await publishP50(30);
+      const p50 = await publishP50(12);
       // Without the queue: 540 to 800 ms.
       expect(p50).toBeLessThan(150);
     } finally {

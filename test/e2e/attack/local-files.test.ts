@@ -63,14 +63,14 @@ const keep = (process: Printing): Printing => {
   return process;
 };
 
-const start = (env: Readonly<Record<string, string>> = {}): Printing => {
-  const command = launchCommand({ dataDir, devVars, env });
+const start = (): Printing => {
+  const command = launchCommand({ dataDir, devVars });
   const [file = "", ...args] = command.args;
   return keep(run(file, args, { env: command.env }));
 };
 
-const startInTerminal = (env: Readonly<Record<string, string>> = {}): Printing => {
-  const command = launchCommand({ dataDir, devVars, env });
+const startInTerminal = (): Printing => {
+  const command = launchCommand({ dataDir, devVars });
   const line = command.args.map((arg) => `'${arg}'`).join(" ");
   return keep(run("script", ["-qec", line, "/dev/null"], { env: command.env }));
 };
@@ -84,13 +84,13 @@ const tokenOf = async (name: string): Promise<string> =>
   new RegExp(`^${name}=(.*)$`, "m").exec(await readFile(devVars, "utf8"))?.[1] ?? "";
 
 /** Pastes the two lines into a shell, and waits for the event that the second one publishes. */
-async function paste(service: Printing, env: Readonly<Record<string, string>> = {}): Promise<string> {
+async function paste(service: Printing): Promise<string> {
   await ready(service);
   await service.printed(/^curl .*\/api\/publish/m);
   const [stream = "", publish = ""] = service.output
     .split(/\r?\n/)
     .filter((line) => line.startsWith("curl "));
-  const shell = { env: { PATH: process.env["PATH"], ...env } };
+  const shell = { env: { PATH: process.env["PATH"] } };
   const streaming = keep(run("/bin/sh", ["-c", stream], shell));
   await streaming.printed(/event: connected/);
   const publishing = keep(run("/bin/sh", ["-c", publish], shell));
@@ -101,31 +101,6 @@ async function paste(service: Printing, env: Readonly<Record<string, string>> = 
 }
 
 describe("the lines to paste", () => {
-  it("show no token to a file, and work", async () => {
-    const service = start();
-    await paste(service);
-    for (const name of ["PUBLISH_TOKEN", "ADMIN_TOKEN"]) {
-      expect(service.output).not.toContain(await tokenOf(name));
-    }
-    expect(service.output).toContain("sed -n 's/^PUBLISH_TOKEN=//p'");
-  });
-
-  it("name the variable of the environment that a token is from", async () => {
-    const env = { PUBLISH_TOKEN: "new-secret,old-secret", ADMIN_TOKEN: "admin-secret" };
-    const service = start(env);
-    expect(await paste(service, env)).toContain("${PUBLISH_TOKEN%%,*}");
-    expect(service.output).not.toContain("-secret");
-  });
-
-  it("find a token among quotes and in a list", async () => {
-    await writeFile(devVars, "ADMIN_TOKEN=a\nPUBLISH_TOKEN=' , it$HOME-secret , old' # rotated\n", {
-      mode: 0o600,
-    });
-    const service = start();
-    await paste(service);
-    expect(service.output).not.toContain("-secret");
-  });
-
   it.skipIf(!hasTerminal)("show the token to the person at a terminal, and work", async () => {
     const lines = await paste(startInTerminal());
     expect(lines).toContain(`Authorization: Bearer ${await tokenOf("PUBLISH_TOKEN")}`);
@@ -133,15 +108,6 @@ describe("the lines to paste", () => {
 });
 
 describe(".dev.vars", () => {
-  it("is closed to other users when it was open to them, and the start says so", async () => {
-    await writeFile(devVars, "PUBLISH_TOKEN=p\nADMIN_TOKEN=a\n");
-    await chmod(devVars, 0o644);
-    const service = start();
-    await ready(service);
-    expect((await stat(devVars)).mode & 0o777).toBe(0o600);
-    expect(service.output).toContain('"event":"dev_vars_closed"');
-  });
-
   it("does not go through a link that was planted at the name of a temporary file", async () => {
     const loot = join(folder, "loot");
     await writeFile(loot, "");
@@ -213,19 +179,6 @@ describe("the data folder", () => {
     expect(await ready(start())).toMatch(/^http:/);
   });
 
-  it("names its own runtime by number and start, and waits for no other", async () => {
-    const first = start();
-    await ready(first);
-    const record = join(dataDir, "build/runtime.pid");
-    const text = await readFile(record, "utf8");
-    first.child.kill("SIGTERM");
-    expect(await first.ended()).toBe(0);
-    // Another process has got its number, and even its command line.
-    const double = keep(run("/bin/sh", ["-c", "read line", join(dataDir, "build/workerd.capnp")]));
-    await writeFile(record, text.replace(/^\d+/, String(double.child.pid)));
-    expect(await ready(start())).toMatch(/^http:/);
-  });
-
   it.skipIf(!hasNeighbour)(
     "is refused, with the reason, when a folder in it belongs to another user",
     async () => {
@@ -239,26 +192,21 @@ describe("the data folder", () => {
     },
   );
 
-  it("lets no other user read the events, the build or the record", async () => {
+  it("is closed to other users, and links that were planted where the start writes are replaced", async () => {
+    const loot = join(folder, "loot");
+    await writeFile(loot, "precious");
     for (const name of ["storage", "build"]) {
       await mkdir(join(dataDir, name), { recursive: true });
       await chmod(join(dataDir, name), 0o777);
     }
-    await ready(start());
-    for (const name of ["storage", "build"]) {
-      expect((await stat(join(dataDir, name))).mode & 0o777).toBe(0o700);
-    }
-  });
-
-  it("replaces links that were planted where the start writes", async () => {
-    const loot = join(folder, "loot");
-    await writeFile(loot, "precious");
-    await mkdir(join(dataDir, "build"), { recursive: true, mode: 0o700 });
     for (const name of ["worker.js", "assets.js", "workerd.capnp", "runtime.pid"]) {
       await symlink(loot, join(dataDir, "build", name));
     }
     await ready(start());
     await until(() => existsSync(join(dataDir, "build/runtime.pid")), { what: "the record" });
+    for (const name of ["storage", "build"]) {
+      expect((await stat(join(dataDir, name))).mode & 0o777).toBe(0o700);
+    }
     expect(await readFile(loot, "utf8")).toBe("precious");
     expect((await readdir(join(dataDir, "build"))).toSorted()).toEqual([
       "assets.js",

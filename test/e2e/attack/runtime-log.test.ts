@@ -100,13 +100,13 @@ describe("an anonymous client", () => {
       "a pipeline that ends in garbage": `${`GET /health HTTP/1.1\r\n${host}\r\n\r\n`.repeat(20)}\0\0\r\n\r\n`,
       "half a request": `GET /health HTTP/1.1\r\n${host}`,
     };
-    for (const bytes of Object.values(shapes)) {
-      await Promise.all(
+    await Promise.all(
+      Object.values(shapes).flatMap((bytes) =>
         (["end", "reset", "wait"] as const).flatMap((leave) =>
           Array.from({ length: 5 }, () => send(bytes, leave)),
         ),
-      );
-    }
+      ),
+    );
     expect((await service.health()).httpStatus).toBe(200);
     expect(await service.stop()).toBe(0);
     expect(strayLines()).toEqual([]);

@@ -23,27 +23,20 @@ describe.each([
   describe.each([
     ["with a length", body.length + 100],
     ["in chunks", null],
-  ])("%s", (framing, contentLength) => {
-    it.each(["fin", "rst", "close"] as const)(
-      "is stored by nobody, whose connection ends by %s",
-      async (how) => {
-        const channel = `${what}-${framing}-${how}`.toLowerCase().replaceAll(/[^a-z]+/g, "-");
-        const stream = await service.stream({ channel });
-        const answer = await sendCut(service.url, { body, contentLength, contentType, how, channel });
-        expect(answer).not.toMatch(/^HTTP\/1\.1 (?:2|5)/);
-        // Had anything of it been stored, this one were a duplicate, or not the first.
-        const { events } = await service.publish(whole, channel);
-        expect(events).toEqual([{ id: "1", type: "a", duplicate: false }]);
-        expect(await stream.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
-        expect((await service.health(channel)).sse.last_event_id).toBe("1");
-      },
-    );
-  });
-});
-
-describe("Publishing: bodies that are cut short", () => {
-  it("are no errors of the service", () => {
-    expect(service.logs.filter(({ level }) => level === "error")).toEqual([]);
-    expect(service.output).not.toMatch(/uncaught|unhandled/i);
+  ])("that is sent %s", (framing, contentLength) => {
+    it.each(["fin", "rst", "close"] as const)("is not stored when its connection ends by %s", async (how) => {
+      const channel = `${what}-${framing}-${how}`.toLowerCase().replaceAll(/[^a-z]+/g, "-");
+      const stream = await service.stream({ channel });
+      const answer = await sendCut(service.url, { body, contentLength, contentType, how, channel });
+      expect(answer).not.toMatch(/^HTTP\/1\.1 (?:2|5)/);
+      // Had anything of it been stored, this one were a duplicate, or not the first.
+      const { events } = await service.publish(whole, channel);
+      expect(events).toEqual([{ id: "1", type: "a", duplicate: false }]);
+      expect(await stream.nextEvent({ type: "a" })).toMatchObject({ id: "1" });
+      expect((await service.health(channel)).sse.last_event_id).toBe("1");
+      // A body that is cut short is no error of the service.
+      expect(service.logs.filter(({ level }) => level === "error")).toEqual([]);
+      expect(service.output).not.toMatch(/uncaught|unhandled/i);
+    });
   });
 });

@@ -20,22 +20,13 @@ afterAll(() => service.stop());
 const json = (event: ReceivedEvent): Record<string, unknown> =>
   JSON.parse(event.data) as Record<string, unknown>;
 
-const strange: readonly (readonly [what: string, id: string])[] = [
-  ["-1", "-1"],
-  ["1e9", "1e9"],
-  ["a billion", "1000000000"],
-  ["2^53 + 1", "9007199254740993"],
-  ["10,000 digits", "1".repeat(10_000)],
-  ["10,000 zeros and the head", `${"0".repeat(10_000)}3`],
-  ["text", "the last one"],
-  ["a leading zero", "03"],
-  ["a sign", "+3"],
-  ["digits of another script", "\u0663"],
-  ["an unpaired quote and a line end, percent-encoded", '"%0A'],
-];
-
-describe("The stream: gap, for an id that is none of this log", () => {
-  it.each(strange)("says unknown and goes on from the oldest: %s", async (_what, id) => {
+describe("The stream: gap, for an id that this log does not know", () => {
+  it.each([
+    ["a number of 10,000 digits", "1".repeat(10_000)],
+    ["the head after 10,000 zeros", `${"0".repeat(10_000)}3`],
+    ["digits of another script", "\u0663"],
+    ["an unpaired quote and a line end, percent-encoded", '"%0A'],
+  ])("says unknown and goes on from the oldest: %s", async (_what, id) => {
     const gap = { requested_id: id.slice(0, 64), oldest_id: "1", latest_id: "3", reason: "unknown" };
     for (const name of ["last_event_id", "lastEventId"]) {
       const stream = await service.stream({ channel: "three", [name]: id });
@@ -129,7 +120,7 @@ describe.concurrent("The stream: gap, and a native EventSource", () => {
 });
 
 describe.concurrent("The stream: gap, in mid-stream", () => {
-  it("is told once to a client that has stopped reading: what it missed is what it was told", async () => {
+  it("is told once to a client that stopped reading, and names exactly the events that it missed", async () => {
     const small = await startService({
       config: { history: { max_age_seconds: 2 }, sse: { connection_timeout_seconds: 20 } },
     });

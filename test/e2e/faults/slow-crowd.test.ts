@@ -8,17 +8,14 @@ const channel = "crowd";
 const timeoutSeconds = 1;
 const places = 50;
 const stallers = 30;
+const free = places - stallers;
+const patienceMs = (timeoutSeconds + 2) * 1_000;
 
 /** More than the sockets on the way hold: after these a write stays pending. */
 const bigEvents = 260;
-const bigData = "x".repeat(30 * 1024);
+const bigBatch = Array.from({ length: 20 }, () => ({ type: "big", data: "x".repeat(30 * 1024) }));
 
 let service: Service;
-let readers: RawStream[];
-let stalled: RawStream[];
-let smallEvents = 0;
-/** The most that were clients or lingering at a time, as far as anybody has looked. */
-let most = 0;
 
 beforeAll(async () => {
   service = await startService({
@@ -28,49 +25,57 @@ beforeAll(async () => {
         connection_timeout_seconds: timeoutSeconds,
         heartbeat_interval_seconds: 1,
       },
-      channels: { allowed: [channel] },
+      channels: { allowed: [channel, "sips"] },
     },
   });
-  readers = await Promise.all(
-    Array.from({ length: places - stallers }, () => service.stream({ channel, types: "small" })),
-  );
 });
 
 afterAll(() => service.stop());
 
-async function population(): Promise<{ clients: number; lingering: number }> {
-  const { sse } = await service.health(channel);
-  const lingering = Number(sse["lingering_connections"]);
-  most = Math.max(most, sse.active_connections + lingering);
-  return { clients: sse.active_connections, lingering };
+interface Population {
+  readonly clients: number;
+  readonly lingering: number;
 }
 
-async function untilPopulation(clients: number, lingering: number, timeoutMs = 5_000): Promise<void> {
-  let found: object = {};
+async function population(): Promise<Population> {
+  const { sse } = await service.health(channel);
+  return { clients: sse.active_connections, lingering: Number(sse["lingering_connections"]) };
+}
+
+/** Waits until there are so many clients and lingering streams. Answers how many there were at most meanwhile. */
+async function untilPopulation(clients: number, lingering: number): Promise<number> {
+  let now = await population();
+  let most = 0;
   await until(
     async () => {
-      const now = await population();
-      found = now;
+      now = await population();
+      most = Math.max(most, now.clients + now.lingering);
       return now.clients === clients && now.lingering === lingering;
     },
     {
-      what: () => `${clients} clients and ${lingering} lingering; there are ${JSON.stringify(found)}`,
-      timeoutMs,
+      what: () => `${clients} clients and ${lingering} lingering; there are ${JSON.stringify(now)}`,
+      timeoutMs: patienceMs,
     },
   );
+  return most;
 }
 
 /** The median from the publish call to all readers. */
-async function measure(count: number): Promise<number> {
+async function measure(readers: readonly RawStream[], count: number): Promise<number> {
   const latencies: number[] = [];
   for (let n = 0; n < count; n++) {
     const published = performance.now();
     await service.publish({ type: "small", data: n }, channel);
-    smallEvents++;
     const events = await Promise.all(readers.map((reader) => reader.nextEvent({ type: "small" })));
     latencies.push(...events.map(({ at }) => at - published));
   }
   return latencies.toSorted((a, b) => a - b)[latencies.length >> 1] ?? 0;
+}
+
+async function publishBig(to: string, count: number): Promise<void> {
+  for (let sent = 0; sent < count; sent += bigBatch.length) {
+    await service.publish(bigBatch, to);
+  }
 }
 
 /** Clients that ask for everything that is big, and then take nothing. */
@@ -84,97 +89,37 @@ function openStalled(count: number): Promise<RawStream[]> {
   );
 }
 
-const slowClients = () => service.logs.filter(({ event }) => event === "slow_client");
+const statusesOf = (streams: readonly RawStream[]): number[] => streams.map(({ status }) => status);
 
-describe("Promises: a crowd of clients that do not read", () => {
-  it("takes nothing from those that do: their median stays what it was", async () => {
-    await measure(10);
-    const before = await measure(30);
-    stalled = await openStalled(stallers);
-    expect(stalled.map(({ status }) => status)).toEqual(Array(stallers).fill(200));
-    const batch = Array.from({ length: 26 }, () => ({ type: "big", data: bigData }));
-    for (let n = 0; n < bigEvents / batch.length; n++) {
-      await service.publish(batch, channel);
-    }
-    const during = await measure(30);
-    expect(during).toBeLessThan(Math.max(3 * before, 100));
-  });
+const slowClientLines = () => service.logs.filter(({ event }) => event === "slow_client");
 
-  it("is dropped at its deadline, each one of it, and lingers as long as it neither reads nor leaves", async () => {
-    await untilPopulation(places - stallers, stallers, (timeoutSeconds + 2) * 1_000);
-    // The log tells some of them one by one, and a second later of the others how many they are.
-    const told = (): number => slowClients().reduce((sum, line) => sum + Number(line["count"] ?? 1), 0);
-    await until(() => told() >= stallers, { what: () => `${stallers} slow clients; ${told()} were told` });
-    expect(told()).toBe(stallers);
-    const stalls = slowClients().flatMap((line) => ("count" in line ? [] : [Number(line["stalled_ms"])]));
-    expect(Math.min(...stalls)).toBeGreaterThanOrEqual(timeoutSeconds * 1_000);
-    expect(Math.max(...stalls)).toBeLessThan(timeoutSeconds * 1_000 + 1_500);
-    expect(await measure(10)).toBeLessThan(100);
-  });
+/** The log tells of some slow clients one by one, and a second later how many others there were. */
+async function expectSlowClientsInLog(count: number): Promise<void> {
+  const told = (): number => slowClientLines().reduce((sum, line) => sum + Number(line["count"] ?? 1), 0);
+  await until(() => told() >= count, { what: () => `${count} slow clients; ${told()} were told` });
+  expect(told()).toBe(count);
+  expect(slowClientLines().every(({ level }) => level === "warn")).toBe(true);
+  const stalls = slowClientLines().flatMap((line) => ("count" in line ? [] : [Number(line["stalled_ms"])]));
+  expect(Math.min(...stalls)).toBeGreaterThanOrEqual(timeoutSeconds * 1_000);
+  expect(Math.max(...stalls)).toBeLessThan(timeoutSeconds * 1_000 + 1_500);
+}
 
-  it("may linger in as many as max_connections: beyond that who does not read keeps its place, until one goes", async () => {
-    const free = places - stallers;
-    const patienceMs = (timeoutSeconds + 2) * 1_000;
-    const second = await openStalled(stallers);
-    expect(second.map(({ status }) => status)).toEqual(Array(stallers).fill(200));
-    await untilPopulation(free + 2 * stallers - places, places, patienceMs);
-    const third = await openStalled(stallers);
-    const [admitted, refused] = [200, 503].map((status) =>
-      third.filter((stream) => stream.status === status),
-    );
-    expect([admitted?.length, refused?.length]).toEqual([free, stallers - free]);
-    expect(await population()).toEqual({ clients: places, lingering: places });
-    expect(await measure(10)).toBeLessThan(100);
-    for (const stream of second) {
-      stream.reset();
-    }
-    await untilPopulation(free, places, patienceMs);
-    for (const stream of third) {
-      stream.reset();
-    }
-    await untilPopulation(free, stallers);
-    expect(most).toBe(2 * places);
-  });
-
-  it("is told why when it reads again, and gets the rest when it resumes: nothing twice, nothing lost", async () => {
-    const bigIds = await idsOf("big");
-    expect(bigIds).toHaveLength(bigEvents);
-    for (const stream of stalled) {
-      stream.resume();
-    }
-    await Promise.all(
-      stalled.map(async (stream) => {
-        await stream.untilClosed();
-        expect(stream.complete).toBe(true);
-        const [error, close] = stream.events.slice(-2);
-        expect([error?.type, close?.type]).toEqual(["error", "close"]);
-        expect(JSON.parse(close?.data ?? "")).toMatchObject({ reason: "slow_client" });
-      }),
-    );
-    await untilPopulation(places - stallers, 0);
-    await Promise.all(
-      stalled.map(async (stream) => {
-        const got = stream.events.filter(({ type }) => type === "big");
-        const resumed = await service.stream({ channel, types: "big", last_event_id: stream.lastEventId });
-        const rest = await resumed.collect(bigEvents - got.length, { type: "big" });
-        expect([...got, ...rest].map(({ id }) => id)).toEqual(bigIds);
-        expect(got.length).toBeLessThan(bigEvents);
-        resumed.reset();
-      }),
-    );
-  });
-
-  it("and all the while those that read have got everything, once and in order", async () => {
-    const smallIds = await idsOf("small");
-    expect(smallIds).toHaveLength(smallEvents);
-    for (const reader of readers) {
-      const events = await reader.collect(smallEvents);
-      expect(events.map(({ id }) => id)).toEqual(smallIds);
-      reader.end();
-    }
-    await untilPopulation(0, 0);
-  });
-});
+/** A dropped client that reads again is told why, and gets the rest when it resumes: nothing twice, nothing lost. */
+async function expectResumedWhole(stream: RawStream, bigIds: readonly string[]): Promise<void> {
+  stream.resume();
+  await stream.untilClosed();
+  expect(stream.complete).toBe(true);
+  const [error, close] = stream.events.slice(-2);
+  expect([error?.type, error?.id, close?.type, close?.id]).toEqual(["error", undefined, "close", undefined]);
+  expect(JSON.parse(error?.data ?? "")).toMatchObject({ error_type: "slow_client", retryable: true });
+  expect(JSON.parse(close?.data ?? "")).toMatchObject({ reason: "slow_client" });
+  const got = stream.events.filter(({ type }) => type === "big");
+  expect(got.length).toBeLessThan(bigEvents);
+  const resumed = await service.stream({ channel, types: "big", last_event_id: stream.lastEventId });
+  const rest = await resumed.collect(bigEvents - got.length, { type: "big" });
+  expect([...got, ...rest].map(({ id }) => id)).toEqual(bigIds);
+  resumed.reset();
+}
 
 /** The ids of all events of a type, from the history. */
 async function idsOf(type: string): Promise<string[]> {
@@ -189,3 +134,74 @@ async function idsOf(type: string): Promise<string[]> {
   }
   return found;
 }
+
+describe("Promises: one bad client harms nobody", () => {
+  it("a crowd that never reads takes nothing from others, lingers within bounds, and can resume whole", async () => {
+    const readers = await Promise.all(
+      Array.from({ length: free }, () => service.stream({ channel, types: "small" })),
+    );
+    await measure(readers, 10);
+    const before = await measure(readers, 30);
+    const first = await openStalled(stallers);
+    expect(statusesOf(first)).toEqual(Array(stallers).fill(200));
+    await publishBig(channel, bigEvents);
+    expect(await measure(readers, 30)).toBeLessThan(Math.max(3 * before, 100));
+
+    // Each one is dropped at its deadline, and lingers because it neither reads nor leaves.
+    let most = await untilPopulation(free, stallers);
+    await expectSlowClientsInLog(stallers);
+    expect(await measure(readers, 10)).toBeLessThan(100);
+
+    // As many as max_connections may linger. Beyond that a client that does not read keeps its place.
+    const second = await openStalled(stallers);
+    expect(statusesOf(second)).toEqual(Array(stallers).fill(200));
+    most = Math.max(most, await untilPopulation(free + 2 * stallers - places, places));
+    const third = await openStalled(stallers);
+    expect(statusesOf(third).toSorted()).toEqual([
+      ...Array<number>(free).fill(200),
+      ...Array<number>(stallers - free).fill(503),
+    ]);
+    expect(await population()).toEqual({ clients: places, lingering: places });
+    expect(await measure(readers, 10)).toBeLessThan(100);
+    second.forEach((stream) => stream.reset());
+    most = Math.max(most, await untilPopulation(free, places));
+    third.forEach((stream) => stream.reset());
+    most = Math.max(most, await untilPopulation(free, stallers));
+    expect(most).toBeLessThanOrEqual(2 * places);
+
+    const bigIds = await idsOf("big");
+    expect(bigIds).toHaveLength(bigEvents);
+    await Promise.all(first.map((stream) => expectResumedWhole(stream, bigIds)));
+    await untilPopulation(free, 0);
+
+    // All the while the readers have got everything, once and in order.
+    const smallIds = await idsOf("small");
+    for (const reader of readers) {
+      const events = await reader.collect(smallIds.length);
+      expect(events.map(({ id }) => id)).toEqual(smallIds);
+      reader.end();
+    }
+    await untilPopulation(0, 0);
+  });
+
+  it("a client that reads slowly but steadily is not dropped, and misses nothing", async () => {
+    const count = 600;
+    await publishBig("sips", count);
+    const stream = await service.stream({ channel: "sips", since: "earliest" });
+    stream.pause();
+    const started = performance.now();
+    const sips = setInterval(() => {
+      stream.resume();
+      setImmediate(() => stream.pause());
+    }, 300);
+    try {
+      const events = await stream.collect(count, { type: "big", timeoutMs: 20_000 });
+      expect(performance.now() - started).toBeGreaterThan(timeoutSeconds * 1_000);
+      expect(events.map(({ id }) => Number(id))).toEqual(Array.from({ length: count }, (_, n) => n + 1));
+      expect(stream.events.map((event) => event.type)).not.toContain("close");
+    } finally {
+      clearInterval(sips);
+      stream.reset();
+    }
+  });
+});

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { problemOf } from "../../support/problem.ts";
 import { openRaw, type RawStream } from "../../support/raw-stream.ts";
+import { someAtATime } from "../../support/some-at-a-time.ts";
 import { publishToken, startService, type Service } from "../../support/service.ts";
 import { until } from "../../support/until.ts";
 
@@ -51,15 +52,13 @@ function stored(): Record<string, number> {
 
 /** The statuses of so many requests, some at a time. */
 async function statusesOf(count: number, path: (n: number) => string): Promise<Set<number>> {
-  const statuses = new Set<number>();
-  for (let first = 0; first < count; first += 50) {
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => service.fetch(path(first + n))));
-    for (const answer of answers) {
-      statuses.add(answer.status);
-      await answer.body?.cancel();
-    }
-  }
-  return statuses;
+  const paths = Array.from({ length: count }, (_, n) => path(n));
+  const statuses = await someAtATime(50, paths, async (each) => {
+    const answer = await service.fetch(each);
+    await answer.body?.cancel();
+    return answer.status;
+  });
+  return new Set(statuses);
 }
 
 async function publishes(): Promise<boolean> {
@@ -79,14 +78,14 @@ async function idle(count: number, said: string): Promise<Socket[]> {
 }
 
 describe("Names of channels", () => {
-  it("that are not allowed, 10,000 of them, create nothing", async () => {
+  it("that are not allowed, 2,000 of them, create nothing", async () => {
     await publishes();
     const before = stored();
     const ways = ["/api/events?channel=", "/api/history?channel=", "/health?channel=", "/metrics?channel="];
-    const statuses = await statusesOf(10_000, (n) => `${ways[n % ways.length]}none-${n}`);
+    const statuses = await statusesOf(2_000, (n) => `${ways[n % ways.length]}none-${n}`);
     expect(statuses).toEqual(new Set([404]));
     expect(stored()).toEqual(before);
-  }, 30_000);
+  });
 
   it("that are allowed and not used become no channels by being looked at, and no file is made for them", async () => {
     const before = stored();
@@ -150,24 +149,6 @@ describe("A client that comes and goes in a loop", () => {
     });
     witness.reset();
   });
-});
-
-describe("Filters", () => {
-  it.each(["types", "project_id", "agent_id"])(
-    "of %s cannot be longer than 100 entries, however they are spelt",
-    async (name) => {
-      const entries = Array.from({ length: 101 }, (_, n) => `x${n}`);
-      for (const query of [
-        `${name}=${entries.join(",")}`,
-        entries.map((entry) => `${name}=${entry}`).join("&"),
-        `${name}=${entries.join("%2C")}`,
-        `${name}=${entries.slice(0, 60).join(",")}&${name}=${entries.slice(60).join(",")}`,
-      ]) {
-        const problem = await problemOf(await service.fetch(`/api/events?${query}`));
-        expect(problem).toMatchObject({ status: 400, code: "invalid_parameter" });
-      }
-    },
-  );
 });
 
 describe("A body that comes too slowly", () => {

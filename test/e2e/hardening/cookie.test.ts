@@ -74,7 +74,7 @@ describe("A cookie counts", () => {
   });
 });
 
-describe("A cookie that a page of somebody else makes the browser send", () => {
+describe("A cookie that a foreign page makes the browser send", () => {
   const elsewhere: [what: string, headers: Record<string, string>][] = [
     ["an origin that is not listed", { Origin: "https://evil.com" }],
     ["one that looks like ours", { Origin: "https://app.example.com.evil.com" }],
@@ -126,7 +126,7 @@ describe("A cookie that a page of somebody else makes the browser send", () => {
   });
 });
 
-describe("A cookie that somebody has planted", () => {
+describe("A cookie that an attacker has planted", () => {
   it.each<[what: string, cookie: string]>([
     ["beside the good one", `${good}; ${name}=planted`],
     ["before the good one", `${name}=planted; ${good}`],

@@ -206,7 +206,7 @@ describe("A token of a publisher", () => {
     return service.post(body, { query, contentType, authorization: `Bearer ${token}` });
   }
 
-  it("publishes what it may", async () => {
+  it("publishes the events that it grants", async () => {
     expect((await post(JSON.stringify(good), "?channel=publish-b")).status).toBe(200);
     expect(await storedIn("publish-b")).toBe("1");
   });

@@ -43,7 +43,7 @@ describe("No query gets anything in that is not a value", () => {
   ];
 
   it.each(parameters.flatMap((parameter) => values.map(([what, value]) => ({ parameter, what, value }))))(
-    "$what in $parameter",
+    "a query with $what in $parameter gets nothing else into the stream",
     async ({ parameter, value }) => {
       const answer = await service.raw(`/api/events?${parameter}=${value}`, {
         headers: { Connection: "close" },
@@ -159,7 +159,7 @@ describe("No event gets anything into a stream but itself", () => {
       `{"type":"a","data":1,"project_id":${"9".repeat(100_000)}}`,
     ],
     ["a number beyond all", '{"type":"a","data":1e99999}'],
-  ])("%s", async (_what, body) => {
+  ])("an event is refused that has %s", async (_what, body) => {
     const before = (await service.health("crlf-1")).sse.last_event_id;
     const answer = await publish(body);
     expect(await problemOf(answer)).toMatchObject({ status: 400 });

@@ -351,7 +351,7 @@ describe("A genuine token that is not for now, or not for us, lets nobody in", (
     expect(await refusalOf(bySecret, await rawToken(payload))).toEqual(refusal);
   });
 
-  it("when it is for somebody, and this deployment says not for whom it is", async () => {
+  it("when it names an audience, and this deployment has none", async () => {
     expect(await refusalOf(byKeySet, await ours.token({ ...reading, aud: "another" }))).toEqual(refusal);
   });
 
@@ -446,7 +446,7 @@ describe("A token whose claim is malformed grants nothing", () => {
     expect(await problemOf(answer)).toMatchObject({ status: 403, code: "forbidden" });
   });
 
-  it("and none of them opened a route of administration", async () => {
+  it("and opens no route of administration", async () => {
     for (const claim of [
       { subscribe: {} },
       { publish: {} },

@@ -24,7 +24,7 @@ async function cpuPerRequest(authorize: () => Promise<unknown>): Promise<number>
 }
 
 describe("authorizing a request", () => {
-  it(`takes less than ${LIMIT_MS} ms of CPU with HS256 and a key that is kept`, async () => {
+  it("takes less than 0.2 ms of CPU with HS256 and a key that is kept", async () => {
     const exp = Math.floor(Date.now() / 1_000) + 600;
     const lists = { channels: ["board-*"], types: ["turn_*", "session_*"], projects: [1, 2, 3] };
     const token = await hs256({ exp, edge_sse: { subscribe: lists, publish: lists } });
@@ -39,7 +39,7 @@ describe("authorizing a request", () => {
     expect(cost).toBeLessThan(LIMIT_MS);
   });
 
-  it(`takes less than ${LIMIT_MS} ms of CPU with the second of two static tokens`, async () => {
+  it("takes less than 0.2 ms of CPU with the second of two static tokens", async () => {
     const [newer, older] = ["n".repeat(64), "o".repeat(64)];
     const cost = await cpuPerRequest(() => matchToken(older, `${newer},${older}`));
     console.log(`static token: ${cost.toFixed(3)} ms of CPU for a request`);

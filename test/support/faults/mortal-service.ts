@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 
+import { stablePort } from "../port.ts";
 import { makeDataDir, startService, type LogLine, type Service, type ServiceOptions } from "../service.ts";
 
 /**
@@ -28,7 +28,7 @@ export interface MortalService {
 
 export async function startMortal(config: ServiceOptions["config"] = {}): Promise<MortalService> {
   const dataDir = await makeDataDir();
-  const port = await freePort();
+  const port = await stablePort();
   const start = (now: ServiceOptions["config"]): Promise<Service> =>
     startService({ port, dataDir: dataDir.path, config: now ?? config });
   const lives = [await start(config)];
@@ -78,22 +78,4 @@ export async function startMortal(config: ServiceOptions["config"] = {}): Promis
       await dataDir.remove();
     },
   };
-}
-
-/**
- * A port that nobody gets by chance: while the service is dead, a client that calls a port of the ephemeral range could
- * be given that very port as its own, and be connected to itself.
- */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    const isFree = await new Promise<boolean>((resolve) => {
-      const server = createServer();
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (isFree) {
-      return port;
-    }
-  }
 }

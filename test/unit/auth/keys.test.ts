@@ -174,6 +174,7 @@ describe("a key set that is not available", () => {
       "has a key that is not a point of the curve",
       () => Response.json({ keys: [{ ...known.jwk, y: known.jwk.x }] }),
     ],
+    ["has a key without a coordinate", () => Response.json({ keys: [{ ...known.jwk, y: undefined }] })],
     ["has keys of other algorithms", () => Response.json({ keys: [{ ...known.jwk, alg: "ES384" }, RSA] })],
     ["has keys for another use", () => Response.json({ keys: [{ ...known.jwk, use: "enc" }] })],
     ["has a secret", () => Response.json({ keys: [{ kty: "oct", k: "c2VjcmV0" }] })],

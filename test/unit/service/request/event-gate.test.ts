@@ -65,6 +65,11 @@ describe("an event", () => {
     });
   });
 
+  it("carries numbers as JavaScript reads them, and of a name that comes twice the last value", () => {
+    const json = '{"type":"tick","data":{"b":1.0,  "a":1e3,"b":12345678901234567890}}';
+    expect(readJson(json)?.data).toBe('{"b":12345678901234567000,"a":1000}');
+  });
+
   it.each([null, true, 1, "text", [], [1, 2, 3]])("must be an object, not %j", (value) => {
     expect(faultOf(value)).toMatchObject({ code: "invalid_event", errors: [{ index: 0 }] });
   });

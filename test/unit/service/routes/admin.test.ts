@@ -50,6 +50,16 @@ describe("the clients", () => {
     expect(await clientsOf(service)).toEqual([]);
     expect(await refusalOf(service.send(path, kick))).toEqual([404, "unknown_client"]);
   });
+
+  it("of another channel cannot be kicked", async () => {
+    const service = new MemoryService({ config: ANY });
+    await service.send("/api/events");
+    const [client] = await clientsOf(service);
+    const path = `/api/admin/clients/${client?.id}?channel=other`;
+    const kicking = service.send(path, { method: "DELETE", token: "admin" });
+    expect(await refusalOf(kicking)).toEqual([404, "unknown_client"]);
+    expect(await clientsOf(service)).toHaveLength(1);
+  });
 });
 
 describe("a drain", () => {
@@ -89,7 +99,7 @@ describe("a drain", () => {
 
   it("lasts 1 s to a day", async () => {
     const service = new MemoryService();
-    for (const seconds of ["0", "86401", "x"]) {
+    for (const seconds of ["0", "86401", "-1", "1.5", "1e3", "99999999999", "x", ""]) {
       const answer = service.send(`/api/admin/drain?for_seconds=${seconds}`, POST);
       expect(await refusalOf(answer)).toEqual([400, "invalid_parameter"]);
     }

@@ -37,6 +37,31 @@ describe("GET /api/events", () => {
     expect(service.host.existing.size).toBe(0);
   });
 
+  it("is refused where Accept excludes a stream, and nowhere else", async () => {
+    const service = new MemoryService();
+    const statusFor = async (Accept: string): Promise<[string, number]> => [
+      Accept,
+      (await service.send("/api/events", { headers: { Accept } })).status,
+    ];
+    for (const accept of [
+      "application/json",
+      "text/html, application/*;q=0.8",
+      "text/event-stream;q=0, */*",
+    ]) {
+      expect(await statusFor(accept)).toEqual([accept, 406]);
+    }
+    for (const accept of [
+      "text/event-stream",
+      "*/*",
+      "text/*",
+      "application/json, text/event-stream;q=0.1",
+      "TEXT/Event-Stream",
+      "text/event-stream; charset=utf-8",
+    ]) {
+      expect(await statusFor(accept)).toEqual([accept, 200]);
+    }
+  });
+
   it("refuses a client that has no place, as a problem or as a stream that repeats its id", async () => {
     const service = new MemoryService({ config: LIMITED });
     await service.send("/api/events");

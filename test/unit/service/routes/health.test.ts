@@ -21,7 +21,7 @@ async function quietClient(service: MemoryService): Promise<FakeStream> {
 
 const GUARDED = {
   config: { auth: { metrics: "token" } },
-  secrets: { METRICS_TOKEN: "metrics", PUBLISH_TOKEN: "publish" },
+  secrets: { METRICS_TOKEN: "metrics", PUBLISH_TOKEN: "publish", ADMIN_TOKEN: "admin" },
 } as const;
 
 describe("GET /health", () => {
@@ -41,6 +41,22 @@ describe("GET /health", () => {
         oldest_event_id: "1",
       },
     ]);
+  });
+
+  it("is that of the service as a whole where the default channel is not allowed", async () => {
+    const service = new MemoryService({ config: { channels: { allowed: ["board-*"] } } });
+    const response = await service.send("/health");
+    expect([response.status, response.headers.get("Cache-Control")]).toEqual([200, "no-store"]);
+    expect(await response.json()).toEqual({ status: "healthy", version: expect.any(String), channels: 0 });
+  });
+
+  it("of a channel that nobody has used has no events and no clients, and wakes no hub", async () => {
+    const service = new MemoryService();
+    expect(await healthOf(service, "/health?channel=default")).toMatchObject([
+      200,
+      { status: "healthy", active_connections: 0, last_event_id: "0" },
+    ]);
+    expect(service.host.existing.size).toBe(0);
   });
 
   it("is 503 if the hub cannot be reached", async () => {
@@ -68,6 +84,12 @@ describe("GET /health", () => {
     expect(await healthOf(service)).toEqual([200, state]);
     expect(await healthOf(service, "/health", "wrong")).toEqual([200, state]);
     expect(await healthOf(service, "/health", "metrics")).toMatchObject([200, { active_connections: 0 }]);
+    await service.send("/api/admin/drain?channel=default", { method: "POST", token: "admin" });
+    expect(await healthOf(service)).toEqual([200, { ...state, status: "draining" }]);
+    await service.publish("default", "a");
+    service.host.broken.set("default", new Error("gone"));
+    const unreachable = { ...state, status: "degraded", reasons: ["hub_unreachable"] };
+    expect(await healthOf(service)).toEqual([503, unreachable]);
   });
 
   it("refuses a channel that is malformed or not allowed", async () => {

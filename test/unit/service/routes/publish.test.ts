@@ -26,16 +26,80 @@ describe("POST /api/publish", () => {
     });
   });
 
-  it("checks in this order: channel of the query, token, body, parameters, events", async () => {
+  it("checks in this order: route, method, channel of the query, token, type, size, body, parameters, events", async () => {
     const service = new MemoryService();
+    const large = "x".repeat(1024 * 1024 + 1);
+    const text = { "Content-Type": "text/plain" };
     const send = (path: string, with_: Sent): Promise<[number, string]> =>
-      refusalOf(service.send(`/api/publish?${path}`, with_));
-    expect(await send("channel=nowhere", { method: "POST" })).toEqual([404, "unknown_channel"]);
-    expect(await send("channel=A", { method: "POST" })).toEqual([401, "unauthorized"]);
-    expect(await send("channel=A", sent("{"))).toEqual([400, "invalid_body"]);
-    expect(await send("channel=A", sent("{}"))).toEqual([400, "invalid_parameter"]);
-    expect(await send("", sent("{}"))).toEqual([400, "invalid_event"]);
-    expect(await send("", sent({ ...TICK, channel: "nowhere" }))).toEqual([404, "unknown_channel"]);
+      refusalOf(service.send(path, with_));
+    const post = (query: string, with_: Sent): Promise<[number, string]> =>
+      send(`/api/publish?${query}`, { method: "POST", ...with_ });
+    expect(await send("/api/publishing", { method: "PUT", body: large })).toEqual([404, "not_found"]);
+    expect(await send("/api/publish", { method: "PUT", body: large })).toEqual([405, "method_not_allowed"]);
+    expect(await post("channel=nowhere", {})).toEqual([404, "unknown_channel"]);
+    expect(await post("channel=A", { headers: text, body: large })).toEqual([401, "unauthorized"]);
+    expect(await post("token=publish", {})).toEqual([401, "unauthorized"]);
+    const challenged = await service.send("/api/publish", { method: "POST" });
+    expect(challenged.headers.get("WWW-Authenticate")).toMatch(/^Bearer\b/);
+    const token = "publish";
+    expect(await post("channel=A", { token, headers: text, body: large })).toEqual([
+      415,
+      "unsupported_media_type",
+    ]);
+    expect(await post("channel=A", { token, body: large })).toEqual([413, "body_too_large"]);
+    const many = Array.from({ length: 1_001 }, () => ({ type: "" }));
+    expect(await post("channel=A", { token, body: many })).toEqual([413, "too_many_events"]);
+    expect(await post("channel=A", { token, body: "{" })).toEqual([400, "invalid_body"]);
+    expect(await post("channel=A", { token, body: {} })).toEqual([400, "invalid_parameter"]);
+    const tooLarge = { type: "a", data: "x".repeat(65_000) };
+    expect(await post("", { token, body: [tooLarge, {}] })).toEqual([400, "invalid_event"]);
+    expect(await post("", { token, body: [TICK, tooLarge] })).toEqual([413, "event_too_large"]);
+    expect(await post("", { token, body: { ...TICK, channel: "nowhere" } })).toEqual([
+      404,
+      "unknown_channel",
+    ]);
+    expect(service.host.existing.size).toBe(0);
+  });
+
+  it("is closed without a token in the deployment, whatever is sent, but not to other methods", async () => {
+    const service = new MemoryService({ secrets: {} });
+    for (const Authorization of ["", "Bearer ", "Bearer undefined", "Bearer publish"]) {
+      const headers = { Authorization, "Content-Type": "text/plain" };
+      const answer = service.send("/api/publish", { method: "POST", headers, body: "nonsense" });
+      expect(await refusalOf(answer)).toEqual([503, "not_configured"]);
+    }
+    expect(await refusalOf(service.send("/api/publish"))).toEqual([405, "method_not_allowed"]);
+    expect((await service.send("/api/events")).status).toBe(200);
+  });
+
+  it("stores in the channel of the event rather than in that of the query", async () => {
+    const service = new MemoryService({ config: { channels: { allowed: ["own", "asked"] } } });
+    await service.send("/api/publish?channel=asked", sent({ ...TICK, channel: "own" }));
+    expect([...service.host.existing.keys()]).toEqual(["own"]);
+    // The default channel, which is not allowed here, does not matter.
+    expect((await service.send("/api/publish", sent({ ...TICK, channel: "own" }))).status).toBe(200);
+    expect(await refusalOf(service.send("/api/publish", sent(TICK)))).toEqual([404, "unknown_channel"]);
+  });
+
+  it("refuses a whole batch for one event, by its index or its line, and sends nothing of it", async () => {
+    const service = new MemoryService();
+    const lines = Array.from({ length: 999 }, (_, n) => JSON.stringify({ type: "tick", data: n })).toSpliced(
+      500,
+      0,
+      '{"type":"gap","data":1}',
+    );
+    const errorsOf = async (body: string, type: string): Promise<unknown> => {
+      const headers = { "Content-Type": type };
+      const answer = await service.send("/api/publish", { method: "POST", token: "publish", headers, body });
+      return ((await answer.json()) as { errors: unknown }).errors;
+    };
+    const detail = expect.stringMatching(/\S/);
+    expect(await errorsOf(`[${lines.join()}]`, "application/json")).toEqual([
+      { index: 500, field: "type", detail },
+    ]);
+    expect(await errorsOf(lines.join("\r\n\n"), "application/x-ndjson")).toEqual([
+      { line: 1_001, field: "type", detail },
+    ]);
     expect(service.host.existing.size).toBe(0);
   });
 
