@@ -63,5 +63,6 @@ export function targetOf(element: Element): Element {
 function swapTypes(element: Element): string[] {
   return attribute(element, "sse-swap")
     .split(",")
-    .map((type) => type.trim());
+    .map((type) => type.trim())
+    .filter((type) => type !== "");
 }
