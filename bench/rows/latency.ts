@@ -57,6 +57,8 @@ export interface Side {
 
 export interface Round {
   readonly latenciesMs: Float64Array;
+  /** From each publish call to its answer. */
+  readonly answersMs: Float64Array;
   readonly usage: Usage;
 }
 
@@ -81,17 +83,20 @@ export async function playRound(
   const events = Math.max(1, Math.round(seconds * eventsPerSecond));
   const before = await side.generator.ask({ do: "take" });
   const usage = await meterUsage(side.host.pid, side.generator);
-  const answers: Promise<void>[] = [];
+  const answers: Promise<number>[] = [];
   const startedAt = performance.now();
   for (let event = 0; event < events; event++) {
     await sleep(Math.max(0, startedAt + (event * 1_000) / eventsPerSecond - performance.now()));
     const at = Number(process.hrtime.bigint()) / 1_000;
-    const answer = side.publisher.publish(JSON.stringify(eventOf({ at })));
+    const calledAt = performance.now();
+    const answer = side.publisher
+      .publish(JSON.stringify(eventOf({ at })))
+      .then(() => performance.now() - calledAt);
     // Failures are reported after the last publish.
     answer.catch(() => {});
     answers.push(answer);
   }
-  await Promise.all(answers);
+  const answersMs = Float64Array.from(await Promise.all(answers));
   const used = await usage();
   side.published += events;
   await side.generator.ask({ do: "reach", id: side.published, withinMs: 10_000 });
@@ -102,7 +107,7 @@ export async function playRound(
       `${side.host.name}: expected ${events * clients} deliveries, got ${received}, ${after.faults} of them out of order`,
     );
   }
-  return { latenciesMs: after.latenciesMs, usage: used };
+  return { latenciesMs: after.latenciesMs, answersMs, usage: used };
 }
 
 function outcomeOf(load: Load, service: readonly Round[], floor: readonly Round[]): Outcome {
@@ -114,12 +119,17 @@ function outcomeOf(load: Load, service: readonly Round[], floor: readonly Round[
     unit: "ms",
     ...(percent === load.percentile ? { bound: load.bound } : {}),
   });
+  const answerMeasure = (percent: 50 | 99): Measure => ({
+    what: `publish answered, P${percent}`,
+    value: median(service.map(({ answersMs }) => percentile(answersMs, percent))),
+    unit: "ms",
+  });
   const peers = [50, 95, 99].map((percent) => `P${percent} ${over(floor, percent).toFixed(1)}`).join(", ");
   const each = (rounds: readonly Round[]): string =>
     rounds.map(({ latenciesMs }) => percentile(latenciesMs, load.percentile).toFixed(1)).join(" ");
   const deliveries = service.reduce((sum, { latenciesMs }) => sum + latenciesMs.length, 0);
   return {
-    measures: [measure(50), measure(95), measure(99)],
+    measures: [measure(50), measure(95), measure(99), answerMeasure(50), answerMeasure(99)],
     usage: {
       "edge-sse": meanUsage(service.map(({ usage }) => usage)),
       floor: meanUsage(floor.map(({ usage }) => usage)),

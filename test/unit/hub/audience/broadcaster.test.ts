@@ -186,6 +186,42 @@ describe("a sweep", () => {
     expect([quick.stream.ids, slow.stream.ids]).toEqual([upTo(6), upTo(6)]);
   });
 
+  it("of more than 100 clients lets everything else run after each 100 writes", async () => {
+    const rig = new Rig();
+    const joined = Array.from({ length: 250 }, () => rig.join(0));
+    const served = (): number => joined.filter(({ stream }) => stream.writes.length > 0).length;
+    const servedAtTurns: number[] = [];
+    const turn = rig.clock.turn.bind(rig.clock);
+    rig.clock.turn = () => {
+      servedAtTurns.push(served());
+      return turn();
+    };
+    await rig.publish(1);
+    expect(servedAtTurns).toEqual([100, 200]);
+    expect(joined.map(({ stream }) => stream.ids)).toEqual(joined.map(() => [1]));
+    expect(rig.sweeps).toEqual([{ clients: 250, head: 1 }]);
+  });
+
+  it("delivers what is published in its pauses, and skips clients that leave in them", async () => {
+    const rig = new Rig();
+    const joined = Array.from({ length: 250 }, () => rig.join(0));
+    const turn = rig.clock.turn.bind(rig.clock);
+    let pauses = 0;
+    rig.clock.turn = async () => {
+      await turn();
+      if (++pauses <= 2) {
+        rig.append(1);
+        rig.broadcaster.wake();
+        joined.slice(-10 * pauses).forEach(({ client }) => rig.remove(client));
+      }
+    };
+    await rig.publish(1);
+    expect(pauses).toBe(4);
+    const stayed = joined.slice(0, 230);
+    expect(stayed.map(({ stream }) => stream.ids)).toEqual(stayed.map(() => upTo(rig.durable)));
+    expect(joined.slice(230).flatMap(({ stream }) => stream.ids)).toEqual([]);
+  });
+
   it("sends pages of a bounded size, one after the other", async () => {
     const rig = new Rig();
     const { stream } = rig.join(0);
