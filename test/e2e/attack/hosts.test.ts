@@ -3,6 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { problemOf } from "../../support/problem.ts";
 import { adminToken, startService, type Service } from "../../support/service.ts";
 
+const CONFIGURATIONS: [name: string, config: Readonly<Record<string, unknown>>][] = [
+  ["the shipped configuration", {}],
+  ["a wide configuration", { channels: { allowed: ["*"] } }],
+];
+
 /** Every kind of route: a name that is not ours gets nothing from any of them. */
 const ROUTES: [method: string, path: string][] = [
   ["GET", "/api/events"],
@@ -36,9 +41,9 @@ async function statusFor(host: string, path = "/health"): Promise<number> {
   return answer.status;
 }
 
-describe("With the shipped configuration, a Host", () => {
+describe.each(CONFIGURATIONS)("With %s, a Host", (_name, config) => {
   beforeAll(async () => {
-    service = await startService();
+    service = await startService({ config });
   });
 
   afterAll(() => service.stop());

@@ -93,6 +93,7 @@ const CONFIGURATIONS: [
   config: Readonly<Record<string, unknown>>,
   env: Readonly<Record<string, string>>,
 ][] = [
+  ["the shipped configuration", {}, {}],
   [
     "a wide configuration",
     {
