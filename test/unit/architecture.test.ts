@@ -23,7 +23,7 @@ interface Room {
 const DOMAIN = ["sse", "hub", "hub/log", "hub/audience", "auth"];
 
 /**
- * Which room may import which. Imports flow one way: `sse, wire <- hub <- service <- edge <- index`. Inside of `hub`,
+ * Which room may import which. Imports flow one way: `sse, wire <- hub <- service <- sql <- edge, deno <- index`. Inside of `hub`,
  * the log and the audience know the words of the hub but not the hub itself, and the audience knows of the log only its
  * view. Inside of `service`, only the router knows the routes, and the responses know none of the other folders.
  */
@@ -59,8 +59,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     modules: /^ipaddr\.js$/,
   },
   "service/response": { rooms: DOMAIN, types: ["config", "wire"] },
+  // SQLite as every host has it: the log, the directory and the tickets, without a runtime.
+  sql: { rooms: ["hub", "hub/log"], types: ["service", "service/access"] },
   edge: {
-    rooms: [...DOMAIN, "service", "service/response"],
+    rooms: [...DOMAIN, "sql", "service", "service/response"],
     types: ["config", "service/access"],
     modules: /^cloudflare:workers$/,
   },
@@ -200,7 +202,7 @@ describe("the architecture", () => {
   });
 
   it("has a unit lane that needs no runtime", () => {
-    const tests = globSync("test/unit/{sse,hub,auth,service,edge}/**/*.test.ts");
+    const tests = globSync("test/unit/{sse,hub,auth,service,sql,edge}/**/*.test.ts");
     const needy = tests.filter((test) =>
       [...reachedFrom(test)].some((each) => each.startsWith("cloudflare:")),
     );
