@@ -93,6 +93,9 @@ export class SqlLog implements EventLog {
 
   constructor(sql: Sql) {
     this.#sql = sql;
+    if (isMigrated(sql)) {
+      migrate(sql, MIGRATIONS);
+    }
     this.reload();
   }
 
@@ -242,7 +245,6 @@ export class SqlLog implements EventLog {
       this.#trimmed = this.#last;
       return;
     }
-    migrate(this.#sql, MIGRATIONS);
     const log = this.#row();
     this.#name = log.name;
     this.#oldest = log.trimmed_seq + 1;
