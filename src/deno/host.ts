@@ -48,6 +48,7 @@ export class ProcessHost implements Host {
   readonly listenHost: string;
   readonly #publicFolder: string;
   readonly #database: Database;
+  readonly #ticketDatabase: Database;
   readonly #directory: Directory;
   readonly #tickets: TicketTable;
   readonly #alarms: Alarms;
@@ -64,19 +65,22 @@ export class ProcessHost implements Host {
     this.listenHost = listenHost;
     this.logger = new LogBudget(createLogger(level), clock).log;
     this.#publicFolder = publicFolder;
-    this.#database = new Database(join(storageFolder, "directory.sqlite"), (error) =>
-      this.logger("error", "commit_failed", { error: String(error) }),
-    );
+    const open = (name: string): Database =>
+      new Database(join(storageFolder, `${name}.sqlite`), (error) =>
+        this.logger("error", "commit_failed", { file: name, error: String(error) }),
+      );
+    this.#database = open("directory");
+    this.#ticketDatabase = open("tickets");
     this.#directory = new Directory({
       sql: this.#database,
       kv: keyValues(this.#database),
       limits: config.limits,
       launchId: crypto.randomUUID(),
     });
-    this.#tickets = new TicketTable(this.#database);
+    this.#tickets = new TicketTable(this.#ticketDatabase);
     this.#alarms = new Alarms(this.#database, clock, (channel) => this.hubs.wake(channel));
     this.directory = directoryPort(this.#directory, this.#database);
-    this.tickets = ticketsPort(this.#tickets, this.#database);
+    this.tickets = ticketsPort(this.#tickets, this.#ticketDatabase);
     this.hubs = new Channels({
       config,
       directory: this.#directory,
@@ -125,6 +129,7 @@ export class ProcessHost implements Host {
     this.#cancelTidying();
     this.#alarms.stop();
     this.hubs.close();
+    this.#ticketDatabase.close();
     this.#database.close();
   }
 

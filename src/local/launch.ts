@@ -1,11 +1,9 @@
 import { resolve } from "node:path";
 
-import { toBindings } from "../config/bindings.ts";
 import { formatMistake } from "../config/mistake.ts";
 import type { Config } from "../config/schema.ts";
 import { claimAddress, reachable, toUrl } from "./address.ts";
 import { buildPublic } from "./build-public.ts";
-import { buildWorkers } from "./bundle.ts";
 import { compileConfigFile } from "./config-file.ts";
 import { curlLines } from "./curl.ts";
 import { openDataFolder } from "./data-folder.ts";
@@ -14,53 +12,45 @@ import { readDevVars } from "./dev-vars.ts";
 import { LaunchError } from "./launch-error.ts";
 import { log } from "./log.ts";
 import { missingSecrets } from "./missing-secrets.ts";
-import { readOptions, USAGE, type Options } from "./options.ts";
-import { startRuntime, type Runtime } from "./runtime.ts";
+import { readOptions, usageOf, type Options } from "./options.ts";
+import type { LocalHost } from "./local-host.ts";
+import type { Runtime } from "./runtime.ts";
 import { shutDown } from "./shutdown.ts";
 import type { StopSignal } from "./stop-signal.ts";
 import { referTo } from "./token-reference.ts";
-import { writeWorkerdConfig } from "./workerd-config.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 
 /** Runs the service until it is told to stop, and ends the process: 0 after a stop in good order, else 1. */
-export async function launch(args: readonly string[], stop: StopSignal): Promise<never> {
+export async function launch(host: LocalHost, args: readonly string[], stop: StopSignal): Promise<never> {
   ignoreClosedOutput();
   try {
-    const options = readOptions(args, process.env, project);
+    const options = readOptions(host, args, process.env, project);
     if (options === "help") {
-      console.log(USAGE);
+      console.log(usageOf(host));
       process.exit(0);
     }
-    process.exit(await serve(options, stop));
+    process.exit(await serve(host, options, stop));
   } catch (error) {
-    console.error(error instanceof LaunchError ? `npm start: ${error.message}` : error);
+    console.error(error instanceof LaunchError ? `${host.command}: ${error.message}` : error);
     process.exit(1);
   }
 }
 
-async function serve(options: Options, stop: StopSignal): Promise<number> {
+async function serve(host: LocalHost, options: Options, stop: StopSignal): Promise<number> {
   const config = readConfig(options.configFile);
-  const folder = await openDataFolder(options.dataFolder);
+  const folder = await openDataFolder(options.dataFolder, host);
   const address = await claimAddress(options);
   const vars = readDevVars(options.devVarsFile, process.env);
   await buildPublic(project);
-  await buildWorkers(project, folder.build);
-  const secrets = {
-    ...vars,
-    LAUNCH_ID: crypto.randomUUID(),
-    SHUTDOWN_TOKEN: crypto.randomUUID(),
-    LISTEN_HOST: options.host,
-  };
-  const runtime = startRuntime({
-    configFile: writeWorkerdConfig({
-      project,
-      folder,
-      bindings: toBindings(config),
-      secrets: Object.keys(secrets),
-    }),
+  const shutdownToken = crypto.randomUUID();
+  const runtime = await host.start({
+    project,
+    folder,
+    config,
     address,
-    secrets,
+    listenHost: options.host,
+    secrets: { ...vars, SHUTDOWN_TOKEN: shutdownToken },
   });
   folder.recordRuntime(runtime.pid);
 
@@ -81,7 +71,7 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
     log("error", "runtime_ended", { ...cause });
     return 1;
   }
-  await shutDown({ signal: cause, runtime, url, token: secrets.SHUTDOWN_TOKEN });
+  await shutDown({ signal: cause, runtime, url, token: shutdownToken });
   return 0;
 }
 
@@ -114,7 +104,7 @@ function readConfig(file: string): Config {
   return config;
 }
 
-/** `npm start | head` must not take the service down with it. */
+/** `npm start | head`, for one, must not take the service down with it. */
 function ignoreClosedOutput(): void {
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});

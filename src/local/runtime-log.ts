@@ -41,10 +41,16 @@ export class RuntimeLog {
     this.#write = write;
   }
 
-  /** Reads to the end of the stream, then writes what is still to be written. */
-  async follow(output: Readable): Promise<void> {
+  /**
+   * Reads to the end of the stream, then writes what is still to be written.
+   *
+   * @param isForOthers takes lines that are no messages of the runtime
+   */
+  async follow(output: Readable, isForOthers: (line: string) => boolean = () => false): Promise<void> {
     for await (const line of createInterface({ input: output.pipe(cutLines()) })) {
-      this.add(line);
+      if (!isForOthers(line)) {
+        this.add(line);
+      }
     }
     this.flush();
   }

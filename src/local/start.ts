@@ -5,5 +5,6 @@ const stop = listenForStop();
 
 // Only now the rest, which takes its time to load: a signal may come before it has.
 const { launch } = await import("./launch.ts");
+const { workerdHost } = await import("./workerd-host.ts");
 
-await launch(process.argv.slice(2), stop);
+await launch(workerdHost, process.argv.slice(2), stop);

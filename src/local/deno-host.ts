@@ -1,0 +1,84 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+import type { Config } from "../config/schema.ts";
+import type { Settings } from "../deno/settings.ts";
+import { buildProcess } from "./bundle.ts";
+import { LaunchError } from "./launch-error.ts";
+import type { LocalHost } from "./local-host.ts";
+import { replaceFile } from "./replace-file.ts";
+import { SECRET_PREFIX, secretVariable, startRuntime } from "./runtime.ts";
+
+/** The service as one process on Deno. */
+export const denoHost: LocalHost = {
+  name: "deno",
+  command: "npm run serve",
+  dataFolder: ".data-deno",
+  hasProcesses: true,
+  start: async ({ project, folder, config, address, listenHost, secrets }) => {
+    const program = await buildProcess(project, folder.build);
+    const publicFolder = join(project, "public");
+    const settingsFile = join(folder.build, "settings.json");
+    const names = Object.keys(secrets);
+    const { hostname, port } = new URL(`http://${address}`);
+    const settings: Settings = {
+      config,
+      hostname: hostname.replace(/^\[(.*)\]$/, "$1"),
+      port: Number(port || "80"),
+      listenHost,
+      storageFolder: folder.storage,
+      publicFolder,
+      secrets: names,
+      secretPrefix: SECRET_PREFIX,
+    };
+    replaceFile(settingsFile, JSON.stringify(settings), 0o600);
+    return startRuntime({
+      command: [
+        denoBinary(),
+        "run",
+        // Nothing but the bundle is loaded, and nobody is asked for a permission.
+        "--no-prompt",
+        "--no-config",
+        "--no-lock",
+        "--no-remote",
+        "--no-npm",
+        `--allow-net=${[address, ...keySetHosts(config)].join(",")}`,
+        `--allow-read=${list([settingsFile, publicFolder, folder.storage])}`,
+        `--allow-write=${list([folder.storage])}`,
+        `--allow-env=${names.map(secretVariable).join(",")}`,
+        program,
+        settingsFile,
+      ],
+      env: { DENO_DIR: join(folder.build, "deno"), DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
+      secrets,
+      portIsToldOn: "stderr",
+    });
+  },
+};
+
+/** Paths as a permission lists them: a comma within one is doubled. */
+function list(paths: readonly string[]): string {
+  return paths.map((path) => path.replaceAll(",", ",,")).join(",");
+}
+
+/** Where the key set of the JSON Web Tokens is fetched. */
+function keySetHosts({ auth }: Config): string[] {
+  const { jwks_url: url } = auth.jwt;
+  if (url === undefined) {
+    return [];
+  }
+  const { hostname, port, protocol } = new URL(url);
+  return [`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`];
+}
+
+/** The binary of the package for this platform. `deno` itself would start Node first, to find it. */
+function denoBinary(): string {
+  const libc = process.platform === "linux" ? "-glibc" : "";
+  const name = `@deno/${process.platform}-${process.arch}${libc}`;
+  try {
+    const { resolve } = createRequire(createRequire(import.meta.url).resolve("deno/package.json"));
+    return join(resolve(`${name}/package.json`), "..", process.platform === "win32" ? "deno.exe" : "deno");
+  } catch (error) {
+    throw new LaunchError(`there is no Deno for this platform: ${name} is not installed`, { cause: error });
+  }
+}

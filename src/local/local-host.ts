@@ -1,0 +1,29 @@
+import type { Config } from "../config/schema.ts";
+import type { DataFolder } from "./data-folder.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** One of the ways to run the service on this machine. */
+export interface LocalHost {
+  /** What keeps its data, as the data folder remembers it. */
+  readonly name: "workerd" | "deno";
+  /** How a person starts it. */
+  readonly command: "npm start" | "npm run serve";
+  /** The data folder, if none is named. Each host has its own. */
+  readonly dataFolder: string;
+  /** Whether it can run as several processes. */
+  readonly hasProcesses: boolean;
+  /** Builds what it runs, and starts it. */
+  start(plan: StartPlan): Promise<Runtime>;
+}
+
+/** What is started. */
+export interface StartPlan {
+  readonly project: string;
+  readonly folder: DataFolder;
+  readonly config: Config;
+  /** A numeric `host:port`. */
+  readonly address: string;
+  /** The host as `--host` names it. */
+  readonly listenHost: string;
+  readonly secrets: Readonly<Record<string, string>>;
+}
