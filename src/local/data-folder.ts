@@ -4,11 +4,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { LaunchError } from "./launch-error.ts";
 import { holdLock } from "./lock.ts";
-import type { LocalHost } from "./local-host.ts";
 import { log } from "./log.ts";
 import { isOpenToOthers, isOurs, withOwn } from "./ownership.ts";
 import { factsOf } from "./process-facts.ts";
 import { replaceFile } from "./replace-file.ts";
+
+/** What keeps its data in a folder. */
+export interface FolderOwner {
+  readonly name: "workerd" | "deno";
+  /** How a person starts it. */
+  readonly command: "npm start" | "npm run serve";
+}
 
 export interface DataFolder {
   /** What the host keeps: one database for each object or channel. */
@@ -23,10 +29,7 @@ export interface DataFolder {
 const RUNTIME_END_MS = 2000;
 
 /** Opens the data folder for this process alone, creating it if it is missing. */
-export async function openDataFolder(
-  path: string,
-  host: Pick<LocalHost, "name" | "command">,
-): Promise<DataFolder> {
+export async function openDataFolder(path: string, host: FolderOwner): Promise<DataFolder> {
   const storage = join(path, "storage");
   const build = join(path, "build");
   // Both are in a folder that nobody else can enter: another user can neither hold the lock nor name a process.
@@ -77,11 +80,7 @@ function claimFolder(folder: string): void {
 }
 
 /** Marks a new folder with the host that keeps its data there, and refuses that of another one. */
-function claimForHost(
-  path: string,
-  storage: string,
-  { name, command }: Pick<LocalHost, "name" | "command">,
-): void {
+function claimForHost(path: string, storage: string, { name, command }: FolderOwner): void {
   const mark = join(path, "host");
   if (existsSync(mark)) {
     requireSame(readFileSync(mark, "utf8").trim());

@@ -49,7 +49,7 @@ export const denoHost: LocalHost = {
         program,
         settingsFile,
       ],
-      env: { DENO_DIR: join(folder.build, "deno"), DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
+      env: { DENO_DIR: join(folder.build, "../deno"), DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
       secrets,
       portIsToldOn: "stderr",
     });

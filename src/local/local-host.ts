@@ -1,13 +1,9 @@
 import type { Config } from "../config/schema.ts";
-import type { DataFolder } from "./data-folder.ts";
+import type { DataFolder, FolderOwner } from "./data-folder.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** One of the ways to run the service on this machine. */
-export interface LocalHost {
-  /** What keeps its data, as the data folder remembers it. */
-  readonly name: "workerd" | "deno";
-  /** How a person starts it. */
-  readonly command: "npm start" | "npm run serve";
+export interface LocalHost extends FolderOwner {
   /** The data folder, if none is named. Each host has its own. */
   readonly dataFolder: string;
   /** Whether it can run as several processes. */

@@ -7,6 +7,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { host } from "../support/host.ts";
 import { descendants } from "../support/processes.ts";
 import { copyProject } from "../support/project-copy.ts";
 import { until } from "../support/until.ts";
@@ -113,7 +114,7 @@ class Started {
   }
 }
 
-describe("npm start", () => {
+describe(`the command ${host.command}`, () => {
   let project: Project;
   let started: Started[];
 
@@ -137,13 +138,13 @@ describe("npm start", () => {
     return process;
   };
   const npmStart = (args: string[] = [], env: NodeJS.ProcessEnv = {}) =>
-    run("npm", ["start", "--", "--port", "0", ...args], env);
+    run("npm", [...host.npmArguments, "--", "--port", "0", ...args], env);
   const launch = (args: string[] = [], env: NodeJS.ProcessEnv = {}) =>
-    run(process.execPath, ["src/local/start.ts", "--port", "0", ...args], env);
+    run(process.execPath, [host.entry, "--port", "0", ...args], env);
   const devVars = () => join(project.path, ".dev.vars");
 
-  const launcherOf = (process: Started) => find(process.family(), "src/local/start.ts", "npm");
-  const runtimeOf = (process: Started) => find(process.family(), "workerd serve", "/bin/sh");
+  const launcherOf = (process: Started) => find(process.family(), host.entry, "npm");
+  const runtimeOf = (process: Started) => find(process.family(), host.runtimeCommand, "/bin/sh");
 
   describe("from a fresh clone", () => {
     it("prints Ready and two lines that work when they are pasted into another terminal", async () => {
@@ -210,7 +211,7 @@ describe("npm start", () => {
     expect((await publish("from-outside")).status).toBe(200);
     expect((await publish("from-the-file")).status).toBe(401);
 
-    const build = join(project.path, ".data/build");
+    const build = join(project.path, host.dataFolder, "build");
     for (const file of await readdir(build)) {
       expect(await readFile(join(build, file), "utf8")).not.toContain("from-outside");
     }
@@ -231,7 +232,7 @@ describe("npm start", () => {
 
   it("listens where PORT and HOST say, unless a flag does", async () => {
     const port = await freePort();
-    const service = run(process.execPath, ["src/local/start.ts", "--host", "localhost"], {
+    const service = run(process.execPath, [host.entry, "--host", "localhost"], {
       PORT: String(port),
       HOST: "192.0.2.1",
     });
@@ -255,7 +256,7 @@ describe("npm start", () => {
   ])("refuses %j with a reason, and exits 1", async (args, reason) => {
     const service = launch(args);
     expect(await service.ended()).toBe(1);
-    expect(service.output).toContain(`npm start: `);
+    expect(service.output).toContain(`${host.command}: `);
     expect(service.output).toContain(reason);
     expect(service.output).not.toMatch(/^\s+at /m);
   });
@@ -277,7 +278,8 @@ describe("npm start", () => {
     const url = await first.ready();
     const second = launch(["--data-dir", "one"]);
     expect(await second.ended()).toBe(1);
-    expect(second.output).toMatch(/^npm start: the data folder \S+ is in use by another npm start$/m);
+    const refusal = `^${host.command}: the data folder \\S+ is in use by another ${host.command}$`;
+    expect(second.output).toMatch(new RegExp(refusal, "m"));
     expect((await fetch(`${url}/health`)).status).toBe(200);
     await launch(["--data-dir", "another"]).ready();
   });
@@ -292,10 +294,10 @@ describe("npm start", () => {
     const port = await freePort();
     const service = run("/bin/sh", [
       "-c",
-      `exec "${process.execPath}" src/local/start.ts --port ${port} | head -1`,
+      `exec "${process.execPath}" ${host.entry} --port ${port} | head -1`,
     ]);
     await service.ready();
-    const launcher = find(service.family(), "src/local/start.ts", "/bin/sh");
+    const launcher = find(service.family(), host.entry, "/bin/sh");
     for (let n = 0; n < 20; n++) {
       const stream = await fetch(`http://127.0.0.1:${port}/api/events`);
       expect(stream.status).toBe(200);
@@ -366,7 +368,7 @@ describe("npm start", () => {
 
     it("before it is ready, exits 0 at once and leaves nothing", async () => {
       const service = launch();
-      await until(() => existsSync(join(project.path, ".data/build/lock.db")), {
+      await until(() => existsSync(join(project.path, host.dataFolder, "build/lock.db")), {
         what: "a sign of life",
         everyMs: 1,
       });

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { findDescendant, residentKilobytes } from "../../../bench/process-usage.ts";
+import { host } from "../../support/host.ts";
 import { gather, type Crowd, type CrowdOptions } from "../../support/crowd.ts";
 import { publishToken, startService, type Service } from "../../support/service.ts";
 import { until } from "../../support/until.ts";
@@ -29,7 +30,7 @@ const attack = async (options: Omit<CrowdOptions, "port">): Promise<Crowd> => {
   return crowd;
 };
 
-const runtime = (): number => findDescendant(service.pid, "workerd") ?? 0;
+const runtime = (): number => findDescendant(service.pid, host.name) ?? 0;
 const descriptors = (): number => readdirSync(`/proc/${runtime()}/fd`).length;
 const isReachable = (): Promise<boolean> =>
   fetch(`${service.url}/health`, {
@@ -43,13 +44,13 @@ const isReachable = (): Promise<boolean> =>
 describe("connections that never send a whole request", () => {
   const partial = "GET /health HTTP/1.1\r\nX-Endless: ";
   const kinds = (): Record<string, Omit<CrowdOptions, "port" | "size">> => {
-    const host = `Host: 127.0.0.1:${service.port}\r\n`;
-    const publish = `POST /api/publish HTTP/1.1\r\n${host}Content-Type: application/json\r\n`;
+    const hostHeader = `Host: 127.0.0.1:${service.port}\r\n`;
+    const publish = `POST /api/publish HTTP/1.1\r\n${hostHeader}Content-Type: application/json\r\n`;
     return {
       "of no byte": {},
       "of a part of the header": { bytes: partial },
       "of a byte each second": { bytes: partial, drip: { bytes: "x", everyMs: 1000 } },
-      "that are kept alive after an answer": { bytes: `GET /health HTTP/1.1\r\n${host}\r\n` },
+      "that are kept alive after an answer": { bytes: `GET /health HTTP/1.1\r\n${hostHeader}\r\n` },
       "of a part of the body": {
         bytes: `${publish}Authorization: Bearer ${publishToken}\r\nContent-Length: 100\r\n\r\n{`,
       },

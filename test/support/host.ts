@@ -1,0 +1,59 @@
+/** A host of the service on this machine, as the tests start it. */
+interface TestedHost {
+  readonly name: "workerd" | "deno";
+  /** What a person runs. */
+  readonly command: "npm start" | "npm run serve";
+  readonly npmArguments: readonly string[];
+  readonly entry: string;
+  /** How its runtime is told from the processes around it. */
+  readonly runtimeCommand: string;
+  /** The data folder, if none is named. */
+  readonly dataFolder: string;
+  /** What a start leaves in the folder `build` beside its lock and its record. */
+  readonly built: readonly string[];
+}
+
+const HOSTS: Readonly<Record<TestedHost["name"], TestedHost>> = {
+  workerd: {
+    name: "workerd",
+    command: "npm start",
+    npmArguments: ["start"],
+    entry: "src/local/start.ts",
+    runtimeCommand: "workerd serve",
+    dataFolder: ".data",
+    built: ["assets.js", "worker.js", "workerd.capnp"],
+  },
+  deno: {
+    name: "deno",
+    command: "npm run serve",
+    npmArguments: ["run", "serve"],
+    entry: "src/local/serve.ts",
+    runtimeCommand: "deno run",
+    dataFolder: ".data-deno",
+    built: ["process.js", "settings.json"],
+  },
+};
+
+/** The host that the end-to-end tests run against. The projects in vitest.config.ts choose it. */
+export const host = HOSTS[process.env["SERVICE_HOST"] === "deno" ? "deno" : "workerd"];
+
+/** Cases that one host cannot have, and why. */
+const EXCEPTIONS: Readonly<Record<TestedHost["name"], Readonly<Record<string, string>>>> = {
+  workerd: {},
+  deno: {
+    "the Worker under miniflare": "the test runs the Worker itself, which is not part of this host",
+  },
+};
+
+/** Whether this host cannot have a case. Says so, and why. */
+export function isExcepted(name: string): boolean {
+  const known = Object.values(EXCEPTIONS).some((exceptions) => Object.hasOwn(exceptions, name));
+  if (!known) {
+    throw new Error(`There is no exception called ${name}`);
+  }
+  const reason = EXCEPTIONS[host.name][name];
+  if (reason !== undefined) {
+    console.log(`Not on ${host.name}: ${name}, since ${reason}.`);
+  }
+  return reason !== undefined;
+}
