@@ -71,8 +71,11 @@ function keySetHosts({ auth }: Config): string[] {
   return [`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`];
 }
 
-/** The binary of the package for this platform. `deno` itself would start Node first, to find it. */
+/** The Deno that runs this, or else the binary of the package: its command `deno` would start Node first, to find that. */
 function denoBinary(): string {
+  if ("deno" in process.versions) {
+    return process.execPath;
+  }
   const libc = process.platform === "linux" ? "-glibc" : "";
   const name = `@deno/${process.platform}-${process.arch}${libc}`;
   try {

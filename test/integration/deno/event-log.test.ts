@@ -113,6 +113,20 @@ describe("an event log in a file", () => {
     database.close();
   });
 
+  it("says that its storage is full, keeps nothing of the batch, and goes on when there is room", () =>
+    withLog(async (log, reopen, database) => {
+      log.append(newEvents(2), 1_000, 1);
+      await log.sync();
+      database.script("PRAGMA max_page_count = 12");
+      const large = { ...newEvent(), data: JSON.stringify("x".repeat(60_000)) };
+      expect(() => log.append([newEvent(), large], 2_000, 1)).toThrow(/storage of this channel is full/);
+      expect([log.head, eventsOf(log).length]).toEqual([2, 2]);
+      database.script("PRAGMA max_page_count = 1000");
+      log.append([large], 2_000, 1);
+      await log.sync();
+      expect([reopen().head, log.head]).toEqual([3, 3]);
+    }));
+
   it("is refused to a second process, and to whoever opens a file that is no database", async () => {
     const file = newFile();
     const database = new Database(file, neverLost);
