@@ -1,4 +1,5 @@
 import type { Cleanup } from "./cleanup.ts";
+import type { ServiceHost } from "./service.ts";
 import type { Usage } from "./usage.ts";
 
 /** A row of the benchmark: one noun of the table of numbers, measured on hosts that it starts and stops itself. */
@@ -9,6 +10,8 @@ export interface Row {
 }
 
 export interface RowOptions {
+  /** Where the service runs. */
+  readonly host: ServiceHost;
   readonly cleanup: Cleanup;
   /** The length of one measurement; null: the row's own. */
   readonly seconds: number | null;

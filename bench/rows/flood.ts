@@ -45,8 +45,8 @@ const FLOODS: Readonly<Record<string, FloodRequest>> = {
 export const floodRow: Row = {
   name: "flood",
   title: `${LOAD.clients} clients, ${LOAD.eventsPerSecond} events/s, ${PER_SECOND} hostile requests/s to each route in turn`,
-  measure: async ({ cleanup, seconds = null }) => {
-    const side = await openSide(await startService(cleanup), LOAD, cleanup);
+  measure: async ({ cleanup, host, seconds = null }) => {
+    const side = await openSide(await startService(cleanup, { host }), LOAD, cleanup);
     const length = seconds ?? ROUND_SECONDS;
     const { pid, port } = side.host;
     // Each flood comes from one address of its own, with its whole budget, and none of them from that of the clients.
