@@ -116,15 +116,15 @@ function readOptions() {
     if (unknown !== undefined) {
       throw new Error(`there is no row called ${unknown}`);
     }
-    const hosts = values.host ?? SERVICE_HOSTS;
-    if (!hosts.every(isServiceHost)) {
+    const named = values.host ?? SERVICE_HOSTS;
+    if (!named.every(isServiceHost)) {
       throw new Error(`--host is one of ${SERVICE_HOSTS.join(", ")}`);
     }
     const length = values.seconds === undefined ? null : Number(values.seconds);
     if (length !== null && !(length >= 0.1 && length <= 600)) {
       throw new Error("--seconds must be a number from 0.1 to 600");
     }
-    return { ...values, hosts, seconds: length };
+    return { ...values, hosts: named, seconds: length };
   } catch (error) {
     console.error(`npm run bench: ${(error as Error).message}\n\n${USAGE}`);
     process.exit(2);

@@ -50,10 +50,10 @@ export const floodRow: Row = {
     const length = seconds ?? ROUND_SECONDS;
     const { pid, port } = side.host;
     // Each flood comes from one address of its own, with its whole budget, and none of them from that of the clients.
-    const attack = (request: FloodRequest, host: number): ReturnType<typeof flood> =>
+    const attack = (request: FloodRequest, lastByte: number): ReturnType<typeof flood> =>
       flood({
         origin: `http://127.0.0.1:${port}`,
-        requests: [{ ...request, localAddress: `127.0.0.${host}` }],
+        requests: [{ ...request, localAddress: `127.0.0.${lastByte}` }],
         perSecond: PER_SECOND,
         seconds: length,
       });
