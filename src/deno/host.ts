@@ -13,7 +13,7 @@ import { createLogger } from "../service/logger.ts";
 import { Directory } from "../sql/directory.ts";
 import type { Sql } from "../sql/sql.ts";
 import { isStorageFull, storageFull } from "../sql/storage-full.ts";
-import { TicketTable } from "../sql/ticket-table.ts";
+import { TICKET_SHARES, TicketTable } from "../sql/ticket-table.ts";
 import { Alarms } from "./alarms.ts";
 import { Channels } from "./channels.ts";
 import { processClock as clock } from "./clock.ts";
@@ -77,7 +77,7 @@ export class ProcessHost implements Host {
       limits: config.limits,
       launchId: crypto.randomUUID(),
     });
-    this.#tickets = new TicketTable(this.#ticketDatabase);
+    this.#tickets = new TicketTable(this.#ticketDatabase, TICKET_SHARES);
     this.#alarms = new Alarms(this.#database, clock, (channel) => this.hubs.wake(channel));
     this.directory = directoryPort(this.#directory, this.#database);
     this.tickets = ticketsPort(this.#tickets, this.#ticketDatabase);

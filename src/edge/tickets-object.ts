@@ -12,7 +12,7 @@ export class TicketsObject extends DurableObject<Env> implements TicketsRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#tickets = new TicketTable(objectSql(ctx.storage));
+    this.#tickets = new TicketTable(objectSql(ctx.storage), 1);
   }
 
   /**

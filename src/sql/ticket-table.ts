@@ -15,11 +15,14 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX tickets_by_address ON tickets (address);`,
 ];
 
-/** Tickets that wait in one table, of one subject and of all. */
+/** The tickets are in 16 shares, by their first digit. */
+export const TICKET_SHARES = 16;
+
+/** Tickets that wait in one share, of one subject and of all. */
 const TICKETS_OF_SUBJECT = 200;
 const TICKETS = 20_000;
 
-/** Tickets that wait in one table for one address: it must not use up what its subject may have. */
+/** Tickets that wait in one share for one address: it must not use up what its subject may have. */
 const TICKETS_OF_ADDRESS = 20;
 
 /** A ticket as it is kept. */
@@ -35,10 +38,13 @@ export interface KeptTicket {
 /** Tickets that were issued and not yet used. */
 export class TicketTable {
   readonly #sql: Sql;
+  readonly #shares: number;
 
-  constructor(sql: Sql) {
+  /** @param shares that are in this table */
+  constructor(sql: Sql, shares: number) {
     migrate(sql, MIGRATIONS);
     this.#sql = sql;
+    this.#shares = shares;
   }
 
   /** Keeps a ticket until it is used or expires. False: too many wait already. */
@@ -46,9 +52,9 @@ export class TicketTable {
     this.forgetExpired();
     const subject = principal.subject ?? "";
     const isFull =
-      this.#count("WHERE subject = ?", subject) >= TICKETS_OF_SUBJECT ||
-      this.#count("WHERE address = ?", address) >= TICKETS_OF_ADDRESS ||
-      this.#count("") >= TICKETS;
+      this.#count("WHERE subject = ?", subject) >= TICKETS_OF_SUBJECT * this.#shares ||
+      this.#count("WHERE address = ?", address) >= TICKETS_OF_ADDRESS * this.#shares ||
+      this.#count("") >= TICKETS * this.#shares;
     if (isFull) {
       return false;
     }
