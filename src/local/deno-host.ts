@@ -1,10 +1,9 @@
-import { createRequire } from "node:module";
 import { join } from "node:path";
 
 import type { Config } from "../config/schema.ts";
 import type { Settings } from "../deno/settings.ts";
 import { buildProcess } from "./bundle.ts";
-import { LaunchError } from "./launch-error.ts";
+import { denoBinary } from "./deno-binary.ts";
 import type { LocalHost } from "./local-host.ts";
 import { replaceFile } from "./replace-file.ts";
 import { SECRET_PREFIX, secretVariable, startRuntime } from "./runtime.ts";
@@ -69,19 +68,4 @@ function keySetHosts({ auth }: Config): string[] {
   }
   const { hostname, port, protocol } = new URL(url);
   return [`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`];
-}
-
-/** The Deno that runs this, or else the binary of the package: its command `deno` would start Node first, to find that. */
-function denoBinary(): string {
-  if ("deno" in process.versions) {
-    return process.execPath;
-  }
-  const libc = process.platform === "linux" ? "-glibc" : "";
-  const name = `@deno/${process.platform}-${process.arch}${libc}`;
-  try {
-    const { resolve } = createRequire(createRequire(import.meta.url).resolve("deno/package.json"));
-    return join(resolve(`${name}/package.json`), "..", process.platform === "win32" ? "deno.exe" : "deno");
-  } catch (error) {
-    throw new LaunchError(`there is no Deno for this platform: ${name} is not installed`, { cause: error });
-  }
 }
