@@ -5,10 +5,10 @@ import type { Config } from "../config/schema.ts";
 import { Hub } from "../hub/hub.ts";
 import type { Logger } from "../hub/logger.ts";
 import { settingsOf } from "../service/hub-settings.ts";
+import type { Alarms } from "../sql/alarms.ts";
 import type { Forgotten } from "../sql/channel-table.ts";
 import type { Directory } from "../sql/directory.ts";
 import { SqlLog } from "../sql/sql-log.ts";
-import type { Alarms } from "./alarms.ts";
 import { processClock as clock } from "./clock.ts";
 import { Database } from "./database.ts";
 

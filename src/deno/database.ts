@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
-import type { KeyValues, Sql, SqlValue } from "../sql/sql.ts";
+import type { Sql, SqlValue } from "../sql/sql.ts";
 
 /** Writes that become durable together. */
 interface Group {
@@ -139,21 +139,4 @@ export class Database implements Sql {
     this.#onLost(error);
     group?.reject(error);
   }
-}
-
-/** Named values in a table of a database. */
-export function keyValues(sql: Sql): KeyValues {
-  sql.script("CREATE TABLE IF NOT EXISTS key_values (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT");
-  return {
-    get: <Value>(key: string) => {
-      const [row] = sql.rows<{ value: string }>("SELECT value FROM key_values WHERE key = ?", key);
-      return row === undefined ? undefined : (JSON.parse(row.value) as Value);
-    },
-    put: (key, value) => {
-      sql.rows("INSERT OR REPLACE INTO key_values (key, value) VALUES (?, ?)", key, JSON.stringify(value));
-    },
-    delete: (key) => {
-      sql.rows("DELETE FROM key_values WHERE key = ?", key);
-    },
-  };
 }

@@ -3,21 +3,21 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { serveFile } from "../assets/serve-file.ts";
-import { hexDigest } from "../auth/digest.ts";
 import type { Config } from "../config/schema.ts";
 import { HubError } from "../hub/errors.ts";
 import { LogBudget } from "../hub/log-budget.ts";
 import type { Logger } from "../hub/logger.ts";
 import type { DirectoryPort, Host, Secrets, TicketsPort } from "../service/host.ts";
 import { createLogger } from "../service/logger.ts";
+import { Alarms } from "../sql/alarms.ts";
 import { Directory } from "../sql/directory.ts";
-import type { Sql } from "../sql/sql.ts";
+import { keyValues } from "../sql/key-values.ts";
+import { directoryPort, ticketsPort } from "../sql/ports.ts";
 import { isStorageFull, storageFull } from "../sql/storage-full.ts";
 import { TICKET_SHARES, TicketTable } from "../sql/ticket-table.ts";
-import { Alarms } from "./alarms.ts";
 import { Channels } from "./channels.ts";
 import { processClock as clock } from "./clock.ts";
-import { Database, keyValues } from "./database.ts";
+import { Database } from "./database.ts";
 
 /** How often unused channels and tickets are looked for. */
 const TIDY_MS = 30_000;
@@ -149,39 +149,4 @@ export class ProcessHost implements Host {
     }
     this.#cancelTidying = clock.after(TIDY_MS, () => this.#tidy());
   }
-}
-
-function directoryPort(directory: Directory, sql: Sql): DirectoryPort {
-  return {
-    look: async (channel) => directory.look(channel),
-    enter: async (channel, entrant) => {
-      directory.enter(channel, entrant);
-      await sql.sync();
-    },
-    occupied: async (after) => directory.occupied(after),
-    active: async (limit) => directory.active(limit),
-    drainAll: async (until) => directory.drainAll(until),
-    resumeAll: async () => directory.resumeAll(),
-    drained: async (after) => directory.drained(after),
-    resumed: async (channel, epoch) => directory.resumed(channel, epoch),
-    drain: async (channel, until) => directory.drain(channel, until),
-    resume: async (channel) => directory.resume(channel),
-    stop: async () => directory.stop(),
-  };
-}
-
-function ticketsPort(tickets: TicketTable, sql: Sql): TicketsPort {
-  return {
-    keep: async (ticket, principal, expiresAt, address) => {
-      const isKept = tickets.keep({ digest: await hexDigest(ticket), principal, expiresAt, address });
-      await sql.sync();
-      return isKept;
-    },
-    // Durable before it lets anybody in: a crash must not make a used ticket good again.
-    take: async (ticket) => {
-      const principal = tickets.take(await hexDigest(ticket));
-      await sql.sync();
-      return principal;
-    },
-  };
 }

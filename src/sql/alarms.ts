@@ -1,5 +1,5 @@
 import type { Clock } from "../hub/clock.ts";
-import type { Sql } from "../sql/sql.ts";
+import type { Sql } from "./sql.ts";
 
 /** Channels that are woken at once. */
 const WOKEN_AT_ONCE = 50;
