@@ -14,5 +14,9 @@ declare namespace Deno {
   function serve(
     options: ServeOptions,
     handler: (request: Request, peer: Peer) => Response | Promise<Response>,
-  ): { shutdown(): Promise<void> };
+  ): {
+    readonly addr: { readonly port: number };
+    /** Rejects when it can no longer accept connections. */
+    readonly finished: Promise<void>;
+  };
 }

@@ -6,6 +6,9 @@ import { createService } from "../service/router.ts";
 import { ProcessHost } from "./host.ts";
 import type { Settings } from "./settings.ts";
 
+/** How long to wait before listening again. */
+const LISTEN_AGAIN_MS = 100;
+
 const settings = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as Settings;
 const secretOf = (name: string): string => process.env[`${settings.secretPrefix}${name}`] ?? "";
 
@@ -21,19 +24,39 @@ process.on("SIGTERM", () => {
   process.exit(0);
 });
 
-Deno.serve(
-  {
-    hostname: settings.hostname,
-    port: settings.port,
-    // What the launcher waits for.
-    onListen: ({ port }) => console.error(JSON.stringify({ event: "listen", socket: "http", port })),
-    onError: (error) => {
-      host.logger("error", "request_failed", { error: String(error) });
-      return new Response(null, { status: 500 });
+// What the launcher waits for.
+listen(settings.port, (port) => console.error(JSON.stringify({ event: "listen", socket: "http", port })));
+
+/**
+ * Listens for as long as the process lives. When no descriptor is left for a connection, Deno stops listening and goes on
+ * with the connections that it has. A client that opens more connections than there are descriptors must not end the service.
+ */
+function listen(port: number, onListen: (port: number) => void): void {
+  const { addr, finished } = Deno.serve(
+    {
+      hostname: settings.hostname,
+      port,
+      onListen: (address) => onListen(address.port),
+      onError: (error) => {
+        host.logger("error", "request_failed", { error: String(error) });
+        return new Response(null, { status: 500 });
+      },
     },
-  },
-  (request, { remoteAddr }) => {
-    host.received(request, remoteAddr.hostname);
-    return service.fetch(request);
-  },
-);
+    (request, { remoteAddr }) => {
+      host.received(request, remoteAddr.hostname);
+      return service.fetch(request);
+    },
+  );
+  finished.catch((error: unknown) => listenAgain(addr.port, error));
+}
+
+function listenAgain(port: number, error: unknown): void {
+  host.logger("error", "listen_interrupted", { error: String(error) });
+  setTimeout(() => {
+    try {
+      listen(port, () => {});
+    } catch (failure) {
+      listenAgain(port, failure);
+    }
+  }, LISTEN_AGAIN_MS);
+}

@@ -19,11 +19,12 @@ export const denoHost: LocalHost = {
     const publicFolder = join(project, "public");
     const settingsFile = join(folder.build, "settings.json");
     const names = Object.keys(secrets);
-    const { hostname, port } = new URL(`http://${address}`);
+    const url = new URL(`http://${address}`);
+    const port = Number(url.port || "80");
     const settings: Settings = {
       config,
-      hostname: hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: Number(port || "80"),
+      hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+      port,
       listenHost,
       storageFolder: folder.storage,
       publicFolder,
@@ -41,7 +42,8 @@ export const denoHost: LocalHost = {
         "--no-lock",
         "--no-remote",
         "--no-npm",
-        `--allow-net=${[address, ...keySetHosts(config)].join(",")}`,
+        // The port that stands for any free one is another one when the process has to listen again.
+        `--allow-net=${[port === 0 ? url.hostname : address, ...keySetHosts(config)].join(",")}`,
         `--allow-read=${list([settingsFile, publicFolder, folder.storage])}`,
         `--allow-write=${list([folder.storage])}`,
         `--allow-env=${names.map(secretVariable).join(",")}`,
