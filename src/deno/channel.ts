@@ -40,6 +40,7 @@ export class Channel {
   /** The newest drain or resume that this hub has heard of: two of them can come in the wrong order. */
   #epoch = 0;
   #drainUntil: number | null = null;
+  #isBroken = false;
   #isEntered = false;
   #isOccupied = false;
 
@@ -67,6 +68,11 @@ export class Channel {
       this.#database.close();
       throw error;
     }
+  }
+
+  /** Its file can no longer be read: it has to be opened anew. */
+  get isBroken(): boolean {
+    return this.#isBroken;
   }
 
   /** Does something at the hub, which stays open meanwhile. */
@@ -184,6 +190,12 @@ export class Channel {
   /** Writes were lost before they were durable: the hub goes on from what is. */
   #takeBack(error: unknown): void {
     this.#logger("error", "commit_failed", { error: String(error) });
-    this.#log.reload();
+    try {
+      this.#log.reload();
+    } catch (failure) {
+      this.#logger("error", "channel_broken", { error: String(failure) });
+      this.#isBroken = true;
+      this.hub.stop();
+    }
   }
 }

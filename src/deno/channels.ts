@@ -81,6 +81,9 @@ export class Channels implements Hubs {
   }
 
   #opened(name: string): Channel {
+    if (this.#open.get(name)?.isBroken === true) {
+      this.#close(name);
+    }
     const channel = this.#open.get(name) ?? new Channel(name, this.#place);
     this.#open.set(name, channel);
     return channel;
@@ -95,13 +98,13 @@ export class Channels implements Hubs {
   }
 
   #closeIdle(): void {
+    this.#cancel = clock.after(LOOK_MS, () => this.#closeIdle());
     const idleSince = clock.now() - IDLE_MS;
     for (const [name, channel] of this.#open) {
       if (channel.isIdleSince(idleSince)) {
         this.#close(name);
       }
     }
-    this.#cancel = clock.after(LOOK_MS, () => this.#closeIdle());
   }
 
   #close(name: string): void {

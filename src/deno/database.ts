@@ -133,10 +133,13 @@ export class Database implements Sql {
   #lose(error: unknown): void {
     const group = this.#group;
     this.#group = null;
-    if (this.#database.isTransaction) {
-      this.#database.exec("ROLLBACK");
+    try {
+      if (this.#database.isTransaction) {
+        this.#database.exec("ROLLBACK");
+      }
+      this.#onLost(error);
+    } finally {
+      group?.reject(error);
     }
-    this.#onLost(error);
-    group?.reject(error);
   }
 }

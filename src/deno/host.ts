@@ -135,6 +135,7 @@ export class ProcessHost implements Host {
 
   /** Forgets channels that nobody has published to and that have no client, so that there is room for others. */
   #tidy(): void {
+    this.#cancelTidying = clock.after(TIDY_MS, () => this.#tidy());
     for (const vacant of this.#directory.vacant()) {
       try {
         this.#directory.settle(vacant, this.hubs.forget(vacant.name));
@@ -147,6 +148,5 @@ export class ProcessHost implements Host {
     if ((this.#tickets.nextExpiry() ?? Number.POSITIVE_INFINITY) <= clock.now()) {
       this.#tickets.forgetExpired();
     }
-    this.#cancelTidying = clock.after(TIDY_MS, () => this.#tidy());
   }
 }

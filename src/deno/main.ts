@@ -19,13 +19,23 @@ const host = new ProcessHost({
 });
 const service = createService(host);
 
+// A timer of one channel, or a write that nobody waits for, must not end the others.
+for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+  process.on(event, (error: unknown) => host.logger("error", "unexpected", { error: String(error) }));
+}
+
 process.on("SIGTERM", () => {
   host.close();
   process.exit(0);
 });
 
-// What the launcher waits for.
-listen(settings.port, (port) => console.error(JSON.stringify({ event: "listen", socket: "http", port })));
+try {
+  // What the launcher waits for.
+  listen(settings.port, (port) => console.error(JSON.stringify({ event: "listen", socket: "http", port })));
+} catch (error) {
+  console.error(String(error));
+  process.exit(1);
+}
 
 /**
  * Listens for as long as the process lives. When no descriptor is left for a connection, Deno stops listening and goes on

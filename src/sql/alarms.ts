@@ -1,6 +1,9 @@
 import type { Clock } from "../hub/clock.ts";
 import type { Sql } from "./sql.ts";
 
+/** How soon to ring again after a failure. */
+const RETRY_MS = 10_000;
+
 /** Channels that are woken at once. */
 const WOKEN_AT_ONCE = 50;
 
@@ -54,6 +57,9 @@ export class Alarms {
 
   #ring(): void {
     const now = this.#clock.now();
+    // Also rings again when something here throws.
+    this.#at = Number.POSITIVE_INFINITY;
+    this.#armFor(now + RETRY_MS);
     const due = this.#sql.rows<{ name: string }>(
       "SELECT name FROM alarms WHERE at <= ? ORDER BY at LIMIT ?",
       now,

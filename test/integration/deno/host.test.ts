@@ -12,12 +12,15 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { DatabaseSync } from "node:sqlite";
+
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { configSchema } from "../../../src/config/schema.ts";
 import { Database } from "../../../src/deno/database.ts";
 import { ProcessHost } from "../../../src/deno/host.ts";
 import { createService } from "../../../src/service/router.ts";
+import { SqlLog } from "../../../src/sql/sql-log.ts";
 
 const SECOND = 1_000;
 
@@ -181,6 +184,27 @@ describe("a process that hosts channels", () => {
     expect((await publish("good")).status).toBe(200);
     expect(await idsOf("good")).toEqual(["1"]);
     expect(contentOf(fileOf("bad"))).toEqual(before);
+  });
+
+  it("opens a channel anew whose file broke while it was open, and nothing hangs", async () => {
+    start();
+    await publish("a");
+    // The tables vanish under the open file, as after a fault of the disk: a commit fails, and so does the look after it.
+    const breakLog = new Error("disk I/O error");
+    vi.spyOn(SqlLog.prototype, "reload").mockImplementationOnce(() => {
+      throw breakLog;
+    });
+    vi.spyOn(DatabaseSync.prototype, "exec").mockImplementation(function (this: DatabaseSync, sql: string) {
+      if (sql === "COMMIT" && this.location()?.endsWith("a.sqlite")) {
+        throw breakLog;
+      }
+      this.prepare(sql).run();
+    });
+    expect((await publish("a")).status).toBe(500);
+    vi.mocked(DatabaseSync.prototype.exec).mockRestore();
+    expect(logged.find(({ event }) => event === "channel_broken")).toMatchObject({ channel: "a" });
+    expect((await publish("a")).status).toBe(200);
+    expect(await idsOf("a")).toEqual(["1", "2"]);
   });
 
   it("ends a drain by a restart, as npm start does", async () => {
