@@ -72,6 +72,27 @@ export default defineConfig({
         },
       },
       {
+        // The same files against the service by `npm run serve`. What that cannot have is in test/support/host.ts.
+        test: {
+          name: "e2e-deno",
+          include: ["test/e2e/**/*.test.ts"],
+          exclude: MEASURED_E2E,
+          env: { SERVICE_HOST: "deno" },
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: "measured-deno",
+          include: MEASURED_E2E,
+          env: { SERVICE_HOST: "deno" },
+          fileParallelism: false,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
         // What measures CPU, memory or time: one file at a time, and nothing beside it.
         test: {
           name: "measured",

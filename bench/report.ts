@@ -2,10 +2,11 @@ import { availableParallelism, cpus } from "node:os";
 import { createRequire } from "node:module";
 
 import { judge, type Bound, type Measure, type Outcome, type Row, type Verdict } from "./row.ts";
+import type { ServiceHost } from "./service.ts";
 import { doubtsOf, type Usage } from "./usage.ts";
 
-/** A row and its outcome. */
-export type Result = { readonly row: Row; readonly seconds: number } & (
+/** A row and its outcome on one host. */
+export type Result = { readonly row: Row; readonly host: ServiceHost; readonly seconds: number } & (
   | { readonly outcome: Outcome }
   | { readonly failure: string }
 );
@@ -20,13 +21,16 @@ export function allKept(results: readonly Result[]): boolean {
 
 /** The machine and versions. A number means little without them. */
 function machine(): Record<string, string | number> {
-  const { version } = createRequire(import.meta.url)("workerd/package.json") as { version: string };
+  const require = createRequire(import.meta.url);
+  const versionOf = (name: string): string =>
+    (require(`${name}/package.json`) as { version: string }).version;
   return {
     platform: `${process.platform} ${process.arch}`,
     cpu: cpus()[0]?.model ?? "unknown",
     cores: availableParallelism(),
     node: process.version,
-    workerd: version,
+    workerd: versionOf("workerd"),
+    deno: versionOf("deno"),
   };
 }
 
@@ -35,6 +39,7 @@ export function toJson(results: readonly Result[]): string {
   const rows = results.map((result) => ({
     row: result.row.name,
     title: result.row.title,
+    host: result.host,
     seconds: result.seconds,
     ...("failure" in result
       ? { failure: result.failure }
@@ -51,9 +56,9 @@ export function toJson(results: readonly Result[]): string {
 const WIDTHS = [30, 16, 14, 14];
 
 export function tableHead(): string {
-  const { cpu, cores, platform, node, workerd } = machine();
+  const { cpu, cores, platform, node, workerd, deno } = machine();
   return [
-    `${cores} cores of ${cpu}, ${platform}, Node ${node}, workerd ${workerd}`,
+    `${cores} cores of ${cpu}, ${platform}, Node ${node}, workerd ${workerd}, Deno ${deno}`,
     "",
     columns(["", "measured", "must", "aim", "verdict"]),
   ].join("\n");
@@ -61,7 +66,9 @@ export function tableHead(): string {
 
 /** One row of the printed table. */
 export function tableRow(result: Result): string {
-  const lines = [`\n${result.row.title}  [${result.row.name}, ${result.seconds.toFixed(0)} s]`];
+  const lines = [
+    `\n${result.row.title}  [${result.row.name}, on ${result.host}, ${result.seconds.toFixed(0)} s]`,
+  ];
   if ("failure" in result) {
     return [...lines, `  FAILED: ${result.failure}`].join("\n");
   }

@@ -1,4 +1,5 @@
 import type { Cleanup } from "./cleanup.ts";
+import type { ServiceHost } from "./service.ts";
 import type { Usage } from "./usage.ts";
 
 /** A row of the benchmark. It starts and stops the hosts that it measures. */
@@ -9,6 +10,8 @@ export interface Row {
 }
 
 export interface RowOptions {
+  /** Where the service runs. */
+  readonly host: ServiceHost;
   readonly cleanup: Cleanup;
   /** The length of one measurement; null: the row decides. */
   readonly seconds: number | null;

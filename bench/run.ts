@@ -12,6 +12,7 @@ import { latencyRow } from "./rows/latency.ts";
 import { memory } from "./rows/memory.ts";
 import { publish } from "./rows/publish.ts";
 import { replay } from "./rows/replay.ts";
+import { isServiceHost, SERVICE_HOSTS, type ServiceHost } from "./service.ts";
 
 const ROWS: readonly Row[] = [
   latencyRow("latency-100", {
@@ -38,13 +39,14 @@ const ROWS: readonly Row[] = [
 const USAGE = `Usage: npm run bench -- [options]
 
   --only ROW     run only this row; may be repeated (${ROWS.map(({ name }) => name).join(", ")})
+  --host HOST    measure only this host; may be repeated (${SERVICE_HOSTS.join(", ")}; default: both)
   --seconds N    the length of one measurement (default: set by each row)
   --json         print JSON instead of a table
   -h, --help     print this text
 
 The exit code is 1 if a row misses a required value ("must") or cannot be measured.`;
 
-const { only, seconds, json, help } = readOptions();
+const { only, hosts, seconds, json, help } = readOptions();
 if (help === true) {
   console.log(USAGE);
   process.exit(0);
@@ -63,8 +65,9 @@ if (json !== true) {
   console.log(tableHead());
 }
 const results: Result[] = [];
-for (const row of ROWS.filter(({ name }) => only === undefined || only.includes(name))) {
-  const result = await measure(row);
+const chosen = ROWS.filter(({ name }) => only === undefined || only.includes(name));
+for (const [row, host] of chosen.flatMap((each) => hosts.map((one) => [each, one] as const))) {
+  const result = await measure(row, host);
   if (stopped) {
     break;
   }
@@ -86,14 +89,14 @@ function stop(code: number): void {
   void cleanup.finish().then(() => process.exit(code));
 }
 
-async function measure(row: Row): Promise<Result> {
+async function measure(row: Row, host: ServiceHost): Promise<Result> {
   const startedAt = performance.now();
   const took = (): number => (performance.now() - startedAt) / 1_000;
   try {
-    const outcome = await row.measure({ cleanup, seconds });
-    return { row, outcome, seconds: took() };
+    const outcome = await row.measure({ cleanup, seconds, host });
+    return { row, host, outcome, seconds: took() };
   } catch (error) {
-    return { row, failure: error instanceof Error ? error.message : String(error), seconds: took() };
+    return { row, host, failure: error instanceof Error ? error.message : String(error), seconds: took() };
   } finally {
     await cleanup.run();
   }
@@ -104,6 +107,7 @@ function readOptions() {
     const { values } = parseArgs({
       options: {
         only: { type: "string", multiple: true },
+        host: { type: "string", multiple: true },
         seconds: { type: "string" },
         json: { type: "boolean" },
         help: { type: "boolean", short: "h" },
@@ -113,11 +117,15 @@ function readOptions() {
     if (unknown !== undefined) {
       throw new Error(`there is no row called ${unknown}`);
     }
+    const named = values.host ?? SERVICE_HOSTS;
+    if (!named.every(isServiceHost)) {
+      throw new Error(`--host is one of ${SERVICE_HOSTS.join(", ")}`);
+    }
     const length = values.seconds === undefined ? null : Number(values.seconds);
     if (length !== null && !(length >= 0.1 && length <= 600)) {
       throw new Error("--seconds must be a number from 0.1 to 600");
     }
-    return { ...values, seconds: length };
+    return { ...values, hosts: named, seconds: length };
   } catch (error) {
     console.error(`npm run bench: ${(error as Error).message}\n\n${USAGE}`);
     process.exit(2);

@@ -10,7 +10,16 @@ import { makeTemporaryFolder, type Cleanup } from "./cleanup.ts";
 import type { Host } from "./host.ts";
 import { findDescendant } from "./process-usage.ts";
 
-const launcher = join(import.meta.dirname, "../src/local/start.ts");
+/** The hosts of the service on this machine, and what starts each of them. */
+const LAUNCHERS = { workerd: "start.ts", deno: "serve.ts" } as const;
+
+export type ServiceHost = keyof typeof LAUNCHERS;
+
+export const SERVICE_HOSTS = Object.keys(LAUNCHERS) as ServiceHost[];
+
+export function isServiceHost(name: string): name is ServiceHost {
+  return Object.hasOwn(LAUNCHERS, name);
+}
 
 /** The default configuration, with the most clients that a channel can have and a channel for each row. */
 const configOf = ({ heartbeatSeconds = 30 }: ServiceOptions): string => `sse:
@@ -23,14 +32,15 @@ limits:
 `;
 
 interface ServiceOptions {
+  readonly host: ServiceHost;
   readonly heartbeatSeconds?: number;
 }
 
 /** How long a stop may take. The launcher promises 5 seconds. */
 const STOP_GRACE_MS = 6_000;
 
-/** Starts the service as `npm start` does, with its own storage. */
-export async function startService(cleanup: Cleanup, options: ServiceOptions = {}): Promise<Host> {
+/** Starts the service as `npm start` or `npm run serve` does, with its own storage. */
+export async function startService(cleanup: Cleanup, options: ServiceOptions): Promise<Host> {
   const folder = makeTemporaryFolder(cleanup);
   const configFile = join(folder, "config.yaml");
   writeFileSync(configFile, configOf(options));
@@ -38,7 +48,7 @@ export async function startService(cleanup: Cleanup, options: ServiceOptions = {
   const child = spawn(
     process.execPath,
     [
-      launcher,
+      join(import.meta.dirname, "../src/local", LAUNCHERS[options.host]),
       "--port",
       "0",
       "--host",
@@ -84,12 +94,12 @@ export async function startService(cleanup: Cleanup, options: ServiceOptions = {
     });
     child.once("exit", () => reject(new Error(`The service did not start:\n${lastWords.join("\n")}`)));
   });
-  const pid = child.pid === undefined ? undefined : findDescendant(child.pid, "workerd");
+  const pid = child.pid === undefined ? undefined : findDescendant(child.pid, options.host);
   if (pid === undefined) {
-    throw new Error("The launcher has no child process called workerd.");
+    throw new Error(`The launcher has no child process called ${options.host}.`);
   }
   return {
-    name: "edge-sse",
+    name: `edge-sse on ${options.host}`,
     port,
     pid,
     token,

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { build, stop } from "esbuild";
 
 import { readCompatibility } from "../../src/local/compatibility.ts";
-import { startRuntime } from "../../src/local/runtime.ts";
+import { startWorkerd } from "../../src/local/workerd-host.ts";
 import type { Host } from "../host.ts";
 import { makeTemporaryFolder, type Cleanup } from "../cleanup.ts";
 
@@ -27,7 +27,7 @@ export async function startFloor(cleanup: Cleanup): Promise<Host> {
   mkdirSync(join(folder, "storage"));
   const configFile = join(folder, "workerd.capnp");
   writeFileSync(configFile, renderConfig(join(folder, "storage")));
-  const runtime = startRuntime({ configFile, address: "127.0.0.1:0", secrets: {} });
+  const runtime = startWorkerd({ configFile, address: "127.0.0.1:0", secrets: {} });
   const end = cleanup.add(async () => {
     await runtime.stop();
   });

@@ -42,8 +42,8 @@ const WARM_UP_MS = 400;
 export const fanOut: Row = {
   name: "fan-out",
   title: `saturated fan-out, ${CLIENTS} clients, ~200-byte frames`,
-  measure: async ({ cleanup, seconds }) => {
-    const service = await openSide(await startService(cleanup), cleanup);
+  measure: async ({ cleanup, seconds, host }) => {
+    const service = await openSide(await startService(cleanup, { host }), cleanup);
     const peers: Side[] = [];
     for (const peer of PEERS) {
       peers.push(await openSide(await peer.start(cleanup), cleanup));

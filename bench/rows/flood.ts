@@ -45,15 +45,15 @@ const FLOODS: Readonly<Record<string, FloodRequest>> = {
 export const floodRow: Row = {
   name: "flood",
   title: `${LOAD.clients} clients, ${LOAD.eventsPerSecond} events/s, ${PER_SECOND} hostile requests/s to each route in turn`,
-  measure: async ({ cleanup, seconds = null }) => {
-    const side = await openSide(await startService(cleanup), LOAD, cleanup);
+  measure: async ({ cleanup, host, seconds = null }) => {
+    const side = await openSide(await startService(cleanup, { host }), LOAD, cleanup);
     const length = seconds ?? ROUND_SECONDS;
     const { pid, port } = side.host;
     // Each flood has its own address, so that it has a whole budget. The clients have another address.
-    const attack = (request: FloodRequest, host: number): ReturnType<typeof flood> =>
+    const attack = (request: FloodRequest, lastByte: number): ReturnType<typeof flood> =>
       flood({
         origin: `http://127.0.0.1:${port}`,
-        requests: [{ ...request, localAddress: `127.0.0.${host}` }],
+        requests: [{ ...request, localAddress: `127.0.0.${lastByte}` }],
         perSecond: PER_SECOND,
         seconds: length,
       });

@@ -15,8 +15,8 @@ const HEARTBEAT_SECONDS = 4;
 export const idleCpu: Row = {
   name: "idle-cpu",
   title: "CPU with 100 idle clients",
-  measure: async ({ cleanup, seconds }) => {
-    const service = await startService(cleanup, { heartbeatSeconds: HEARTBEAT_SECONDS });
+  measure: async ({ cleanup, seconds, host }) => {
+    const service = await startService(cleanup, { host, heartbeatSeconds: HEARTBEAT_SECONDS });
     const generator = startGenerator(cleanup);
     await generator.connect(service, "idle", { clients: 100, attention: "idle" });
     await sleep(SETTLE_MS);

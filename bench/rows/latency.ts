@@ -27,8 +27,8 @@ export function latencyRow(name: string, load: Load): Row {
   return {
     name,
     title: `delivery latency, ${load.clients} clients, ${load.eventsPerSecond} events/s`,
-    measure: async ({ cleanup, seconds }) => {
-      const service = await openSide(await startService(cleanup), load, cleanup);
+    measure: async ({ cleanup, seconds, host }) => {
+      const service = await openSide(await startService(cleanup, { host }), load, cleanup);
       const floor = await openSide(await startFloor(cleanup), load, cleanup);
       for (const side of [service, floor]) {
         await playRound(side, load, WARM_UP_SECONDS);

@@ -5,9 +5,14 @@ import { startFloor } from "../floor/floor.ts";
 import { startGenerator } from "../generator.ts";
 import type { Host } from "../host.ts";
 import { residentKilobytes } from "../process-usage.ts";
-import type { Row } from "../row.ts";
-import { startService } from "../service.ts";
+import type { Bound, Row } from "../row.ts";
+import { startService, type ServiceHost } from "../service.ts";
 import { median } from "../statistics.ts";
+
+const BOUNDS: Readonly<Record<ServiceHost, Bound>> = {
+  workerd: { is: "below", must: 100, aim: 75 },
+  deno: { is: "below", must: 55, aim: 35 },
+};
 
 const SETTLE_MS = 2_000;
 
@@ -15,8 +20,8 @@ const SETTLE_MS = 2_000;
 export const memory: Row = {
   name: "memory",
   title: "memory of the runtime per idle client",
-  measure: async ({ cleanup }) => {
-    const service = await measureHost(await startService(cleanup), cleanup);
+  measure: async ({ cleanup, host }) => {
+    const service = await measureHost(await startService(cleanup, { host }), cleanup);
     const floor = await measureHost(await startFloor(cleanup), cleanup);
     return {
       measures: [
@@ -24,7 +29,7 @@ export const memory: Row = {
           what: "per client",
           value: perClient(service),
           unit: "KB",
-          bound: { is: "below", must: 100, aim: 75 },
+          bound: BOUNDS[host],
         },
       ],
       usage: {},

@@ -20,8 +20,8 @@ const WARM_UP_MS = 300;
 export const publish: Row = {
   name: "publish",
   title: `durable publishes/s, one event a call, ${CALLERS} callers`,
-  measure: async ({ cleanup, seconds }) => {
-    const service = await startService(cleanup);
+  measure: async ({ cleanup, seconds, host }) => {
+    const service = await startService(cleanup, { host });
     const floor = await startFloor(cleanup);
     const own: Window[] = [];
     const theirs: Window[] = [];

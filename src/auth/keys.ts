@@ -8,7 +8,7 @@ import {
   type JWTVerifyGetKey,
 } from "jose";
 import type { JwtConfig } from "../config/schema.ts";
-import { createKeySetFetch, KeysUnavailableError } from "./key-set-fetch.ts";
+import { createKeySetFetch, KeysStillUnavailableError, KeysUnavailableError } from "./key-set-fetch.ts";
 import { jwtSecretsOf } from "./jwt-secret.ts";
 
 /** How long a key set is cached. */
@@ -80,6 +80,8 @@ function remoteKeys(url: URL, algorithm: string, host: KeyHost): JWTVerifyGetKey
  * A token whose key is missing in the set is invalid. A set that is missing or broken is an error of the deployment.
  */
 function keysOf(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
+  // Everywhere but on Workers jose lets all tokens wait for one fetch, so its failure comes once for each of them.
+  const told = new WeakSet<Error>();
   return async (header, token) => {
     try {
       return await keySet(header, token);
@@ -87,7 +89,12 @@ function keysOf(keySet: JWTVerifyGetKey): JWTVerifyGetKey {
       if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
         throw error;
       }
-      throw new KeysUnavailableError("the key set cannot be used", { cause: error });
+      const isNews = !(error instanceof Error) || !told.has(error);
+      if (error instanceof Error) {
+        told.add(error);
+      }
+      const cause = isNews ? error : new KeysStillUnavailableError("the key set cannot be used");
+      throw new KeysUnavailableError("the key set cannot be used", { cause });
     }
   };
 }

@@ -1,7 +1,8 @@
 import { HubError } from "../hub/errors.ts";
 import type { Logger } from "../hub/logger.ts";
 import { unwrap, type Answer } from "./answer.ts";
-import type { DirectoryRpc, Standing } from "./objects.ts";
+import type { Standing } from "../sql/directory.ts";
+import type { DirectoryRpc } from "./objects.ts";
 
 /** What a link needs from the object that it belongs to. */
 export interface LinkHost {

@@ -7,7 +7,7 @@ import { unwrap, type Answer } from "./answer.ts";
 import { configOf, type Env } from "./env.ts";
 import { streamRequest, type DirectoryRpc, type HubRpc } from "./objects.ts";
 import { peerOf } from "./peer.ts";
-import { isStorageFull, storageFull } from "./storage-full.ts";
+import { isStorageFull, storageFull } from "../sql/storage-full.ts";
 import { systemClock } from "./system-clock.ts";
 import { workerLogger } from "./worker-logger.ts";
 

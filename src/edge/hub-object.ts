@@ -11,12 +11,14 @@ import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { settingsOf } from "../service/hub-settings.ts";
 import { createLogger } from "../service/logger.ts";
 import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
+import type { Forgotten } from "../sql/channel-table.ts";
+import { SqlLog } from "../sql/sql-log.ts";
 import { answer, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { DirectoryLink } from "./directory-link.ts";
 import { configOf, type Env } from "./env.ts";
-import { wantedStream, type Forgotten, type HubRpc } from "./objects.ts";
-import { SqliteLog } from "./sqlite-log.ts";
+import { objectSql } from "./object-sql.ts";
+import { wantedStream, type HubRpc } from "./objects.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** A drain as it is kept. The launch tells whether the service was started anew since: then it is over. */
@@ -30,7 +32,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
   readonly #channel: string;
   readonly #launchId: string;
   readonly #logger: Logger;
-  #log: SqliteLog;
+  #log: SqlLog;
   #hub: Hub;
   #directory: DirectoryLink;
   /** Requests that may bring a client or an event in. While there are any, nothing is given up. */
@@ -156,9 +158,9 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     });
   }
 
-  #create(): { log: SqliteLog; hub: Hub; directory: DirectoryLink } {
+  #create(): { log: SqlLog; hub: Hub; directory: DirectoryLink } {
     const { storage } = this.ctx;
-    const log = new SqliteLog(storage);
+    const log = new SqlLog(objectSql(storage));
     const hub = new Hub(settingsOf(configOf(this.env), this.#channel), {
       log,
       clock: systemClock,

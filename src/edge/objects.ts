@@ -7,12 +7,11 @@ import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import type { Principal } from "../service/access/principal.ts";
 import type { Entrant, Knowledge } from "../service/host.ts";
+import type { Forgotten } from "../sql/channel-table.ts";
+import type { Standing } from "../sql/directory.ts";
 import type { Answer } from "./answer.ts";
 
 /** What the objects answer over RPC. Every method answers an `Answer`: RPC carries no error class of ours. */
-
-/** What a hub that was to be forgotten has found out. */
-export type Forgotten = "forgotten" | "in_use" | "published";
 
 /** The hub of a channel. Its streams go through `fetch`, as a `streamRequest`. */
 export interface HubRpc extends Rpc.DurableObjectBranded {
@@ -33,12 +32,6 @@ export interface HubRpc extends Rpc.DurableObjectBranded {
   stop(): Promise<Answer<Ended>>;
   settled(): Promise<Answer<number>>;
   forget(): Promise<Answer<Forgotten>>;
-}
-
-/** What holds for a channel because of all of them. */
-export interface Standing extends Pick<Knowledge, "epoch" | "drainUntil"> {
-  /** The service is shutting down. */
-  readonly isStopping: boolean;
 }
 
 /** The one directory of all channels. */

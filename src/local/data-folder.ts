@@ -1,4 +1,4 @@
-import { existsSync, fchmodSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, fchmodSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -9,8 +9,15 @@ import { isOpenToOthers, isOurs, withOwn } from "./ownership.ts";
 import { factsOf } from "./process-facts.ts";
 import { replaceFile } from "./replace-file.ts";
 
+/** What keeps its data in a folder. */
+export interface FolderOwner {
+  readonly name: "workerd" | "deno";
+  /** How a person starts it. */
+  readonly command: "npm start" | "npm run serve";
+}
+
 export interface DataFolder {
-  /** The storage of workerd: one database for each object. */
+  /** The storage of the host: one database for each object or channel. */
   readonly storage: string;
   /** Files of this start: the bundles, the configuration of the runtime, the lock. */
   readonly build: string;
@@ -22,7 +29,7 @@ export interface DataFolder {
 const RUNTIME_END_MS = 2000;
 
 /** Opens the data folder for this process alone, creating it if it is missing. */
-export async function openDataFolder(path: string): Promise<DataFolder> {
+export async function openDataFolder(path: string, host: FolderOwner): Promise<DataFolder> {
   const storage = join(path, "storage");
   const build = join(path, "build");
   // Only this user can enter the folder, so no other user can hold the lock or write a process id.
@@ -33,9 +40,10 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     claimFolder(storage);
     claimFolder(build);
     if (!holdLock(lock)) {
-      throw new LaunchError(`the data folder ${path} is in use by another npm start`);
+      throw new LaunchError(`the data folder ${path} is in use by another ${host.command}`);
     }
     await runtimeIsGone(runtimePid, build);
+    claimForHost(path, storage, host);
   } catch (error) {
     if (error instanceof LaunchError) {
       throw error;
@@ -69,6 +77,28 @@ function claimFolder(folder: string): void {
       }
     },
   );
+}
+
+/** Marks a new folder with the host that keeps its data there, and refuses that of another one. */
+function claimForHost(path: string, storage: string, { name, command }: FolderOwner): void {
+  const mark = join(path, "host");
+  if (existsSync(mark)) {
+    requireSame(readFileSync(mark, "utf8").trim());
+    return;
+  }
+  // A folder that has data and no mark is older than the marks: there was only workerd then.
+  if (readdirSync(storage).length > 0) {
+    requireSame("workerd");
+  }
+  replaceFile(mark, `${name}\n`, 0o600);
+
+  function requireSame(owner: string): void {
+    if (owner !== name) {
+      throw new LaunchError(
+        `the data folder ${path} has the data of another host (${owner}), which ${command} cannot read: choose another with --data-dir`,
+      );
+    }
+  }
 }
 
 async function runtimeIsGone(runtimePid: string, build: string): Promise<void> {

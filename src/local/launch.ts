@@ -1,12 +1,10 @@
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { toBindings } from "../config/bindings.ts";
 import { formatMistake } from "../config/mistake.ts";
 import type { Config } from "../config/schema.ts";
 import { claimAddress, reachable, toUrl, withPort } from "./address.ts";
 import { buildPublic } from "./build-public.ts";
-import { buildWorkers } from "./bundle.ts";
 import { compileConfigFile } from "./config-file.ts";
 import { curlLines } from "./curl.ts";
 import { openDataFolder } from "./data-folder.ts";
@@ -15,52 +13,52 @@ import { readDevVars } from "./dev-vars.ts";
 import { LaunchError } from "./launch-error.ts";
 import { log } from "./log.ts";
 import { missingSecrets } from "./missing-secrets.ts";
-import { readOptions, USAGE, type Options } from "./options.ts";
-import { startRuntime, type Ended, type Runtime } from "./runtime.ts";
+import type { LocalHost } from "./local-host.ts";
+import { readOptions, usageOf, type Options } from "./options.ts";
+import type { Ended, Runtime } from "./runtime.ts";
 import { shutDown } from "./shutdown.ts";
 import type { StopSignal } from "./stop-signal.ts";
 import { referTo } from "./token-reference.ts";
-import { writeWorkerdConfig } from "./workerd-config.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 
 /** Runs the service until it is told to stop, and ends the process: 0 after a stop in good order, else 1. */
-export async function launch(args: readonly string[], stop: StopSignal): Promise<never> {
+export async function launch(host: LocalHost, args: readonly string[], stop: StopSignal): Promise<never> {
   ignoreClosedOutput();
   try {
-    const options = readOptions(args, process.env, project);
+    const options = readOptions(host, args, process.env, project);
     if (options === "help") {
-      console.log(USAGE);
+      console.log(usageOf(host));
       process.exit(0);
     }
-    process.exit(await serve(options, stop));
+    process.exit(await serve(host, options, stop));
   } catch (error) {
-    console.error(error instanceof LaunchError ? `npm start: ${error.message}` : error);
+    console.error(error instanceof LaunchError ? `${host.command}: ${error.message}` : error);
     process.exit(1);
   }
 }
 
-async function serve(options: Options, stop: StopSignal): Promise<number> {
+async function serve(host: LocalHost, options: Options, stop: StopSignal): Promise<number> {
   const config = readConfig(options.configFile);
-  const folder = await openDataFolder(options.dataFolder);
+  const folder = await openDataFolder(options.dataFolder, host);
   const address = await claimAddress(options);
   const vars = readDevVars(options.devVarsFile, process.env);
   await buildPublic(project);
-  await buildWorkers(project, folder.build);
-  const secrets = {
-    ...vars,
-    LAUNCH_ID: crypto.randomUUID(),
-    SHUTDOWN_TOKEN: crypto.randomUUID(),
-    LISTEN_HOST: options.host,
+  const shutdownToken = crypto.randomUUID();
+  const plan = {
+    project,
+    folder,
+    config,
+    listenHost: options.host,
+    launchId: crypto.randomUUID(),
+    secrets: { ...vars, SHUTDOWN_TOKEN: shutdownToken },
   };
-  const bindings = toBindings(config);
-  const configFile = writeWorkerdConfig({ project, folder, bindings, secrets: Object.keys(secrets) });
-  const start = (at: string): Runtime => {
-    const started = startRuntime({ configFile, address: at, secrets });
+  const start = async (at: string): Promise<Runtime> => {
+    const started = await host.start({ ...plan, address: at });
     folder.recordRuntime(started.pid);
     return started;
   };
-  let runtime = start(address);
+  let runtime = await start(address);
 
   const port = await runtime.listening;
   const stopped = stop.wait();
@@ -77,7 +75,7 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
   for (;;) {
     const cause = await Promise.race([stopped, runtime.ended]);
     if (typeof cause === "string") {
-      await shutDown({ signal: cause, runtime, url, token: secrets.SHUTDOWN_TOKEN });
+      await shutDown({ signal: cause, runtime, url, token: shutdownToken });
       return 0;
     }
     log("error", "runtime_ended", { ...cause });
@@ -85,7 +83,7 @@ async function serve(options: Options, stop: StopSignal): Promise<number> {
       return 1;
     }
     await sleep(RESTART_DELAY_MS);
-    runtime = start(withPort(address, port));
+    runtime = await start(withPort(address, port));
     await runtime.listening;
     log("warn", "runtime_restarted", { url });
   }
@@ -133,7 +131,7 @@ function readConfig(file: string): Config {
   return config;
 }
 
-/** `npm start | head` must not take the service down with it. */
+/** `npm start | head`, for one, must not take the service down with it. */
 function ignoreClosedOutput(): void {
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});

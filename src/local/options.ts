@@ -2,6 +2,10 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { LaunchError } from "./launch-error.ts";
+import type { LocalHost } from "./local-host.ts";
+
+/** What of a host the command line depends on. */
+type HostOptions = Pick<LocalHost, "command" | "dataFolder" | "hasProcesses">;
 
 export interface Options {
   readonly host: string;
@@ -12,51 +16,79 @@ export interface Options {
   readonly devVarsFile: string;
 }
 
-export const USAGE = `Usage: npm start -- [options]
+export function usageOf({ command, dataFolder, hasProcesses }: HostOptions): string {
+  return `Usage: ${command} -- [options]
 
   --port N          the port to listen on; 0 picks a free port (default: $PORT, or 8787)
   --host H          the address to listen on (default: $HOST, or 127.0.0.1)
   --config FILE     the configuration file (default: config.yaml)
-  --data-dir DIR    the folder that stores the channels (default: .data)
-  -h, --help        print this text
+  --data-dir DIR    the folder that stores the channels (default: ${dataFolder})
+${hasProcesses ? PROCESSES_USAGE : ""}  -h, --help        print this text
 
 The tokens are in .dev.vars, or in the file that $EDGE_SSE_DEV_VARS names. A start creates the file if it is missing.
 Environment variables with the names of the tokens take precedence over the file.`;
+}
+
+const PROCESSES_USAGE = `  --processes N     the number of processes (default: 1; more are not possible yet)
+`;
 
 /** Reads the command line, then the environment, then the defaults. Default files are in the project's folder. */
 export function readOptions(
+  host: HostOptions,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
   project: string,
 ): Options | "help" {
-  const flags = parseFlags(args);
+  const flags = parseFlags(host, args);
   if (flags.help === true) {
     return "help";
   }
+  requireOneProcess(flags.processes ?? "1");
   return {
     host: readHost(flags.host ?? (env["HOST"] || "127.0.0.1")),
     port: readPort(flags.port ?? (env["PORT"] || "8787")),
     configFile: readFile("--config", flags.config) ?? resolve(project, "config.yaml"),
-    dataFolder: readFile("--data-dir", flags["data-dir"]) ?? resolve(project, ".data"),
+    dataFolder: readFile("--data-dir", flags["data-dir"]) ?? resolve(project, host.dataFolder),
     devVarsFile: resolve(env["EDGE_SSE_DEV_VARS"] || resolve(project, ".dev.vars")),
   };
 }
 
-function parseFlags(args: readonly string[]) {
+function parseFlags(host: HostOptions, args: readonly string[]): Flags {
   try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        port: { type: "string" },
-        host: { type: "string" },
-        config: { type: "string" },
-        "data-dir": { type: "string" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
+    const { values } = parseArgs({ args: [...args], options: OPTIONS });
+    if (values.processes !== undefined && !host.hasProcesses) {
+      throw new LaunchError(`${host.command} has no option --processes`);
+    }
     return values;
   } catch (error) {
-    throw new LaunchError(`${(error as Error).message}\n\n${USAGE}`, { cause: error });
+    throw new LaunchError(`${(error as Error).message}\n\n${usageOf(host)}`, { cause: error });
+  }
+}
+
+const OPTIONS = {
+  port: { type: "string" },
+  host: { type: "string" },
+  config: { type: "string" },
+  "data-dir": { type: "string" },
+  processes: { type: "string" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+interface Flags {
+  readonly port?: string | undefined;
+  readonly host?: string | undefined;
+  readonly config?: string | undefined;
+  readonly "data-dir"?: string | undefined;
+  readonly processes?: string | undefined;
+  readonly help?: boolean | undefined;
+}
+
+function requireOneProcess(text: string): void {
+  if (!/^[1-9]\d{0,2}$/.test(text)) {
+    throw new LaunchError(`--processes must be a number from 1, got ${JSON.stringify(text)}`);
+  }
+  if (text !== "1") {
+    throw new LaunchError("--processes: more than one process is not possible yet");
   }
 }
 

@@ -41,10 +41,16 @@ export class RuntimeLog {
     this.#write = write;
   }
 
-  /** Reads the stream to its end, then logs the remaining counts. */
-  async follow(output: Readable): Promise<void> {
+  /**
+   * Reads the stream to its end, then logs the remaining counts.
+   *
+   * @param isForOthers takes the lines that are not messages of the runtime
+   */
+  async follow(output: Readable, isForOthers: (line: string) => boolean = () => false): Promise<void> {
     for await (const line of createInterface({ input: output.pipe(cutLines()) })) {
-      this.add(line);
+      if (!isForOthers(line)) {
+        this.add(line);
+      }
     }
     this.flush();
   }

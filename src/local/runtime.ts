@@ -1,6 +1,5 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -27,20 +26,20 @@ export interface Ended {
 }
 
 export interface RuntimeOptions {
-  readonly configFile: string;
-  /** A numeric `host:port`. */
-  readonly address: string;
+  /** The path of the binary, and its arguments. */
+  readonly command: readonly [program: string, ...args: string[]];
+  readonly env?: Readonly<Record<string, string>>;
   /** Handed over in the environment, so that they are in no file and no command line. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** Where it tells its port: workerd is told a descriptor for that, Deno can write to no other than these two. */
+  readonly portIsToldOn: "descriptor 3" | "stderr";
 }
 
-const require = createRequire(import.meta.url);
-
-/** The path of the binary for this platform. The package has no types. */
-const { default: workerd } = require("workerd") as { default: string };
+/** What stands before the name of a secret in the environment of the runtime. */
+export const SECRET_PREFIX = "EDGE_SSE_SECRET_";
 
 /** What a secret is called in the environment of the runtime: none can be taken for a `PATH`. */
-export const secretVariable = (name: string): string => `EDGE_SSE_SECRET_${name}`;
+export const secretVariable = (name: string): string => `${SECRET_PREFIX}${name}`;
 
 /**
  * Becomes the runtime, and leaves a guard behind in the same process group: it reads from a pipe of which only the
@@ -57,13 +56,12 @@ const LAST_WORDS_MS = 200;
 /** workerd waits for its open responses without a deadline. */
 const STOP_GRACE_MS = 400;
 
-/** Starts workerd in a process group of its own: Ctrl-C would end it before anybody could drain it. */
-export function startRuntime({ configFile, address, secrets }: RuntimeOptions): Runtime {
-  const serve = ["serve", configFile, "--socket-addr", `http=${address}`, "--control-fd=3"];
-  const child = spawn("/bin/sh", ["-c", GUARDED, workerd, ...serve], {
+/** Starts a runtime in a process group of its own: Ctrl-C would end it before anybody could drain it. */
+export function startRuntime({ command, env, secrets, portIsToldOn }: RuntimeOptions): Runtime {
+  const child = spawn("/bin/sh", ["-c", GUARDED, ...command], {
     detached: true,
     stdio: ["ignore", "inherit", "pipe", "pipe", "pipe"],
-    env: { ...process.env, TZ: "UTC", ...toEnvironment(secrets) },
+    env: { ...process.env, TZ: "UTC", ...env, ...toEnvironment(secrets) },
   });
   const { pid } = child;
   if (pid === undefined) {
@@ -71,7 +69,10 @@ export function startRuntime({ configFile, address, secrets }: RuntimeOptions): 
   }
   const killGroup = () => kill(-pid, "SIGKILL");
   process.once("exit", killGroup);
-  const said = new RuntimeLog().follow(child.stdio[2] as Readable);
+  const control = createControl();
+  createInterface({ input: child.stdio[3] as Readable }).on("line", control.read);
+  const isControl = (line: string): boolean => portIsToldOn === "stderr" && control.read(line);
+  const said = new RuntimeLog().follow(child.stdio[2] as Readable, isControl);
   const ended = once(child, "exit").then(async ([code, signal]): Promise<Ended> => {
     // The guard is still there. As long as it is, the group's id belongs to no other process.
     killGroup();
@@ -79,7 +80,6 @@ export function startRuntime({ configFile, address, secrets }: RuntimeOptions): 
     await Promise.race([said, sleep(LAST_WORDS_MS)]);
     return { code, signal };
   });
-  const control = readControl(child);
   return {
     pid,
     ended,
@@ -100,21 +100,32 @@ function toEnvironment(secrets: RuntimeOptions["secrets"]): Record<string, strin
 }
 
 /**
- * What is told on the control descriptor, first by the shell, then by workerd:
+ * What a start tells, first the shell, then the runtime:
  * `{"event":"descriptors","soft":"1048576","hard":"1048576"}`, `{"event":"listen","socket":"http","port":8787}`
  */
-function readControl(child: ChildProcess): { port: Promise<number>; descriptors: Promise<DescriptorLimits> } {
+function createControl() {
   const port = Promise.withResolvers<number>();
   const descriptors = Promise.withResolvers<DescriptorLimits>();
-  createInterface({ input: child.stdio[3] as Readable }).on("line", (line) => {
-    const told = JSON.parse(line) as ControlMessage;
-    if (told.event === "descriptors") {
-      descriptors.resolve({ soft: readLimit(told.soft), hard: readLimit(told.hard) });
-    } else if (told.event === "listen" && told.socket === "http") {
-      port.resolve(told.port);
-    }
-  });
-  return { port: port.promise, descriptors: descriptors.promise };
+  let isComplete = false;
+  return {
+    port: port.promise,
+    descriptors: descriptors.promise,
+    /** Reads a line. False: it is something else. After the port there is nothing more to tell. */
+    read: (line: string): boolean => {
+      const told = isComplete ? undefined : readMessage(line);
+      if (told?.event === "descriptors") {
+        descriptors.resolve({ soft: readLimit(told.soft), hard: readLimit(told.hard) });
+      } else if (told?.event === "listen" && told.socket === "http") {
+        isComplete = true;
+        port.resolve(told.port);
+      }
+      return told !== undefined;
+    },
+  };
+}
+
+function readMessage(line: string): ControlMessage | undefined {
+  return line.startsWith('{"event":') ? (JSON.parse(line) as ControlMessage) : undefined;
 }
 
 type ControlMessage =

@@ -5,5 +5,6 @@ const stop = listenForStop();
 
 // The rest takes a while to load. A signal may arrive before that.
 const { launch } = await import("./launch.ts");
+const { workerdHost } = await import("./workerd-host.ts");
 
-await launch(process.argv.slice(2), stop);
+await launch(workerdHost, process.argv.slice(2), stop);

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { toBindings, type ConfigBindings } from "../../src/config/bindings.ts";
 import { configSchema } from "../../src/config/schema.ts";
+import { isExcepted } from "../support/host.ts";
 
 const project = join(import.meta.dirname, "../..");
 
@@ -19,7 +20,7 @@ function plain(bindings: ConfigBindings): Record<string, Json> {
 }
 
 /** The bundle that `wrangler deploy` would upload, on another host than ours: what runs here runs there. */
-describe("The bundle of wrangler", () => {
+describe.skipIf(isExcepted("the Worker under miniflare"))("The bundle of wrangler", () => {
   let folder: string;
   let said: string;
   let miniflare: Miniflare;

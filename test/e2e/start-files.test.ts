@@ -4,6 +4,7 @@ import { join } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { host } from "../support/host.ts";
 import { openWorkplace, type Workplace } from "../support/started.ts";
 
 let workplace: Workplace;
@@ -24,7 +25,7 @@ beforeAll(async () => {
 
 afterAll(() => workplace.remove());
 
-describe("npm start serves public/", () => {
+describe(`the command ${host.command} serves public/`, () => {
   it("with content types, index.html, pages without their ending, and _headers", async () => {
     const get = async (path: string) => {
       const answer = await fetch(url + path);

@@ -13,6 +13,7 @@ import {
   type Started,
   type Workplace,
 } from "../support/started.ts";
+import { host } from "../support/host.ts";
 import { until } from "../support/until.ts";
 
 let workplace: Workplace;
@@ -50,7 +51,7 @@ async function expectStop(signal: NodeJS.Signals, service: Started, target: numb
   await until(() => !service.family().some(isAlive), { what: "the end of all that it has started" });
 }
 
-describe("npm start, told to stop", () => {
+describe(`the command ${host.command}, told to stop`, () => {
   it.each(["SIGTERM", "SIGINT"] as const)(
     "by a %s to npm, to the launcher or to both, tells 100 clients and exits 0 within 5 s",
     async (signal) => {
@@ -83,7 +84,7 @@ describe("npm start, told to stop", () => {
 
   it("before it is ready, exits 0 at once and leaves nothing", async () => {
     const service = workplace.launch();
-    await until(() => existsSync(join(workplace.path, ".data/build/lock.db")), {
+    await until(() => existsSync(join(workplace.path, host.dataFolder, "build/lock.db")), {
       what: "a sign of life",
       everyMs: 1,
     });
@@ -108,7 +109,7 @@ describe("npm start, told to stop", () => {
   });
 });
 
-describe("npm start and its runtime", () => {
+describe(`the command ${host.command} and its runtime`, () => {
   it("are of different process groups, end together, and start again at once with the events kept", async () => {
     const first = workplace.npmStart([], { PUBLISH_TOKEN: "t" });
     const answer = await fetch(`${await first.ready()}/api/publish`, {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { host } from "../support/host.ts";
 import { stablePort } from "../support/port.ts";
 import { find, inspect, isAlive, openWorkplace, type Workplace } from "../support/started.ts";
 import { until } from "../support/until.ts";
@@ -28,7 +29,7 @@ const publishStatus = async (url: string, token: string): Promise<number> => {
   return (await fetch(`${url}/api/publish`, { method: "POST", headers, body })).status;
 };
 
-describe("npm start", () => {
+describe(`the command ${host.command}`, () => {
   it("from a fresh clone creates two tokens, and prints two lines that work when pasted elsewhere", async () => {
     const service = workplace.npmStart();
     const url = await service.ready();
@@ -75,7 +76,7 @@ describe("npm start", () => {
     expect(await publishStatus(url, "from-the-file")).toBe(401);
     expect(await statusOf(`${url}/api/admin/clients`, "a")).toBe(503);
 
-    const build = join(workplace.path, ".data/build");
+    const build = join(workplace.path, host.dataFolder, "build");
     for (const file of await readdir(build)) {
       expect(await readFile(join(build, file), "utf8")).not.toContain("from-outside");
     }
@@ -93,7 +94,7 @@ describe("npm start", () => {
 
   it("listens where PORT and HOST say unless a flag says otherwise, and prints an address that works", async () => {
     const port = await stablePort();
-    const args = ["src/local/start.ts", "--host", "0.0.0.0"];
+    const args = [host.entry, "--host", "0.0.0.0"];
     const service = workplace.run(process.execPath, args, { PORT: String(port), HOST: "192.0.2.1" });
     expect(new URL(await service.ready()).port).toBe(String(port));
     expect((await service.lines())[0]).toBe(`curl -N http://127.0.0.1:${port}/api/events`);
@@ -116,7 +117,7 @@ describe("npm start", () => {
         ].map(async ([args = [], reason]) => {
           const service = workplace.launch(args as string[]);
           expect(await service.ended(), `${String(args)}: the exit code`).toBe(1);
-          expect(service.output).toContain(`npm start: `);
+          expect(service.output).toContain(`${host.command}: `);
           expect(service.output).toContain(reason);
           expect(service.output).not.toMatch(/^\s+at /m);
         }),
@@ -132,7 +133,8 @@ describe("npm start", () => {
     expect(existsSync(join(workplace.path, name, "storage"))).toBe(true);
     const second = workplace.launch(["--data-dir", name]);
     expect(await second.ended()).toBe(1);
-    expect(second.output).toMatch(/^npm start: the data folder .+ is in use by another npm start$/m);
+    const refusal = `^${host.command}: the data folder .+ is in use by another ${host.command}$`;
+    expect(second.output).toMatch(new RegExp(refusal, "m"));
     expect((await fetch(`${url}/health`)).status).toBe(200);
   });
 
@@ -140,10 +142,10 @@ describe("npm start", () => {
     const port = await stablePort();
     const service = workplace.run("/bin/sh", [
       "-c",
-      `exec "${process.execPath}" src/local/start.ts --port ${port} | head -1`,
+      `exec "${process.execPath}" ${host.entry} --port ${port} | head -1`,
     ]);
     await service.ready();
-    const launcher = find(service.family(), "src/local/start.ts", "/bin/sh");
+    const launcher = find(service.family(), host.entry, "/bin/sh");
     for (let n = 0; n < 20; n++) {
       const stream = await fetch(`http://127.0.0.1:${port}/api/events`);
       expect(stream.status).toBe(200);

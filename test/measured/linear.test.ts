@@ -13,7 +13,7 @@ import { isChannelName } from "../../src/service/request/channel-name.ts";
 import { hostRefusal } from "../../src/service/access/host-names.ts";
 import { parseInstant } from "../../src/service/request/instant.ts";
 import { isId, Query } from "../../src/service/request/query.ts";
-import { parseHeadersFile } from "../../src/local/workerd/headers-file.ts";
+import { parseHeadersFile } from "../../src/assets/headers-file.ts";
 import { isEventType } from "../../src/sse/event-type.ts";
 
 /** Far more than the service accepts: a parser has to be linear by itself, not because of a bound that may change. */

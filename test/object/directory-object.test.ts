@@ -3,11 +3,13 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { unwrap } from "../../src/edge/answer.ts";
-import { DIRECTORY_MIGRATIONS } from "../../src/edge/directory-migrations.ts";
+import { DIRECTORY_MIGRATIONS } from "../../src/sql/directory-migrations.ts";
 import { DirectoryObject } from "../../src/edge/directory-object.ts";
-import { migrate } from "../../src/edge/migrations.ts";
-import type { DirectoryRpc, Standing } from "../../src/edge/objects.ts";
+import { migrate } from "../../src/sql/migrations.ts";
+import { objectSql } from "../../src/edge/object-sql.ts";
+import type { DirectoryRpc } from "../../src/edge/objects.ts";
 import type { Entrant } from "../../src/service/host.ts";
+import type { Standing } from "../../src/sql/directory.ts";
 
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
@@ -102,7 +104,7 @@ describe("the directory", () => {
       for (const table of ["channels", "drains", "creations", "migrations"]) {
         sql.exec(`DROP TABLE ${table}`);
       }
-      migrate(state.storage, DIRECTORY_MIGRATIONS.slice(0, 1));
+      migrate(objectSql(state.storage), DIRECTORY_MIGRATIONS.slice(0, 1));
       sql.exec("INSERT INTO channels (name, launch_id) VALUES ('old', ''), ('older', '')");
       kv.put("drain", { value: until, launchId: "" });
       const woken = new DirectoryObject(state, env);

@@ -1,7 +1,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 
-import { SqliteLog } from "../../src/edge/sqlite-log.ts";
+import { objectSql } from "../../src/edge/object-sql.ts";
+import { SqlLog } from "../../src/sql/sql-log.ts";
 import type { EventLog } from "../../src/hub/log/event-log.ts";
 import { registerEventLogTests } from "../support/hub/event-log-suite.ts";
 import { newEvent, newEvents } from "../support/hub/new-event.ts";
@@ -13,7 +14,7 @@ function withLog(
   test: (log: EventLog, reopen: () => EventLog, storage: DurableObjectStorage) => void | Promise<void>,
 ) {
   return runInDurableObject(hubOf(newChannel()), async (_hub, { storage }) => {
-    await test(new SqliteLog(storage), () => new SqliteLog(storage), storage);
+    await test(new SqlLog(objectSql(storage)), () => new SqlLog(objectSql(storage)), storage);
   });
 }
 

@@ -1,7 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { SqliteLog } from "../../src/edge/sqlite-log.ts";
+import { objectSql } from "../../src/edge/object-sql.ts";
+import { SqlLog } from "../../src/sql/sql-log.ts";
 import type { HubError } from "../../src/hub/errors.ts";
 import type { ConnectRequest } from "../../src/hub/audience/audience.ts";
 import { hubOf, hubPortOf, newChannel, openStream, OpenStream, publish, send, tick } from "./service.ts";
@@ -121,7 +122,7 @@ describe("an eviction", () => {
   it("of an object whose log was trimmed to nothing does not start its ids anew", async () => {
     const channel = newChannel();
     await publish(channel, tick(), tick(), tick());
-    await runInDurableObject(hubOf(channel), (_hub, { storage }) => new SqliteLog(storage).trim(3));
+    await runInDurableObject(hubOf(channel), (_hub, { storage }) => new SqlLog(objectSql(storage)).trim(3));
     await evictDurableObject(hubOf(channel));
     const health = await hubPortOf(channel).health();
     expect([health.lastEventId, health.oldestEventId]).toEqual([3, null]);

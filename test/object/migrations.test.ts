@@ -1,7 +1,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 
-import { isMigrated, migrate } from "../../src/edge/migrations.ts";
+import { objectSql } from "../../src/edge/object-sql.ts";
+import { isMigrated, migrate } from "../../src/sql/migrations.ts";
 import { hubOf, newChannel } from "./service.ts";
 
 const FIRST = "CREATE TABLE first (a TEXT); INSERT INTO first VALUES ('1');";
@@ -14,29 +15,29 @@ function withStorage(test: (storage: DurableObjectStorage) => void): Promise<voi
 describe("the tables of an object", () => {
   it("are brought up to date step by step, each step applied once", () =>
     withStorage((storage) => {
-      expect(isMigrated(storage)).toBe(false);
-      migrate(storage, [FIRST]);
-      migrate(storage, [FIRST]);
-      expect(isMigrated(storage)).toBe(true);
-      migrate(storage, [FIRST, SECOND]);
-      migrate(storage, [FIRST, SECOND]);
+      expect(isMigrated(objectSql(storage))).toBe(false);
+      migrate(objectSql(storage), [FIRST]);
+      migrate(objectSql(storage), [FIRST]);
+      expect(isMigrated(objectSql(storage))).toBe(true);
+      migrate(objectSql(storage), [FIRST, SECOND]);
+      migrate(objectSql(storage), [FIRST, SECOND]);
       expect(storage.sql.exec("SELECT * FROM first").toArray()).toEqual([{ a: "1", b: "2" }]);
     }));
 
   it("stay as they were when a step fails", () =>
     withStorage((storage) => {
-      migrate(storage, [FIRST]);
-      expect(() => migrate(storage, [FIRST, SECOND, "CREATE TABLE first (a TEXT);"])).toThrow(
+      migrate(objectSql(storage), [FIRST]);
+      expect(() => migrate(objectSql(storage), [FIRST, SECOND, "CREATE TABLE first (a TEXT);"])).toThrow(
         /already exists/,
       );
       expect(storage.sql.exec("SELECT * FROM first").toArray()).toEqual([{ a: "1" }]);
-      migrate(storage, [FIRST, SECOND]);
+      migrate(objectSql(storage), [FIRST, SECOND]);
       expect(storage.sql.exec("SELECT * FROM first").toArray()).toEqual([{ a: "1", b: "2" }]);
     }));
 
   it("are not there when the first step fails", () =>
     withStorage((storage) => {
-      expect(() => migrate(storage, ["CREATE TABLE"])).toThrow(/incomplete|syntax/);
-      expect(isMigrated(storage)).toBe(false);
+      expect(() => migrate(objectSql(storage), ["CREATE TABLE"])).toThrow(/incomplete|syntax/);
+      expect(isMigrated(objectSql(storage))).toBe(false);
     }));
 });

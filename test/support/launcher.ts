@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 
+import { host } from "./host.ts";
 import { descendants } from "./processes.ts";
 import { until } from "./until.ts";
 
@@ -91,7 +92,7 @@ export function launchCommand({ dataDir, devVars }: LaunchOptions): {
 } {
   const { PUBLISH_TOKEN: _publish, ADMIN_TOKEN: _admin, PORT: _port, HOST: _host, ...rest } = process.env;
   return {
-    args: [process.execPath, "src/local/start.ts", "--port", "0", "--data-dir", dataDir],
+    args: [process.execPath, host.entry, "--port", "0", "--data-dir", dataDir],
     env: { ...rest, EDGE_SSE_DEV_VARS: devVars },
   };
 }

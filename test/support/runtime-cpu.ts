@@ -1,4 +1,5 @@
 import { cpuMilliseconds, findDescendant } from "../../bench/process-usage.ts";
+import { host } from "./host.ts";
 import type { Service } from "./service.ts";
 
 /** Tries after a first one that was too expensive: a garbage collection may have fallen into it. */
@@ -6,7 +7,7 @@ const TRIES = 5;
 
 /** The process of the runtime, which does all the work of a service. */
 export function runtimeOf(service: Service): number {
-  const pid = findDescendant(service.pid, "workerd");
+  const pid = findDescendant(service.pid, host.name);
   if (pid === undefined) {
     throw new Error("The service has no runtime");
   }

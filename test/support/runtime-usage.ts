@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 
 import { findDescendant, residentKilobytes } from "../../bench/process-usage.ts";
+import { host } from "./host.ts";
 import type { Service } from "./service.ts";
 
 /** What the runtime of a service holds: an attack must not make it grow. */
@@ -12,7 +13,7 @@ export interface RuntimeUsage {
 }
 
 export function usageOf(service: Service): RuntimeUsage {
-  const pid = findDescendant(service.pid, "workerd");
+  const pid = findDescendant(service.pid, host.name);
   if (pid === undefined) {
     throw new Error("The service has no runtime");
   }

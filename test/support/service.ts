@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
+import { host } from "./host.ts";
 import { descendants } from "./processes.ts";
 import { openRaw, openStream, type RawRequest, type RawStream } from "./raw-stream.ts";
 import { until } from "./until.ts";
@@ -56,7 +57,7 @@ export interface PostOptions {
   headers?: Readonly<Record<string, string>>;
 }
 
-/** The service as `npm start` runs it, on a port of its own. */
+/** The service as `npm start` or `npm run serve` runs it, on a port of its own. */
 export interface Service {
   readonly url: string;
   readonly port: number;
@@ -121,7 +122,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       "-c",
       `${options.ulimit === undefined ? "" : `ulimit ${options.ulimit} && `}exec "$0" "$@"`,
       process.execPath,
-      "src/local/start.ts",
+      host.entry,
       "--port",
       String(options.port ?? 0),
       "--data-dir",

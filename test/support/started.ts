@@ -1,5 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 
+import { host } from "./host.ts";
 import { descendants } from "./processes.ts";
 import { copyProject } from "./project-copy.ts";
 import { until } from "./until.ts";
@@ -33,11 +34,11 @@ export function find(pids: readonly number[], word: string, otherWord: string): 
 }
 
 export function launcherOf(process: Started): number {
-  return find(process.family(), "src/local/start.ts", "npm");
+  return find(process.family(), host.entry, "npm");
 }
 
 export function runtimeOf(process: Started): number {
-  return find(process.family(), "workerd serve", "/bin/sh");
+  return find(process.family(), host.runtimeCommand, "/bin/sh");
 }
 
 /** A process that a test has started, with everything that it prints and every process that it starts. */
@@ -141,9 +142,8 @@ export async function openWorkplace(): Promise<Workplace> {
   return {
     path: project.path,
     run,
-    npmStart: (args = [], env = {}) => run("npm", ["start", "--", "--port", "0", ...args], env),
-    launch: (args = [], env = {}) =>
-      run(process.execPath, ["src/local/start.ts", "--port", "0", ...args], env),
+    npmStart: (args = [], env = {}) => run("npm", [...host.npmArguments, "--", "--port", "0", ...args], env),
+    launch: (args = [], env = {}) => run(process.execPath, [host.entry, "--port", "0", ...args], env),
     remove: async () => {
       for (const each of started) {
         each.end();

@@ -23,7 +23,7 @@ interface Room {
 const DOMAIN = ["sse", "hub", "hub/log", "hub/audience", "auth"];
 
 /**
- * Which room may import which. Imports flow one way: `sse, wire <- hub <- service <- edge <- index`. Inside of `hub`,
+ * Which room may import which. Imports flow one way: `sse, wire <- hub <- service <- sql <- edge, deno <- index`. Inside of `hub`,
  * the log and the audience know the words of the hub but not the hub itself, and the audience knows of the log only its
  * view. Inside of `service`, only the router knows the routes, and the responses know none of the other folders.
  */
@@ -59,14 +59,23 @@ const ROOMS: Readonly<Record<string, Room>> = {
     modules: /^ipaddr\.js$/,
   },
   "service/response": { rooms: DOMAIN, types: ["config", "wire"] },
+  // SQLite as every host has it: the log, the directory and the tickets, without a runtime.
+  sql: { rooms: ["hub", "hub/log", "auth"], types: ["service", "service/access"] },
   edge: {
-    rooms: [...DOMAIN, "service", "service/response"],
+    rooms: [...DOMAIN, "sql", "service", "service/response"],
     types: ["config", "service/access"],
     modules: /^cloudflare:workers$/,
   },
+  deno: {
+    rooms: [...DOMAIN, "sql", "assets", "service", "service/response"],
+    types: ["config"],
+    modules: /^node:(?:fs|fs\/promises|path|process|sqlite|timers\/promises)$/,
+  },
   index: { rooms: ["edge"], modules: /^$/ },
-  local: { rooms: ["config", "auth"], modules: /^(?:node:.+|esbuild)$/ },
-  "local/workerd": { rooms: [] },
+  // The static files as Cloudflare serves them, for where no platform does.
+  assets: { rooms: [] },
+  local: { rooms: ["config", "auth"], types: ["deno"], modules: /^(?:node:.+|esbuild)$/ },
+  "local/workerd": { rooms: ["assets"] },
 };
 
 /** The one file outside of `src` that something in it reads: the version comes from there. */
@@ -174,19 +183,31 @@ describe("the architecture", () => {
     expect(strangers).toEqual([]);
   });
 
-  it("keeps Cloudflare in edge and Node in local", () => {
+  it("keeps Cloudflare in edge, Deno in deno, and Node in these and local", () => {
     const strangers = IMPORTS.filter(
       ({ from, to }) =>
         (to.startsWith("cloudflare:") && roomOf(from) !== "edge") ||
-        (to.startsWith("node:") && roomOf(from) !== "local"),
+        (to.startsWith("node:") && !["local", "deno"].includes(roomOf(from))),
     );
+    const users = FILES.filter((file) => /\bDeno\.[a-z]/.test(readFileSync(file, "utf8")));
     expect(strangers.map(told)).toEqual([]);
+    expect(users).toEqual(["src/deno/main.ts"]);
   });
 
   it("keeps the compiler of the configuration, and what it needs, out of the Worker", () => {
     const reached = [...reachedFrom("src/index.ts")];
     expect(reached).toContain("src/hub/hub.ts");
-    expect(reached.filter((each) => /^src\/(?:config|local)|^(?:zod|yaml|node:.*)$/.test(each))).toEqual([]);
+    expect(reached.filter((each) => /^src\/(?:config|local|deno)|^(?:zod|yaml|node:.*)$/.test(each))).toEqual(
+      [],
+    );
+  });
+
+  it("keeps Cloudflare and the compiler of the configuration out of the process on Deno", () => {
+    const reached = [...reachedFrom("src/deno/main.ts")];
+    expect(reached).toContain("src/hub/hub.ts");
+    expect(
+      reached.filter((each) => /^src\/(?:config|local|edge)|^(?:zod|yaml|cloudflare:.*)$/.test(each)),
+    ).toEqual([]);
   });
 
   it("has no circle of imports, of types neither", () => {
@@ -200,7 +221,7 @@ describe("the architecture", () => {
   });
 
   it("has a unit lane that needs no runtime", () => {
-    const tests = globSync("test/unit/{sse,hub,auth,service,edge}/**/*.test.ts");
+    const tests = globSync("test/unit/{sse,hub,auth,service,sql,edge}/**/*.test.ts");
     const needy = tests.filter((test) =>
       [...reachedFrom(test)].some((each) => each.startsWith("cloudflare:")),
     );

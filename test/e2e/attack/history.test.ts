@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { cpuMilliseconds, findDescendant } from "../../../bench/process-usage.ts";
+import { host } from "../../support/host.ts";
 import { floodRequests, getOnce } from "../../support/request-flood.ts";
 import { startService, type Service } from "../../support/service.ts";
 import { until } from "../../support/until.ts";
@@ -46,7 +47,7 @@ async function publishP50(count: number): Promise<number> {
 }
 
 function runtimeCpuMs(): number {
-  return cpuMilliseconds(findDescendant(service.pid, "workerd") ?? 0);
+  return cpuMilliseconds(findDescendant(service.pid, host.name) ?? 0);
 }
 
 describe("400 connections that search the whole history with 100 prefixes", () => {

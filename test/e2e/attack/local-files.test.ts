@@ -17,6 +17,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { host } from "../../support/host.ts";
 import { launchCommand, run, type Printing, type RunOptions } from "../../support/launcher.ts";
 import { until } from "../../support/until.ts";
 
@@ -167,12 +168,16 @@ describe("the data folder", () => {
     // And it is locked all the same.
     const second = start();
     expect(await second.ended()).toBe(1);
-    expect(second.output).toContain("is in use by another npm start");
+    expect(second.output).toContain(`is in use by another ${host.command}`);
   });
 
   it.skipIf(!hasNeighbour)("opens although its record names a process of another user", async () => {
     await mkdir(join(dataDir, "build"), { recursive: true });
-    const stranger = neighbour("/bin/sh", ["-c", "read line", join(dataDir, "build/workerd.capnp")]);
+    const stranger = neighbour("/bin/sh", [
+      "-c",
+      "read line",
+      join(dataDir, "build", host.built.at(-1) ?? ""),
+    ]);
     for (const record of ["runtime.pid", "build/runtime.pid"]) {
       await writeFile(join(dataDir, record), `${stranger.child.pid}\n`);
     }
@@ -199,7 +204,7 @@ describe("the data folder", () => {
       await mkdir(join(dataDir, name), { recursive: true });
       await chmod(join(dataDir, name), 0o777);
     }
-    for (const name of ["worker.js", "assets.js", "workerd.capnp", "runtime.pid"]) {
+    for (const name of [...host.built, "runtime.pid"]) {
       await symlink(loot, join(dataDir, "build", name));
     }
     await ready(start());
@@ -208,12 +213,8 @@ describe("the data folder", () => {
       expect((await stat(join(dataDir, name))).mode & 0o777).toBe(0o700);
     }
     expect(await readFile(loot, "utf8")).toBe("precious");
-    expect((await readdir(join(dataDir, "build"))).toSorted()).toEqual([
-      "assets.js",
-      "lock.db",
-      "runtime.pid",
-      "worker.js",
-      "workerd.capnp",
-    ]);
+    expect((await readdir(join(dataDir, "build"))).toSorted()).toEqual(
+      [...host.built, "lock.db", "runtime.pid"].toSorted(),
+    );
   });
 });

@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { findDescendant, residentKilobytes } from "../../../bench/process-usage.ts";
+import { host } from "../../support/host.ts";
 import { startService, type Service } from "../../support/service.ts";
 import { until } from "../../support/until.ts";
 
@@ -57,7 +58,7 @@ async function countStalled(): Promise<number> {
 
 describe("A crowd that opens streams and never reads", () => {
   it("takes bounded memory of the runtime for each of its clients", { timeout: 120_000 }, async () => {
-    const runtime = findDescendant(service.pid, "workerd") ?? Number.NaN;
+    const runtime = findDescendant(service.pid, host.name) ?? Number.NaN;
     for (let opened = 0; opened < CLIENTS; opened += 50) {
       await Promise.all(Array.from({ length: 50 }, openStalled));
     }

@@ -1,14 +1,28 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { openDataFolder } from "../../../src/local/data-folder.ts";
+import { openDataFolder as open } from "../../../src/local/data-folder.ts";
 import { factsOf } from "../../../src/local/process-facts.ts";
 import { LaunchError } from "../../../src/local/launch-error.ts";
+
+const WORKERD = { name: "workerd", command: "npm start" } as const;
+const DENO = { name: "deno", command: "npm run serve" } as const;
+
+const openDataFolder = (path: string) => open(path, WORKERD);
 
 describe("the data folder", () => {
   let parent: string;
@@ -40,6 +54,27 @@ describe("the data folder", () => {
   it("belongs to one start at a time", async () => {
     await openDataFolder(path);
     await expect(openDataFolder(path)).rejects.toThrow(`${path} is in use by another npm start`);
+  });
+
+  it("is marked with the host that has made it", async () => {
+    await open(path, DENO);
+    expect(readFileSync(join(path, "host"), "utf8")).toBe("deno\n");
+  });
+
+  it("of another host is refused, and so it stays", async () => {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    writeFileSync(join(path, "host"), "deno\n");
+    await expect(openDataFolder(path)).rejects.toThrow(
+      "has the data of another host (deno), which npm start cannot read",
+    );
+    expect(readFileSync(join(path, "host"), "utf8")).toBe("deno\n");
+  });
+
+  it("belongs to workerd if it is older than the marks and has data", async () => {
+    leaveBehind();
+    mkdirSync(join(path, "storage/edge-sse-HubObject"), { recursive: true, mode: 0o700 });
+    await expect(open(path, DENO)).rejects.toThrow("the data of another host (workerd)");
+    expect(readdirSync(path)).not.toContain("host");
   });
 
   it("remembers its runtime, and when that started", async () => {

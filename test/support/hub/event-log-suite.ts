@@ -388,7 +388,8 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
           [1, "key"],
           [3, "key"],
         ]);
-        for (const each of [log, reopen()]) {
+        for (const open of [() => log, reopen]) {
+          const each = open();
           expect([each.head, eventsOf(each).length]).toEqual([3, 3]);
         }
       }));

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { createJwtVerifier, type JwtVerifier } from "../../../src/auth/jwt.ts";
-import { KeysUnavailableError } from "../../../src/auth/key-set-fetch.ts";
+import { KeysStillUnavailableError, KeysUnavailableError } from "../../../src/auth/key-set-fetch.ts";
 import { createSigner, hs256, jwtConfig, NOW, type Signer } from "./tokens.ts";
 
 const URL_OF_KEYS = "https://issuer.test/keys";
@@ -183,6 +183,23 @@ describe("a key set that is not available", () => {
     const server = new KeyServer();
     server.answer = answer;
     await expect(server.verifier().verify(await known.sign(LATER))).rejects.toThrow(KeysUnavailableError);
+  });
+
+  it("is reported as new by one of many tokens that arrive together", async () => {
+    const server = new KeyServer();
+    server.answer = () => new Response(null, { status: 500 });
+    const verifier = server.verifier();
+    const tokens = await Promise.all(Array.from({ length: 10 }, () => known.sign(LATER)));
+    const failures = await Promise.all(
+      tokens.map((token) =>
+        verifier.verify(token).then(
+          () => null,
+          (error: Error) => error,
+        ),
+      ),
+    );
+    const news = failures.filter((failure) => !(failure?.cause instanceof KeysStillUnavailableError));
+    expect([server.asked, news.length]).toEqual([1, 1]);
   });
 
   it("keeps its last keys valid until they are ten minutes old", async () => {

@@ -5,7 +5,11 @@ import { describe, expect, it } from "vitest";
 import { LaunchError } from "../../../src/local/launch-error.ts";
 import { readOptions } from "../../../src/local/options.ts";
 
-const read = (args: string[] = [], env: NodeJS.ProcessEnv = {}) => readOptions(args, env, "/project");
+const HOST = { command: "npm start", dataFolder: ".data", hasProcesses: false } as const;
+const DENO = { command: "npm run serve", dataFolder: ".data-deno", hasProcesses: true } as const;
+
+const readServe = (...args: string[]) => readOptions(DENO, args, {}, "/project");
+const read = (args: string[] = [], env: NodeJS.ProcessEnv = {}) => readOptions(HOST, args, env, "/project");
 
 describe("the options of npm start", () => {
   it("have defaults, whose files are the project's", () => {
@@ -65,5 +69,26 @@ describe("the options of npm start", () => {
 
   it("of the environment that are wrong are named as well", () => {
     expect(() => read([], { PORT: "http" })).toThrow('got "http"');
+  });
+});
+
+describe("the options of npm run serve", () => {
+  it("have a data folder of their own", () => {
+    expect(readServe()).toMatchObject({ port: 8787, dataFolder: "/project/.data-deno" });
+  });
+
+  it("take one process, and say what is wrong with any other number", () => {
+    expect(readServe("--processes", "1")).toMatchObject({ port: 8787 });
+    expect(() => readServe("--processes", "2")).toThrow("more than one process is not possible yet");
+    expect(() => readServe("--processes", "0")).toThrow('must be a number from 1, got "0"');
+    expect(() => readServe("--processes=-1")).toThrow("must be a number from 1");
+  });
+});
+
+describe("the number of processes", () => {
+  it("is no option of npm start", () => {
+    expect(() => read(["--processes", "1"])).toThrow(
+      /npm start has no option --processes[^]*Usage: npm start/,
+    );
   });
 });

@@ -1,5 +1,3 @@
-import { isMigrated, migrate } from "./migrations.ts";
-import { isStorageFull, storageFull } from "./storage-full.ts";
 import {
   sameContent,
   sizeOf,
@@ -15,6 +13,9 @@ import {
 } from "../hub/log/event-log.ts";
 import type { Filter } from "../hub/filter.ts";
 import { TakenKeys } from "../hub/log/taken-keys.ts";
+import { isMigrated, migrate } from "./migrations.ts";
+import type { Sql } from "./sql.ts";
+import { isStorageFull, storageFull } from "./storage-full.ts";
 
 /** Changes of the tables, in order, each applied once. Only ever append to this list. */
 const MIGRATIONS: readonly string[] = [
@@ -82,10 +83,9 @@ type EventRow = {
 };
 type LogRow = { name: string; trimmed_seq: number; trimmed_at: number; trimmed_offset: number };
 
-/** The log of a channel in the SQLite storage of its object. */
-export class SqliteLog implements EventLog {
-  readonly #storage: DurableObjectStorage;
-  readonly #sql: SqlStorage;
+/** The log of a channel in a SQLite database of its own. */
+export class SqlLog implements EventLog {
+  readonly #sql: Sql;
   #name: string | null = null;
   #head = 0;
   #oldest = 1;
@@ -93,10 +93,12 @@ export class SqliteLog implements EventLog {
   #last: Stamp = { publishedAt: 0, endOffset: 0 };
   #trimmed: Stamp = { publishedAt: 0, endOffset: 0 };
 
-  constructor(storage: DurableObjectStorage) {
-    this.#storage = storage;
-    this.#sql = storage.sql;
-    this.#load();
+  constructor(sql: Sql) {
+    this.#sql = sql;
+    if (isMigrated(sql)) {
+      migrate(sql, MIGRATIONS);
+    }
+    this.reload();
   }
 
   get name(): string | null {
@@ -114,9 +116,9 @@ export class SqliteLog implements EventLog {
   create(): void {
     if (this.#name === null) {
       const name = crypto.randomUUID();
-      this.#storage.transactionSync(() => {
-        migrate(this.#storage, MIGRATIONS);
-        this.#sql.exec("INSERT INTO log (name) VALUES (?)", name);
+      this.#transaction(() => {
+        migrate(this.#sql, MIGRATIONS);
+        this.#sql.rows("INSERT INTO log (name) VALUES (?)", name);
       });
       this.#name = name;
     }
@@ -130,7 +132,7 @@ export class SqliteLog implements EventLog {
     let { endOffset } = this.#last;
     const receipts: Receipt[] = [];
     const stored: AppendedEvent[] = [];
-    // A throw between two plain `exec` calls would leave the earlier rows: a batch is all or nothing.
+    // A throw between two statements would leave the earlier rows: a batch is all or nothing.
     this.#transaction(() => {
       for (const [index, event] of events.entries()) {
         const first = event.key === null ? null : this.#byKey(event.key, keptFrom);
@@ -158,7 +160,7 @@ export class SqliteLog implements EventLog {
   }
 
   sync(): Promise<void> {
-    return this.#storage.sync();
+    return this.#sql.sync();
   }
 
   read(after: number, maxBytes: number, detail: Detail): StoredEvent[] {
@@ -166,15 +168,13 @@ export class SqliteLog implements EventLog {
     if (from >= this.#head) {
       return [];
     }
-    const rows = this.#sql
-      .exec(
-        `SELECT ${DETAILS[detail]} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq`,
-        from,
-        this.#lastWithin(from, maxBytes),
-      )
-      .raw();
+    const rows = this.#sql.values(
+      `SELECT ${DETAILS[detail]} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq`,
+      from,
+      this.#lastWithin(from, maxBytes),
+    ) as Iterable<ReadRow>;
     return Array.from(rows, (row) => {
-      const [seq, type, data, projectId = null, agentId = null, publishedAt = 0] = row as ReadRow;
+      const [seq, type, data, projectId = null, agentId = null, publishedAt = 0] = row;
       return { seq, type, data, projectId, agentId, publishedAt };
     });
   }
@@ -185,12 +185,14 @@ export class SqliteLog implements EventLog {
       return [];
     }
     const columns = needsIds ? "seq, end_offset, type, project_id, agent_id" : "seq, end_offset, type";
-    const rows = this.#sql
-      .exec(`SELECT ${columns} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`, from, count)
-      .raw();
+    const rows = this.#sql.values(
+      `SELECT ${columns} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`,
+      from,
+      count,
+    ) as Iterable<OutlineRow>;
     let previous = this.stamp(from).endOffset;
     return Array.from(rows, (row) => {
-      const [seq, endOffset, type, projectId = null, agentId = null] = row as OutlineRow;
+      const [seq, endOffset, type, projectId = null, agentId = null] = row;
       const size = endOffset - previous;
       previous = endOffset;
       return { seq, type, projectId, agentId, size };
@@ -199,11 +201,10 @@ export class SqliteLog implements EventLog {
 
   pick(seqs: readonly number[]): StoredEvent[] {
     return this.#sql
-      .exec<EventRow>(
+      .rows<EventRow>(
         `SELECT ${EVENT} FROM events WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`,
         JSON.stringify(seqs),
       )
-      .toArray()
       .map(toEvent);
   }
 
@@ -214,14 +215,18 @@ export class SqliteLog implements EventLog {
     if (seq === this.#head) {
       return this.#last;
     }
-    return toStamp(this.#sql.exec<StampRow>(`SELECT ${STAMP} FROM events WHERE seq = ?`, seq).one());
+    const [row] = this.#sql.rows<StampRow>(`SELECT ${STAMP} FROM events WHERE seq = ?`, seq);
+    if (row === undefined) {
+      throw new RangeError(`event ${seq} is not kept`);
+    }
+    return toStamp(row);
   }
 
   trim(through: number): void {
     const trimmed = this.stamp(through);
-    this.#storage.transactionSync(() => {
-      this.#sql.exec("DELETE FROM events WHERE seq <= ?", through);
-      this.#sql.exec(
+    this.#transaction(() => {
+      this.#sql.rows("DELETE FROM events WHERE seq <= ?", through);
+      this.#sql.rows(
         "UPDATE log SET trimmed_seq = ?, trimmed_at = ?, trimmed_offset = ?",
         through,
         trimmed.publishedAt,
@@ -233,21 +238,34 @@ export class SqliteLog implements EventLog {
   }
 
   check(): void {
-    this.#sql.exec("SELECT name FROM log").one();
+    this.#row();
   }
 
-  #load(): void {
-    if (!isMigrated(this.#storage)) {
+  /** Reads again where the log stands. Needed after writes were lost that had not been durable yet. */
+  reload(): void {
+    if (!isMigrated(this.#sql)) {
+      this.#name = null;
+      this.#head = 0;
+      this.#oldest = 1;
+      this.#last = { publishedAt: 0, endOffset: 0 };
+      this.#trimmed = this.#last;
       return;
     }
-    migrate(this.#storage, MIGRATIONS);
-    const log = this.#sql.exec<LogRow>("SELECT * FROM log").one();
+    const log = this.#row();
     this.#name = log.name;
     this.#oldest = log.trimmed_seq + 1;
     this.#trimmed = { publishedAt: log.trimmed_at, endOffset: log.trimmed_offset };
-    const [last] = this.#sql.exec<StampRow>(`SELECT ${STAMP} FROM events ORDER BY seq DESC LIMIT 1`);
+    const [last] = this.#sql.rows<StampRow>(`SELECT ${STAMP} FROM events ORDER BY seq DESC LIMIT 1`);
     this.#head = last?.seq ?? log.trimmed_seq;
     this.#last = last === undefined ? this.#trimmed : toStamp(last);
+  }
+
+  #row(): LogRow {
+    const [row] = this.#sql.rows<LogRow>("SELECT * FROM log");
+    if (row === undefined) {
+      throw new Error("the log of this channel has no name");
+    }
+    return row;
   }
 
   /** The last seq of a read. By binary search: a condition on the offset would walk through every row of the range. */
@@ -267,10 +285,10 @@ export class SqliteLog implements EventLog {
   }
 
   #byKey(key: string, keptFrom: number): EventRow | null {
-    const [row] = this.#sql.exec<EventRow>(`SELECT ${EVENT} FROM events WHERE key = ?`, key);
+    const [row] = this.#sql.rows<EventRow>(`SELECT ${EVENT} FROM events WHERE key = ?`, key);
     if (row !== undefined && row.seq < keptFrom) {
       // Its event is too old to be served, so its key is free, though the row is not trimmed yet.
-      this.#sql.exec("UPDATE events SET key = NULL WHERE seq = ?", row.seq);
+      this.#sql.rows("UPDATE events SET key = NULL WHERE seq = ?", row.seq);
       return null;
     }
     return row ?? null;
@@ -278,7 +296,7 @@ export class SqliteLog implements EventLog {
 
   #insert(seq: number, event: NewEvent, publishedAt: number, endOffset: number): void {
     const { type, projectId, agentId, data, key } = event;
-    this.#sql.exec(
+    this.#sql.rows(
       `INSERT INTO events (${EVENT}, end_offset, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       seq,
       type,
@@ -293,7 +311,7 @@ export class SqliteLog implements EventLog {
 
   #transaction(work: () => void): void {
     try {
-      this.#storage.transactionSync(work);
+      this.#sql.transaction(work);
     } catch (error) {
       throw isStorageFull(error) ? storageFull() : error;
     }

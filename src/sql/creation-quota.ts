@@ -1,4 +1,5 @@
 import { HubError } from "../hub/errors.ts";
+import type { Sql } from "./sql.ts";
 
 /** A window lasts this long from the first channel in it. */
 const WINDOW_MS = 3_600_000;
@@ -18,9 +19,9 @@ CREATE INDEX creations_by_start ON creations (started_at);`;
 
 /** How many channels each address or token may bring into being in an hour. Stored: an eviction must not reset it. */
 export class CreationQuota {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 
@@ -42,7 +43,7 @@ export class CreationQuota {
         retryAfterSeconds: Math.ceil(leftMs / 1_000),
       });
     }
-    this.#sql.exec(
+    this.#sql.rows(
       "INSERT OR REPLACE INTO creations (key, started_at, uses) VALUES (?, ?, ?)",
       key,
       window.started_at,
@@ -51,7 +52,7 @@ export class CreationQuota {
   }
 
   #windowOf(key: string, now: number): Window {
-    const [window] = this.#sql.exec<Window>("SELECT started_at, uses FROM creations WHERE key = ?", key);
+    const [window] = this.#sql.rows<Window>("SELECT started_at, uses FROM creations WHERE key = ?", key);
     if (window !== undefined && now - window.started_at < WINDOW_MS) {
       return window;
     }
@@ -60,8 +61,8 @@ export class CreationQuota {
   }
 
   #makeRoom(now: number): void {
-    this.#sql.exec("DELETE FROM creations WHERE started_at <= ?", now - WINDOW_MS);
-    this.#sql.exec(
+    this.#sql.rows("DELETE FROM creations WHERE started_at <= ?", now - WINDOW_MS);
+    this.#sql.rows(
       `DELETE FROM creations WHERE key IN
          (SELECT key FROM creations ORDER BY started_at DESC LIMIT -1 OFFSET ?)`,
       KEYS - 1,

@@ -1,3 +1,5 @@
+import type { KeyValues, Sql } from "./sql.ts";
+
 /** A drain of all channels. */
 interface DrainOfAll {
   readonly until: number;
@@ -9,10 +11,10 @@ type Row = { own_until: number; exempt_from: number };
 
 /** Which channels are drained, until when, and whose hubs were told. */
 export class DrainTable {
-  readonly #sql: SqlStorage;
-  readonly #kv: SyncKvStorage;
+  readonly #sql: Sql;
+  readonly #kv: KeyValues;
 
-  constructor({ sql, kv }: DurableObjectStorage) {
+  constructor(sql: Sql, kv: KeyValues) {
     this.#sql = sql;
     this.#kv = kv;
     this.#adopt();
@@ -21,7 +23,7 @@ export class DrainTable {
   /** Until when a channel is drained, by a drain of its own or of all. */
   of(channel: string): { readonly epoch: number; readonly drainUntil: number | null } {
     const query = "SELECT own_until, exempt_from FROM drains WHERE name = ?";
-    const [row] = this.#sql.exec<Row>(query, channel);
+    const [row] = this.#sql.rows<Row>(query, channel);
     const all = this.#ofAll();
     const fromAll = all !== null && row?.exempt_from !== all.number ? all.until : 0;
     const until = Math.max(fromAll, row?.own_until ?? 0);
@@ -33,7 +35,7 @@ export class DrainTable {
     const epoch = this.#advance();
     this.#forgetOver();
     this.#kv.put<DrainOfAll>("drain", { until, number: epoch });
-    this.#sql.exec(
+    this.#sql.rows(
       `INSERT INTO drains (name, own_until, told_until, exempt_from, epoch)
          SELECT name, 0, ?, 0, ? FROM channels WHERE is_occupied = 1
        ON CONFLICT (name) DO UPDATE SET told_until = max(told_until, excluded.told_until), epoch = excluded.epoch`,
@@ -46,15 +48,15 @@ export class DrainTable {
   /** Ends all drains. What hubs were told stays, until they are told of the end. Answers the epoch. */
   resumeAll(): number {
     this.#kv.delete("drain");
-    this.#sql.exec("UPDATE drains SET own_until = 0, exempt_from = 0");
-    this.#sql.exec("DELETE FROM drains WHERE name NOT IN (SELECT name FROM channels)");
+    this.#sql.rows("UPDATE drains SET own_until = 0, exempt_from = 0");
+    this.#sql.rows("DELETE FROM drains WHERE name NOT IN (SELECT name FROM channels)");
     return this.#advance();
   }
 
   drain(channel: string, until: number): void {
     const epoch = this.#advance();
     this.#forgetOver();
-    this.#sql.exec(
+    this.#sql.rows(
       `INSERT INTO drains (name, own_until, told_until, exempt_from, epoch) VALUES (?1, ?2, ?2, 0, ?3)
        ON CONFLICT (name) DO UPDATE SET own_until = ?2, told_until = max(told_until, ?2), epoch = ?3`,
       channel,
@@ -67,10 +69,10 @@ export class DrainTable {
     const epoch = this.#advance();
     const all = this.#ofAll();
     if (all === null) {
-      this.#sql.exec("DELETE FROM drains WHERE name = ?", channel);
+      this.#sql.rows("DELETE FROM drains WHERE name = ?", channel);
       return;
     }
-    this.#sql.exec(
+    this.#sql.rows(
       "INSERT OR REPLACE INTO drains (name, own_until, told_until, exempt_from, epoch) VALUES (?, 0, ?, ?, ?)",
       channel,
       all.until,
@@ -81,7 +83,7 @@ export class DrainTable {
 
   /** The hub of a channel learns that it is drained. */
   told(channel: string, until: number): void {
-    this.#sql.exec(
+    this.#sql.rows(
       `INSERT INTO drains (name, own_until, told_until, exempt_from, epoch) VALUES (?1, 0, ?2, 0, ?3)
        ON CONFLICT (name) DO UPDATE SET told_until = max(told_until, ?2), epoch = ?3`,
       channel,
@@ -93,19 +95,18 @@ export class DrainTable {
   /** The channels of which something is kept. */
   channels(after: string, limit: number): string[] {
     return this.#sql
-      .exec<{ name: string }>("SELECT name FROM drains WHERE name > ? ORDER BY name LIMIT ?", after, limit)
-      .toArray()
+      .rows<{ name: string }>("SELECT name FROM drains WHERE name > ? ORDER BY name LIMIT ?", after, limit)
       .map((row) => row.name);
   }
 
   /** Forgets what was kept of a channel before an epoch. */
   forget(channel: string, epoch: number): void {
-    this.#sql.exec("DELETE FROM drains WHERE name = ? AND epoch < ?", channel, epoch);
+    this.#sql.rows("DELETE FROM drains WHERE name = ? AND epoch < ?", channel, epoch);
   }
 
   clear(): void {
     this.#kv.delete("drain");
-    this.#sql.exec("DELETE FROM drains");
+    this.#sql.rows("DELETE FROM drains");
   }
 
   /** Takes over a drain of all from before this table, of which every hub was told. */
@@ -123,7 +124,7 @@ export class DrainTable {
 
   /** What is over by its time is over in every hub that was told. */
   #forgetOver(): void {
-    this.#sql.exec("DELETE FROM drains WHERE told_until <= ?1 AND own_until <= ?1", Date.now());
+    this.#sql.rows("DELETE FROM drains WHERE told_until <= ?1 AND own_until <= ?1", Date.now());
   }
 
   #epoch(): number {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { describe, expect, it } from "vitest";
 
-import { parseHeadersFile } from "../../../src/local/workerd/headers-file.ts";
+import { parseHeadersFile } from "../../../src/assets/headers-file.ts";
 
 function headersOf(file: string, path: string): Record<string, string> {
   const headers = new Headers({ "Cache-Control": "public" });

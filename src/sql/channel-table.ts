@@ -1,10 +1,19 @@
-import type { Forgotten } from "./objects.ts";
+import type { Sql, SqlValue } from "./sql.ts";
+
+/** What a hub that was to be forgotten has found out. */
+export type Forgotten = "forgotten" | "in_use" | "published";
+
+/** A channel that exists only because of clients, and since when it has had none. */
+export interface Vacant {
+  readonly name: string;
+  readonly usedAt: number;
+}
 
 /** The channels that exist. */
 export class ChannelTable {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 
@@ -27,7 +36,7 @@ export class ChannelTable {
 
   /** Enters a channel, or notes that one was published to. */
   add(name: string, isPublished: boolean): void {
-    this.#sql.exec(
+    this.#sql.rows(
       `INSERT INTO channels (name, is_published, is_occupied, used_at) VALUES (?, ?, 0, ?)
        ON CONFLICT (name) DO UPDATE SET is_published = max(is_published, excluded.is_published), used_at = excluded.used_at`,
       name,
@@ -37,7 +46,7 @@ export class ChannelTable {
   }
 
   setOccupied(name: string, isOccupied: boolean): void {
-    this.#sql.exec(
+    this.#sql.rows(
       "UPDATE channels SET is_occupied = ?, used_at = ? WHERE name = ? AND is_occupied <> ?",
       Number(isOccupied),
       Date.now(),
@@ -47,7 +56,7 @@ export class ChannelTable {
   }
 
   vacateAll(): void {
-    this.#sql.exec("UPDATE channels SET is_occupied = 0 WHERE is_occupied = 1");
+    this.#sql.rows("UPDATE channels SET is_occupied = 0 WHERE is_occupied = 1");
   }
 
   occupied(after: string, limit: number): string[] {
@@ -59,19 +68,18 @@ export class ChannelTable {
   }
 
   /** Channels that exist only because of clients, and have had none since a time. */
-  vacantSince(time: number, limit: number): { name: string; usedAt: number }[] {
+  vacantSince(time: number, limit: number): Vacant[] {
     const query = `SELECT name, used_at FROM channels
        WHERE is_published = 0 AND is_occupied = 0 AND used_at <= ? ORDER BY used_at LIMIT ?`;
     return this.#sql
-      .exec<{ name: string; used_at: number }>(query, time, limit)
-      .toArray()
+      .rows<{ name: string; used_at: number }>(query, time, limit)
       .map(({ name, used_at: usedAt }) => ({ name, usedAt }));
   }
 
   /** Since when the first of these has had no client; null: there is none. */
   oldestVacant(): number | null {
     const query = "SELECT min(used_at) AS at FROM channels WHERE is_published = 0 AND is_occupied = 0";
-    return this.#sql.exec<{ at: number | null }>(query).one().at;
+    return this.#sql.rows<{ at: number | null }>(query)[0]?.at ?? null;
   }
 
   /** Takes note of what became of a vacant channel, unless somebody has used it since. */
@@ -82,18 +90,17 @@ export class ChannelTable {
     }
     const change = found === "forgotten" ? "DELETE FROM channels" : "UPDATE channels SET used_at = ?";
     const unused = "WHERE name = ? AND is_published = 0 AND is_occupied = 0 AND used_at = ?";
-    this.#sql.exec(`${change} ${unused}`, ...(found === "forgotten" ? [] : [Date.now()]), name, usedAt);
+    this.#sql.rows(`${change} ${unused}`, ...(found === "forgotten" ? [] : [Date.now()]), name, usedAt);
   }
 
-  #count(where: string, ...bindings: SqlStorageValue[]): number {
+  #count(where: string, ...bindings: SqlValue[]): number {
     const query = `SELECT count(*) AS count FROM channels ${where}`;
-    return this.#sql.exec<{ count: number }>(query, ...bindings).one().count;
+    return this.#sql.rows<{ count: number }>(query, ...bindings)[0]?.count ?? 0;
   }
 
-  #names(rest: string, ...bindings: SqlStorageValue[]): string[] {
+  #names(rest: string, ...bindings: SqlValue[]): string[] {
     return this.#sql
-      .exec<{ name: string }>(`SELECT name FROM channels ${rest}`, ...bindings)
-      .toArray()
+      .rows<{ name: string }>(`SELECT name FROM channels ${rest}`, ...bindings)
       .map((row) => row.name);
   }
 }

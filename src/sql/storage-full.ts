@@ -5,7 +5,7 @@ import { HubError } from "../hub/errors.ts";
  * a full disk shows only at the commit, which resets the object: then the caller of the object gets it.
  */
 export function isStorageFull(error: unknown): boolean {
-  return String(error).includes("SQLITE_FULL");
+  return /SQLITE_FULL|database or disk is full/.test(String(error));
 }
 
 export function storageFull(): HubError {

@@ -1,0 +1,15 @@
+/** Runs the unit tests of the rooms that every host shares on Deno. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+
+import { denoBinary } from "../src/local/deno-binary.ts";
+
+const project = join(import.meta.dirname, "..");
+const rooms = ["sse", "hub", "auth", "service", "client"].map((room) => `test/unit/${room}`);
+const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "unit", ...rooms];
+
+const { status } = spawnSync(denoBinary(), ["run", "--allow-all", "--no-lock", ...vitest], {
+  cwd: project,
+  stdio: "inherit",
+});
+process.exit(status ?? 1);

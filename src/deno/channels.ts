@@ -1,0 +1,119 @@
+import type { HubHealth } from "../hub/views.ts";
+import type { HubPort, Hubs } from "../service/host.ts";
+import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
+import type { Forgotten } from "../sql/channel-table.ts";
+import { Channel, type ChannelPlace } from "./channel.ts";
+import { PulledClientStream } from "./client-stream.ts";
+import { processClock as clock } from "./clock.ts";
+
+/** How long a hub that nobody uses stays open, and how often such hubs are looked for. */
+const IDLE_MS = 10_000;
+const LOOK_MS = 2_000;
+
+/** The channels of this process. A hub is opened when it is used, and closed when it is idle and has no clients. */
+export class Channels implements Hubs {
+  readonly #place: ChannelPlace;
+  readonly #open = new Map<string, Channel>();
+  #cancel: () => void;
+
+  constructor(place: ChannelPlace) {
+    this.#place = place;
+    this.#cancel = clock.after(LOOK_MS, () => this.#closeIdle());
+  }
+
+  of(name: string): HubPort {
+    const ask = async <Value>(work: (channel: Channel) => Value | Promise<Value>): Promise<Value> =>
+      this.#opened(name).use(work);
+    return {
+      connect: (request) =>
+        ask(async ({ hub }) => {
+          const stream = new PulledClientStream();
+          await hub.connect(request, stream);
+          return new Response(stream.readable, { headers: STREAM_HEADERS });
+        }),
+      publish: (events, publisher, grant) =>
+        ask((channel) => {
+          channel.enter(publisher);
+          return channel.hub.publish(events, publisher, grant);
+        }),
+      history: (request) => ask(({ hub }) => hub.history(request)),
+      findDead: () => ask(({ hub }) => hub.findDead()),
+      health: () => ask(({ hub }) => this.#health(name, hub.health())),
+      counters: () => ask(({ hub }) => ({ counters: hub.counters, health: hub.health() })),
+      clients: () => ask(({ hub }) => hub.clients()),
+      kick: (clientId) => ask(({ hub }) => hub.kick(clientId)),
+      drain: (until, epoch) =>
+        ask((channel) => (channel.isNews(epoch) ? channel.hub.drain(until) : { closed: 0, lingering: 0 })),
+      resume: (epoch) =>
+        ask((channel) => {
+          if (channel.isNews(epoch)) {
+            channel.hub.resume();
+          }
+        }),
+      stop: () => ask(({ hub }) => hub.stop()),
+      settled: () => ask(({ hub }) => hub.settled()),
+    };
+  }
+
+  /** Opens a channel for what is due, and nothing else. */
+  wake(name: string): void {
+    try {
+      this.#opened(name);
+    } catch (error) {
+      this.#place.logger(name)("error", "channel_not_opened", { error: String(error) });
+    }
+  }
+
+  /** Deletes a channel that nobody has published to and that has no client. */
+  forget(name: string): Forgotten {
+    const found = this.#opened(name).forget();
+    if (found === "forgotten") {
+      this.#open.delete(name);
+    }
+    return found;
+  }
+
+  /** Closes all files. */
+  close(): void {
+    this.#cancel();
+    for (const name of this.#open.keys()) {
+      this.#close(name);
+    }
+  }
+
+  #opened(name: string): Channel {
+    if (this.#open.get(name)?.isBroken === true) {
+      this.#close(name);
+    }
+    const channel = this.#open.get(name) ?? new Channel(name, this.#place);
+    this.#open.set(name, channel);
+    return channel;
+  }
+
+  /** A hub without clients is not told of a drain of all; but that is what its next client will meet. */
+  #health(name: string, health: HubHealth): HubHealth {
+    const { drainUntil } = this.#place.directory.look(name);
+    return health.status === "draining" || health.activeConnections > 0 || drainUntil === null
+      ? health
+      : { ...health, status: "draining", drainUntil };
+  }
+
+  #closeIdle(): void {
+    this.#cancel = clock.after(LOOK_MS, () => this.#closeIdle());
+    const idleSince = clock.now() - IDLE_MS;
+    for (const [name, channel] of this.#open) {
+      if (channel.isIdleSince(idleSince)) {
+        this.#close(name);
+      }
+    }
+  }
+
+  #close(name: string): void {
+    try {
+      this.#open.get(name)?.close();
+    } catch (error) {
+      this.#place.logger(name)("error", "channel_not_closed", { error: String(error) });
+    }
+    this.#open.delete(name);
+  }
+}

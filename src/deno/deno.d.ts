@@ -1,0 +1,22 @@
+/** The part of Deno that is not a standard of the web or of Node, as far as it is used here. */
+declare namespace Deno {
+  interface Peer {
+    readonly remoteAddr: { readonly hostname: string };
+  }
+
+  interface ServeOptions {
+    readonly hostname: string;
+    readonly port: number;
+    onListen(address: { readonly port: number }): void;
+    onError(error: unknown): Response;
+  }
+
+  function serve(
+    options: ServeOptions,
+    handler: (request: Request, peer: Peer) => Response | Promise<Response>,
+  ): {
+    readonly addr: { readonly port: number };
+    /** Rejects when it can no longer accept connections. */
+    readonly finished: Promise<void>;
+  };
+}

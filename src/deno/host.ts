@@ -1,0 +1,152 @@
+import { mkdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { serveFile } from "../assets/serve-file.ts";
+import type { Config } from "../config/schema.ts";
+import { HubError } from "../hub/errors.ts";
+import { LogBudget } from "../hub/log-budget.ts";
+import type { Logger } from "../hub/logger.ts";
+import type { DirectoryPort, Host, Secrets, TicketsPort } from "../service/host.ts";
+import { createLogger } from "../service/logger.ts";
+import { Alarms } from "../sql/alarms.ts";
+import { Directory } from "../sql/directory.ts";
+import { keyValues } from "../sql/key-values.ts";
+import { directoryPort, ticketsPort } from "../sql/ports.ts";
+import { isStorageFull, storageFull } from "../sql/storage-full.ts";
+import { TICKET_SHARES, TicketTable } from "../sql/ticket-table.ts";
+import { Channels } from "./channels.ts";
+import { processClock as clock } from "./clock.ts";
+import { Database } from "./database.ts";
+
+/** How often unused channels and tickets are looked for. */
+const TIDY_MS = 30_000;
+
+/** What a process serves. */
+export interface HostOptions {
+  readonly config: Config;
+  readonly secrets: Secrets;
+  /** Tells the launcher from anybody else. */
+  readonly launcherToken: string;
+  /** The host that the service listens on, as `--host` names it. */
+  readonly listenHost: string;
+  /** Holds the directory, and a file for each channel. */
+  readonly storageFolder: string;
+  readonly publicFolder: string;
+}
+
+/** How the ports of the service are kept in one process: everything is in its memory or in SQLite files of its own. */
+export class ProcessHost implements Host {
+  readonly config: Config;
+  readonly secrets: Secrets;
+  readonly hubs: Channels;
+  readonly directory: DirectoryPort;
+  readonly tickets: TicketsPort;
+  readonly logger: Logger;
+  readonly clock = clock;
+  readonly launcherToken: string;
+  readonly listenHost: string;
+  readonly #publicFolder: string;
+  readonly #database: Database;
+  readonly #ticketDatabase: Database;
+  readonly #directory: Directory;
+  readonly #tickets: TicketTable;
+  readonly #alarms: Alarms;
+  readonly #peers = new WeakMap<Request, string>();
+  #cancelTidying: () => void = () => {};
+
+  constructor({ config, secrets, launcherToken, listenHost, storageFolder, publicFolder }: HostOptions) {
+    const { level } = config.logging;
+    const folder = join(storageFolder, "channels");
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    this.config = config;
+    this.secrets = secrets;
+    this.launcherToken = launcherToken;
+    this.listenHost = listenHost;
+    this.logger = new LogBudget(createLogger(level), clock).log;
+    this.#publicFolder = publicFolder;
+    const open = (name: string): Database =>
+      new Database(join(storageFolder, `${name}.sqlite`), (error) =>
+        this.logger("error", "commit_failed", { file: name, error: String(error) }),
+      );
+    this.#database = open("directory");
+    this.#ticketDatabase = open("tickets");
+    this.#directory = new Directory({
+      sql: this.#database,
+      kv: keyValues(this.#database),
+      limits: config.limits,
+      launchId: crypto.randomUUID(),
+    });
+    this.#tickets = new TicketTable(this.#ticketDatabase, TICKET_SHARES);
+    this.#alarms = new Alarms(this.#database, clock, (channel) => this.hubs.wake(channel));
+    this.directory = directoryPort(this.#directory, this.#database);
+    this.tickets = ticketsPort(this.#tickets, this.#ticketDatabase);
+    this.hubs = new Channels({
+      config,
+      directory: this.#directory,
+      alarms: this.#alarms,
+      logger: (channel) => createLogger(level, { channel }),
+      folder,
+    });
+    this.#alarms.start();
+    this.#tidy();
+  }
+
+  /** Remembers where a request comes from. */
+  received(request: Request, peer: string): void {
+    this.#peers.set(request, peer);
+  }
+
+  peerOf(request: Request): string | null {
+    return this.#peers.get(request) ?? null;
+  }
+
+  asset(request: Request): Promise<Response> {
+    return serveFile(request, async (path) => {
+      try {
+        return await readFile(join(this.#publicFolder, path));
+      } catch {
+        return undefined;
+      }
+    });
+  }
+
+  /** A process keeps every promise running. */
+  keepAlive(): void {}
+
+  refusalOf(failure: unknown): HubError | null {
+    if (isStorageFull(failure)) {
+      return storageFull();
+    }
+    const isStorage = (failure as { code?: unknown } | null)?.code === "ERR_SQLITE_ERROR";
+    return isStorage
+      ? new HubError("hub_unreachable", "The storage of this channel cannot be used at the moment.")
+      : null;
+  }
+
+  /** Writes what is to be written, and closes all files. */
+  close(): void {
+    this.#cancelTidying();
+    this.#alarms.stop();
+    this.hubs.close();
+    this.#ticketDatabase.close();
+    this.#database.close();
+  }
+
+  /** Forgets channels that nobody has published to and that have no client, so that there is room for others. */
+  #tidy(): void {
+    this.#cancelTidying = clock.after(TIDY_MS, () => this.#tidy());
+    for (const vacant of this.#directory.vacant()) {
+      try {
+        this.#directory.settle(vacant, this.hubs.forget(vacant.name));
+      } catch (error) {
+        // It is tried again after another while, and until then holds its place.
+        this.#directory.settle(vacant, "in_use");
+        this.logger("warn", "channel_not_forgotten", { channel: vacant.name, error: String(error) });
+      }
+    }
+    if ((this.#tickets.nextExpiry() ?? Number.POSITIVE_INFINITY) <= clock.now()) {
+      this.#tickets.forgetExpired();
+    }
+  }
+}

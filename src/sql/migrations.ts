@@ -1,0 +1,24 @@
+import type { Sql } from "./sql.ts";
+
+/**
+ * Brings the tables of a database up to date, one numbered step after the other, each applied once.
+ *
+ * @param steps only ever appended to: a step that was deployed stays as it is.
+ */
+export function migrate(sql: Sql, steps: readonly string[]): void {
+  sql.transaction(() => {
+    sql.script("CREATE TABLE IF NOT EXISTS migrations (step INTEGER PRIMARY KEY) STRICT");
+    const [found] = sql.rows<{ applied: number }>("SELECT count(*) AS applied FROM migrations");
+    for (const [index, step] of steps.entries()) {
+      if (index >= (found?.applied ?? 0)) {
+        sql.script(step);
+        sql.rows("INSERT INTO migrations (step) VALUES (?)", index + 1);
+      }
+    }
+  });
+}
+
+/** Whether the database has tables at all. Asking writes nothing: a channel that is only looked at stays empty. */
+export function isMigrated(sql: Sql): boolean {
+  return sql.rows("SELECT 1 AS found FROM sqlite_master WHERE name = 'migrations'").length > 0;
+}

@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, describe, expect, it } from "vitest";
+
+import { Database } from "../../../src/deno/database.ts";
+import type { EventLog } from "../../../src/hub/log/event-log.ts";
+import { SqlLog } from "../../../src/sql/sql-log.ts";
+import { registerEventLogTests } from "../../support/hub/event-log-suite.ts";
+import { newEvent, newEvents } from "../../support/hub/new-event.ts";
+import { eventsOf } from "../../support/hub/read-log.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "edge-sse-log-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+let files = 0;
+
+function newFile(): string {
+  return join(folder, `${++files}.sqlite`);
+}
+
+function neverLost(error: unknown): void {
+  throw error;
+}
+
+/** Runs a test with a log in a file of its own. */
+async function withLog(
+  test: (log: SqlLog, reopen: () => EventLog, database: Database) => void | Promise<void>,
+): Promise<void> {
+  const file = newFile();
+  let database = new Database(file, neverLost);
+  const reopen = (): EventLog => {
+    database.close();
+    database = new Database(file, neverLost);
+    return new SqlLog(database);
+  };
+  try {
+    await test(new SqlLog(database), reopen, database);
+  } finally {
+    database.close();
+  }
+}
+
+/** Fails the next commit as a full disk does, with everything that the log has written since the last one. */
+function failCommit(database: Database): void {
+  database.script("CREATE TABLE IF NOT EXISTS parents (id INTEGER PRIMARY KEY)");
+  database.script(
+    "CREATE TABLE IF NOT EXISTS children (id REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)",
+  );
+  database.script("INSERT INTO children VALUES (1)");
+}
+
+describe("an event log in a file", () => {
+  registerEventLogTests({ withLog, propertyRuns: 10 });
+
+  it("that is only looked at has no tables", () =>
+    withLog((log, _reopen, database) => {
+      expect([log.head, log.oldest, log.name, log.read(0, 1_000, "all")]).toEqual([0, 1, null, []]);
+      expect(database.rows("SELECT name FROM sqlite_master")).toEqual([]);
+    }));
+
+  it("stores all of a batch or, when one event of it cannot be stored, nothing", () =>
+    withLog((log, reopen) => {
+      log.append([newEvent({ key: "kept" })], 1_000, 1);
+      const broken = { ...newEvent(), data: null as unknown as string };
+      const batch = [newEvent({ key: "a" }), newEvent({ key: "b" }), broken, newEvent()];
+      expect(() => log.append(batch, 2_000, 1)).toThrow(/NOT NULL/);
+      for (const open of [() => log, reopen]) {
+        const each = open();
+        expect([each.head, eventsOf(each).length, each.stamp(1).publishedAt]).toEqual([1, 1, 1_000]);
+      }
+    }));
+
+  it("commits together what is appended in one turn, and resolves each of it then", () =>
+    withLog(async (log, _reopen, database) => {
+      log.append([newEvent()], 1_000, 1);
+      const first = log.sync();
+      log.append([newEvent()], 1_000, 1);
+      expect(log.sync()).toBe(first);
+      await first;
+      log.append([newEvent()], 1_000, 1);
+      expect(log.sync()).not.toBe(first);
+      await database.sync();
+      expect(log.head).toBe(3);
+    }));
+
+  it("has nothing to wait for when nothing was written", () =>
+    withLog(async (log) => {
+      await expect(log.sync()).resolves.toBeUndefined();
+    }));
+
+  it("forgets what a commit could not keep, tells everybody who waits, and goes on", async () => {
+    const lost: unknown[] = [];
+    const database = new Database(newFile(), (error) => {
+      lost.push(error);
+      log.reload();
+    });
+    const log = new SqlLog(database);
+    log.append(newEvents(2), 1_000, 1);
+    await log.sync();
+    log.append(newEvents(3), 2_000, 1);
+    const waiting = [log.sync(), log.sync()];
+    failCommit(database);
+    for (const outcome of await Promise.allSettled(waiting)) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: { message: /FOREIGN KEY/ } });
+    }
+    expect(lost).toHaveLength(1);
+    expect([log.head, eventsOf(log).length]).toEqual([2, 2]);
+    expect(log.append([newEvent()], 3_000, 1)).toMatchObject({ receipts: [{ seq: 3, duplicate: false }] });
+    await log.sync();
+    expect(eventsOf(log).map(({ seq }) => seq)).toEqual([1, 2, 3]);
+    database.close();
+  });
+
+  it("says that its storage is full, keeps nothing of the batch, and goes on when there is room", () =>
+    withLog(async (log, reopen, database) => {
+      log.append(newEvents(2), 1_000, 1);
+      await log.sync();
+      database.script("PRAGMA max_page_count = 12");
+      const large = { ...newEvent(), data: JSON.stringify("x".repeat(60_000)) };
+      expect(() => log.append([newEvent(), large], 2_000, 1)).toThrow(/storage of this channel is full/);
+      expect([log.head, eventsOf(log).length]).toEqual([2, 2]);
+      database.script("PRAGMA max_page_count = 1000");
+      log.append([large], 2_000, 1);
+      await log.sync();
+      expect([reopen().head, log.head]).toEqual([3, 3]);
+    }));
+
+  it("is refused to a second process, and to whoever opens a file that is no database", async () => {
+    const file = newFile();
+    const database = new Database(file, neverLost);
+    new SqlLog(database).create();
+    await database.sync();
+    expect(() => new Database(file, neverLost)).toThrow(/locked/);
+    database.close();
+    const other = newFile();
+    writeFileSync(
+      other,
+      "not a database, but text that is long enough to be taken for its header".repeat(20),
+    );
+    expect(() => new Database(other, neverLost)).toThrow(/not a database/);
+  });
+});
