@@ -2,7 +2,9 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Config } from "../config/schema.ts";
+import type { FilterTerms } from "../hub/filter.ts";
 import { Hub } from "../hub/hub.ts";
+import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import type { Logger } from "../hub/logger.ts";
 import { settingsOf } from "../service/hub-settings.ts";
 import type { Alarms } from "../sql/alarms.ts";
@@ -98,6 +100,19 @@ export class Channel {
     }
   }
 
+  /** Publishes, and keeps the alarm that trims the log: a process that dies after its answer must not forget it. */
+  async publish(
+    events: readonly NewEvent[],
+    publisher: string | null,
+    grant: FilterTerms,
+  ): Promise<Receipt[]> {
+    this.enter(publisher);
+    const receipts = await this.hub.publish(events, publisher, grant);
+    // The events are stored: a failure is the alarm's alone, and is logged where its file is.
+    await this.#place.alarms.kept().catch(() => {});
+    return receipts;
+  }
+
   /** Whether a drain or a resume is newer than what this hub has heard. */
   isNews(epoch: number | null): boolean {
     if (epoch !== null && epoch < this.#epoch) {
@@ -148,7 +163,7 @@ export class Channel {
     this.#alarmAt = at;
     if (!this.#hasAlarmRow) {
       this.#hasAlarmRow = true;
-      this.#place.alarms.ensure(this.#name, at);
+      this.#place.alarms.leaveToHub(this.#name);
     }
     this.#cancelAlarm = clock.after(Math.max(0, at - clock.now()), () => void this.#tick());
   }

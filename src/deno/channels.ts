@@ -31,11 +31,7 @@ export class Channels implements Hubs {
           await hub.connect(request, stream);
           return new Response(stream.readable, { headers: STREAM_HEADERS });
         }),
-      publish: (events, publisher, grant) =>
-        ask((channel) => {
-          channel.enter(publisher);
-          return channel.hub.publish(events, publisher, grant);
-        }),
+      publish: (events, publisher, grant) => ask((channel) => channel.publish(events, publisher, grant)),
       history: (request) => ask(({ hub }) => hub.history(request)),
       findDead: () => ask(({ hub }) => hub.findDead()),
       health: () => ask(({ hub }) => this.#health(name, hub.health())),

@@ -4,15 +4,18 @@ import type { Sql } from "./sql.ts";
 /** How soon to ring again after a failure. */
 const RETRY_MS = 10_000;
 
-/** Channels that are woken at once. */
+/** How many channels are woken at a time. */
 const WOKEN_AT_ONCE = 50;
 
-/** When to look again after a channel that was woken: its hub may be open for long, or its file broken. */
+/** When to wake a channel again whose hub could not be opened. */
 const LOOK_AGAIN_MS = 600_000;
 
+/** Instead of a time: the hub is open, and a timer of its own rings for it. */
+const OPEN = 0;
+
 /**
- * When channels whose hubs are closed have something to do: a log has to be trimmed. Kept in a table, so that it is not
- * forgotten by a restart. An open hub has a timer of its own, and its row says only when to look after it at the latest.
+ * When the channels whose hubs are closed have something to do, such as to trim a log. The table survives a restart. A
+ * hub that was open when the process died is woken by the next start.
  */
 export class Alarms {
   readonly #sql: Sql;
@@ -32,20 +35,25 @@ export class Alarms {
 
   /** Rings from now on. */
   start(): void {
+    this.#sql.rows("UPDATE alarms SET at = ? WHERE at = ?", this.#clock.now(), OPEN);
     this.#arm();
+  }
+
+  /** Resolves when the alarms that were set are durable. */
+  kept(): Promise<void> {
+    return this.#sql.sync();
   }
 
   stop(): void {
     this.#cancel();
   }
 
-  /** Sets the alarm of a channel unless it has one. */
-  ensure(channel: string, at: number): void {
-    this.#sql.rows("INSERT INTO alarms (name, at) VALUES (?, ?) ON CONFLICT DO NOTHING", channel, at);
-    this.#armFor(at);
+  /** Leaves the alarm of a channel to its hub, which is open. */
+  leaveToHub(channel: string): void {
+    this.#sql.rows("INSERT OR REPLACE INTO alarms (name, at) VALUES (?, ?)", channel, OPEN);
   }
 
-  /** Sets the alarm of a channel; null: nothing is due. */
+  /** Sets the alarm of a channel whose hub is closed. Null: nothing is due. */
   set(channel: string, at: number | null): void {
     if (at === null) {
       this.#sql.rows("DELETE FROM alarms WHERE name = ?", channel);
@@ -61,7 +69,8 @@ export class Alarms {
     this.#at = Number.POSITIVE_INFINITY;
     this.#armFor(now + RETRY_MS);
     const due = this.#sql.rows<{ name: string }>(
-      "SELECT name FROM alarms WHERE at <= ? ORDER BY at LIMIT ?",
+      "SELECT name FROM alarms WHERE at > ? AND at <= ? ORDER BY at LIMIT ?",
+      OPEN,
       now,
       WOKEN_AT_ONCE,
     );
@@ -73,7 +82,10 @@ export class Alarms {
   }
 
   #arm(): void {
-    const [next] = this.#sql.rows<{ at: number | null }>("SELECT min(at) AS at FROM alarms");
+    const [next] = this.#sql.rows<{ at: number | null }>(
+      "SELECT min(at) AS at FROM alarms WHERE at > ?",
+      OPEN,
+    );
     this.#cancel();
     this.#at = Number.POSITIVE_INFINITY;
     this.#armFor(next?.at ?? Number.POSITIVE_INFINITY);
