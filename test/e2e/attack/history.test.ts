@@ -18,6 +18,12 @@ const ATTACKERS = 400;
 const ATTACKER = "127.0.0.2";
 const READER = "127.0.0.3";
 
+/**
+ * Without the queue: 540 to 800 ms on workerd. Deno starts all 400 requests that have arrived before it goes on with any,
+ * and a publish goes through that twice or three times: 170 to 240 ms.
+ */
+const PUBLISH_P50_MS = host.name === "deno" ? 400 : 150;
+
 let service: Service;
 let search: string;
 
@@ -56,8 +62,7 @@ describe("400 connections that search the whole history with 100 prefixes", () =
     try {
       await until(() => flood.answers.size > 0, { what: "the first answers", timeoutMs: 20_000 });
       const p50 = await publishP50(12);
-      // Without the queue: 540 to 800 ms.
-      expect(p50).toBeLessThan(150);
+      expect(p50).toBeLessThan(PUBLISH_P50_MS);
     } finally {
       await flood.stop();
     }
