@@ -1,5 +1,4 @@
 import type { ConfigBindings } from "../config/bindings.ts";
-import type { Config } from "../config/schema.ts";
 import type { Secrets } from "../service/host.ts";
 import type { DirectoryRpc, HubRpc, TicketsRpc } from "./objects.ts";
 
@@ -21,18 +20,4 @@ export interface Env extends ConfigBindings, Secrets {
   readonly SHUTDOWN_TOKEN?: string;
   /** The host that it listens on, as `--host` names it. Names of other hosts are refused then. */
   readonly LISTEN_HOST?: string;
-}
-
-/** The configuration as the service reads it. */
-export function configOf(env: ConfigBindings): Config {
-  return {
-    sse: env.SSE,
-    channels: env.CHANNELS,
-    history: env.HISTORY,
-    limits: env.LIMITS,
-    auth: env.AUTH,
-    cors: env.CORS,
-    hosts: env.HOSTS,
-    logging: env.LOGGING,
-  };
 }

@@ -4,7 +4,8 @@ import type { DirectoryPort, Host, HubPort, TicketsPort } from "../service/host.
 import { createService } from "../service/router.ts";
 import { HubError } from "../hub/errors.ts";
 import { unwrap, type Answer } from "./answer.ts";
-import { configOf, type Env } from "./env.ts";
+import { configOf } from "./config.ts";
+import type { Env } from "./env.ts";
 import { streamRequest, type DirectoryRpc, type HubRpc } from "./objects.ts";
 import { peerOf } from "./peer.ts";
 import { isStorageFull, storageFull } from "./storage-full.ts";

@@ -42,11 +42,8 @@ export async function withinBudget(
       service.refusals.note(error);
       const isStream = request.method === "GET" && STREAM_ROUTE.test(pathname);
       const streamsWhenBusy = isStream && ON_BUSY_STREAM.test(request.url);
-      return refusalResponse(
-        error,
-        { streamsWhenBusy, lastEventId: lastEventIdOf(request) },
-        service.retryAfterSeconds,
-      );
+      const lastEventId = streamsWhenBusy ? lastEventIdOf(request) : null;
+      return refusalResponse(error, { streamsWhenBusy, lastEventId }, service.retryAfterSeconds);
     }
     throw error;
   }
