@@ -20,13 +20,13 @@ import { wantedStream, type Forgotten, type HubRpc } from "./objects.ts";
 import { SqliteLog } from "./sqlite-log.ts";
 import { systemClock } from "./system-clock.ts";
 
-/** A drain as it is kept. The launch tells whether the service was started anew since: then it is over. */
+/** A stored drain. It ends when the service is started again, which has another launch id. */
 interface KeptDrain {
   readonly until: number;
   readonly launchId: string;
 }
 
-/** Hosts the hub of one channel: storage, alarm, and the way in. What the hub does is in `src/hub`. */
+/** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has what the hub does. */
 export class HubObject extends DurableObject<Env> implements HubRpc {
   readonly #channel: string;
   readonly #launchId: string;
@@ -34,7 +34,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
   #log: SqliteLog;
   #hub: Hub;
   #directory: DirectoryLink;
-  /** Requests that may bring a client or an event in. While there are any, nothing is given up. */
+  /** How many requests are running that may bring a client or an event. Meanwhile the channel is not vacated or forgotten. */
   #arriving = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -48,7 +48,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     });
   }
 
-  /** The stream hop: bytes of a stream cross from object to Worker only as a response. */
+  /** Opens a stream. It crosses from the object to the Worker as a response, because RPC carries no such stream. */
   override async fetch(request: Request): Promise<Response> {
     const wanted = wantedStream(request);
     const answered = await this.#arrival(async () => {
@@ -95,7 +95,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
   health(): Promise<Answer<HubHealth>> {
     return answer(async () => {
       const health = this.#hub.health();
-      // A hub without clients is not told of a drain of all; but that is what its next client will meet.
+      // A hub without clients is not told of a drain of all channels, but its next client will be refused.
       const drainUntil = health.status === "draining" ? null : await this.#directory.drainUntil();
       return drainUntil === null ? health : { ...health, status: "draining", drainUntil };
     });
@@ -113,14 +113,14 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     return answer(() => this.#hub.kick(clientId));
   }
 
-  /** @param epoch of the directory, with which this drain begins; null: it cannot be asked. */
+  /** @param epoch the directory's epoch of this drain; null if the directory cannot be reached */
   drain(until: number, epoch: number | null): Promise<Answer<Ended>> {
     return answer(() =>
       this.#directory.isNews(epoch) ? this.#hub.drain(until) : { closed: 0, lingering: 0 },
     );
   }
 
-  /** @param epoch of the directory, with which all drains before it end; null: it cannot be asked. */
+  /** @param epoch the directory's epoch that ends all earlier drains; null if the directory cannot be reached */
   resume(epoch: number | null): Promise<Answer<void>> {
     return answer(() => {
       if (this.#directory.isNews(epoch)) {
@@ -137,7 +137,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     return answer(() => this.#hub.settled());
   }
 
-  /** Deletes everything of a channel that nobody has published to and that has no client. */
+  /** Deletes a channel that was never published to and has no client. */
   forget(): Promise<Answer<Forgotten>> {
     return answer(() => this.#forget());
   }
@@ -194,7 +194,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     }
   }
 
-  /** Without a client there need not be an alarm: the first one was refused, or the directory could not be reached. */
+  /** Makes sure of an alarm, which will vacate the channel. There may be none, if the first client was refused. */
   async #armVacating(): Promise<void> {
     if ((await this.ctx.storage.getAlarm()) === null) {
       await this.ctx.storage.setAlarm(Date.now() + this.env.SSE.heartbeat_interval_seconds * 1_000);

@@ -77,7 +77,7 @@ describe("an event", () => {
   it("that was no JSON is refused by its line", () => {
     const items = [{ position: { line: 3 }, value: undefined }];
     expect(() => readEvents(items, "default")).toThrow(
-      expect.objectContaining({ errors: [{ line: 3, detail: "This is not valid JSON." }] }),
+      expect.objectContaining({ errors: [{ line: 3, detail: "Expected valid JSON." }] }),
     );
   });
 
