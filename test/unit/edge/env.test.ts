@@ -16,7 +16,7 @@ function namesIn(file: string): string[] {
 }
 
 describe("the bindings of the Worker", () => {
-  it("are those that wrangler.toml and the local launcher give it, and no other", () => {
+  it("are exactly those of wrangler.toml and the local launcher", () => {
     const given = [
       ...wrangler.durable_objects.bindings.map(({ name }: { name: string }) => name),
       ...wrangler.ratelimits.map(({ name }: { name: string }) => name),
@@ -27,7 +27,7 @@ describe("the bindings of the Worker", () => {
     expect(namesIn("src/edge/env.ts").toSorted()).toEqual(given.toSorted());
   });
 
-  it("include every class of wrangler.toml: src/index.ts exports it", () => {
+  it("include every class of wrangler.toml, which src/index.ts exports", () => {
     const exported = readFileSync("src/index.ts", "utf8").matchAll(/^export \{ (\w+) \}/gm);
     const classes = wrangler.durable_objects.bindings.map((of: { class_name: string }) => of.class_name);
     expect([...exported].map(([, name]) => name).toSorted()).toEqual(classes.toSorted());

@@ -46,7 +46,7 @@ afterEach(() => {
 });
 
 describe("an address that the hub has refused", () => {
-  it("does not get to it again until its minute is over", async () => {
+  it("does not reach the hub again until its minute is over", async () => {
     const address = newAddress();
     expect(await ask(address, { hub: used(40) })).toBe(40);
     vi.setSystemTime(HOUR + 39.5 * SECOND);
@@ -56,7 +56,7 @@ describe("an address that the hub has refused", () => {
     expect(await ask(address)).toBe(0);
   });
 
-  it("gets to other channels, and others get to this one", async () => {
+  it("reaches other channels, and other addresses reach this channel", async () => {
     const address = newAddress();
     await ask(address, { hub: used(40) });
     expect(await ask(address, { channel: "other" })).toBe(0);
@@ -64,14 +64,14 @@ describe("an address that the hub has refused", () => {
     expect(await ask(null)).toBe(0);
   });
 
-  it("waits no longer for a clock that was set back", async () => {
+  it("does not wait longer after the clock was set back", async () => {
     const address = newAddress();
     await ask(address, { hub: used(40) });
     vi.setSystemTime(0);
     expect(await ask(address)).toBe(0);
   });
 
-  it("is forgotten when 10,000 others have come since", async () => {
+  it("is forgotten after 10,000 other addresses", async () => {
     const first = newAddress();
     await ask(first, { hub: used(40) });
     for (let count = 0; count < 10_000; count++) {
