@@ -9,7 +9,7 @@ import { configOf } from "../../../src/edge/config.ts";
 
 const wrangler = readWranglerConfig({ config: "wrangler.toml" });
 
-/** The names that a text declares or sets, one on each line: `readonly HUBS: ...`, `LAUNCH_ID: ...`. */
+/** The upper-case names in a file that start a line: `readonly HUBS: ...`, `LAUNCH_ID: ...`. */
 function namesIn(file: string): string[] {
   const text = readFileSync(file, "utf8");
   return [...text.matchAll(/^\s+(?:readonly )?([A-Z][A-Z_]+)\??:/gm)].map(([, name = ""]) => name);

@@ -20,12 +20,12 @@ async function refusalOf(path: string, sent: Sent = {}): Promise<[number, string
   return [response.status, code, errors.map(({ field }) => field)];
 }
 
-/** Neither a hub nor a file exists because of what was refused. */
+/** Checks that a refused request has created no hub and entered no channel. */
 function expectNothingHappened(): void {
   expect([service.host.existing.size, service.host.directory.known.size]).toEqual([0, 0]);
 }
 
-/** What is wrong with a query for events, and the parameter that is to blame. */
+/** Malformed queries for events, and the parameter that each refusal names. */
 const FILTERS: [parameter: string, query: string][] = [
   ["types", "types=a,,b"],
   ["types", "types=a,"],
@@ -240,7 +240,7 @@ describe("A malformed body is 400, and nothing of it is stored", () => {
   });
 });
 
-/** Every route that is about a channel. */
+/** Every route with a channel. */
 const OF_A_CHANNEL: [method: string, path: string, token?: string][] = [
   ["GET", "/api/events"],
   ["HEAD", "/api/events"],

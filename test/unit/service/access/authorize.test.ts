@@ -24,12 +24,12 @@ function bearer(token: string): Record<string, string> {
   return { Authorization: `Bearer ${token}` };
 }
 
-/** Who may subscribe; or the code of the refusal. */
+/** Authorizes a subscriber. Returns the principal, or the code of the refusal. */
 async function outcomeOf({ accepts = ["public"], secrets = {}, headers = {}, origins = [] }: Case) {
   const config = { auth: { subscribe: accepts }, cors: { allowed_origins: origins } };
   const service = new Service(new MemoryHost({ config, secrets }));
   const request = new Request("https://sse.example.com/api/events");
-  // `Request` in Node leaves Cookie and Origin out, as a browser would; a server sees them.
+  // `Request` in Node drops Cookie and Origin, as a browser does. A server receives them.
   Object.defineProperty(request, "headers", { value: new Headers(headers) });
   try {
     return { ...(await authorize(request, service, "subscribe")), isProven: service.proven.has(request) };

@@ -6,7 +6,7 @@ import { HubError } from "../../../../src/hub/errors.ts";
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 
-/** The hub's answer to whoever has used up its connects. */
+/** The refusal of an address that has used up its connects. */
 const used = (retryAfterSeconds: number) => () =>
   Promise.reject(new HubError("rate_limited", "Too many.", { retryAfterSeconds }));
 
@@ -14,10 +14,10 @@ const floods = new FloodMemory({ now: () => Date.now() });
 let asked = 0;
 let addresses = 0;
 
-/** An address that no other test uses: what is remembered of it outlives a test. */
+/** An address of this test alone, because refusals are remembered longer than a test takes. */
 const newAddress = (): string => `address-${addresses++}`;
 
-/** Asks for a stream: answers after how many seconds to ask again; 0: it was let in. */
+/** Asks for a stream. Returns after how many seconds to ask again; 0 if the stream was opened. */
 async function ask(
   address: string | null,
   { channel = "default", hub }: { channel?: string; hub?: () => Promise<Response> } = {},

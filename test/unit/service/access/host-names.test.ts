@@ -6,7 +6,7 @@ const EDGE = { allowed: [] };
 const LOCAL = { allowed: ["sse.example.com", "*.example.org"], listenHost: "Box.lan" };
 const ANY = { allowed: ["*"], listenHost: "127.0.0.1" };
 
-/** As the runtime does it. */
+/** Joins a Host header and a target to a URL, as the runtime does. */
 function refusal(host: string, env: Parameters<typeof hostRefusal>[2], target = "/health"): string | null {
   return hostRefusal(host, `http://${host}${target}`, env)?.code ?? null;
 }

@@ -14,7 +14,7 @@ function inArray(events: readonly NewEvent[]): PlacedEvent[] {
   return events.map((each, index) => ({ position: { index }, event: each }));
 }
 
-/** What is wrong with events under a grant; null: they are let through. */
+/** The mistakes of events under a grant; null if the grant allows all events. */
 function refusalOf(
   events: readonly NewEvent[],
   grant: Grant,

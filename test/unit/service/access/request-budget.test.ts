@@ -6,7 +6,7 @@ import { FakeClock } from "../../../support/hub/fake-clock.ts";
 
 type Rate = NonNullable<Parameters<RequestBudget["charge"]>[1]>;
 
-/** Charges an address: answers after how many seconds it may ask again; 0: it may go on. */
+/** Charges an address. Returns after how many seconds it may ask again; 0 if it has budget left. */
 async function charge(budget: RequestBudget, address: string | null, rate?: Rate): Promise<number> {
   try {
     await budget.charge(address, rate);

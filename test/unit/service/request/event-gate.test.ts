@@ -16,7 +16,7 @@ function read(...values: unknown[]): { channel: string; events: readonly NewEven
   return { channel, events: events.map(({ event }) => event) };
 }
 
-/** The one event of a request, given as JSON as it came over the wire. */
+/** Reads the only event of a request from its JSON. */
 function readJson(json: string): NewEvent | undefined {
   return read(JSON.parse(json)).events[0];
 }
@@ -38,7 +38,7 @@ function fieldsOf(...values: unknown[]): unknown[] {
 
 const tick = (members: object = {}): object => ({ type: "tick", data: {}, ...members });
 
-/** What becomes of data: how many bytes it has, or why it is refused. */
+/** Reads data. Returns how many bytes it has, or the code of the refusal. */
 function sizeOf(data: string): unknown {
   try {
     return read({ type: "tick", data }).events[0]?.dataBytes;
@@ -48,7 +48,7 @@ function sizeOf(data: string): unknown {
   }
 }
 
-/** An array in an array, and so on. */
+/** Arrays inside one another. */
 function nested(depth: number): unknown {
   return JSON.parse(`${"[".repeat(depth)}${"]".repeat(depth)}`);
 }

@@ -15,7 +15,7 @@ function read(
   return readItems(new Request(URL, { method: "POST", body, headers: { "Content-Type": type, ...headers } }));
 }
 
-/** A body of unknown length, in pieces; counts how much of it was asked for. */
+/** A body of unknown length, in pieces. It counts how much was read. */
 function streamed(pieces: number, size: number): { body: ReadableStream<Uint8Array>; asked: () => number } {
   let asked = 0;
   const body = new ReadableStream<Uint8Array>({
@@ -40,12 +40,12 @@ function readStreamed(body: ReadableStream<Uint8Array>): Promise<readonly Item[]
   return readItems(new Request(URL, init));
 }
 
-/** A JSON body of so many bytes. */
+/** A JSON body of a number of bytes. */
 function textOf(size: number): string {
   return `"${"x".repeat(size - 2)}"`;
 }
 
-/** A JSON body of so many events. */
+/** A JSON body of a number of events. */
 function eventsOf(count: number): string {
   return JSON.stringify(Array.from({ length: count }, () => 1));
 }

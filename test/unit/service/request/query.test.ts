@@ -21,7 +21,7 @@ function query(search: string): Query {
   return new Query(new URLSearchParams(search), STREAM);
 }
 
-/** The parameters that are wrong, after a reading of all of them. */
+/** Reads all parameters of a query. Returns the invalid ones. */
 function wrongIn(search: string): string[] {
   const read = query(search);
   read.channel();
@@ -60,7 +60,7 @@ function historyOf(search: string): object {
   return new Query(new URLSearchParams(search), ["after", "since", "log"]).historyStart(NOW);
 }
 
-/** A comma list of so many entries. */
+/** A list of a number of entries. */
 function listOf(count: number): string {
   return Array.from({ length: count }, (_, index) => `x${index}`).join(",");
 }

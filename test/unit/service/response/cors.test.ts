@@ -11,7 +11,7 @@ function requestOf(origin: string | null, method = "GET", headers: Record<string
   if (origin !== null) {
     all.set("Origin", origin);
   }
-  // `Request` in Node leaves Origin out, as a browser would; a server sees it.
+  // `Request` in Node drops Origin, as a browser does. A server receives it.
   const request = new Request("https://edge-sse.test/api/events", { method });
   Object.defineProperty(request, "headers", { value: all });
   return request;

@@ -5,7 +5,7 @@ import { RefusalLog } from "../../../../src/service/response/refusal-log.ts";
 
 const refusal = new HubError("rate_limited", "Too many.");
 
-/** Notes errors at times; answers the lines that are logged. */
+/** Notes errors at certain times. Returns the log lines. */
 function linesOf(notes: readonly [at: number, error: Error][]): unknown[] {
   const lines: unknown[] = [];
   let now = 0;

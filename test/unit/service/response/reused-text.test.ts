@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ReusedText } from "../../../../src/service/response/reused-text.ts";
 import { FakeClock } from "../../../support/hub/fake-clock.ts";
 
-/** A text that takes some time to make, and says which one it is. */
+/** Makes numbered texts, each of which takes some time. */
 function slowly(
   clock: FakeClock,
   ms: number,

@@ -8,7 +8,7 @@ async function healthOf(service: MemoryService, path = "/health", token?: string
   return [response.status, ((await response.json()) as { sse: unknown }).sse];
 }
 
-/** A client of the default channel that got nothing for a second. */
+/** Connects a client to the default channel and lets it be quiet for a second. */
 async function quietClient(service: MemoryService): Promise<FakeStream> {
   await service.publish("default", "tick");
   const stream = new FakeStream();
@@ -102,7 +102,7 @@ describe("GET /health", () => {
 describe("GET /health?probe=1", () => {
   it("does not count a client that has left", async () => {
     const service = new MemoryService();
-    // It has left, but the runtime notices that only when something is written to it.
+    // The client has left, but the runtime notices that only at the next write.
     (await quietClient(service)).break();
     const path = "/health?channel=default";
     expect(await healthOf(service, path)).toMatchObject([200, { active_connections: 1 }]);

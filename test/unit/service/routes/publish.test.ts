@@ -76,7 +76,7 @@ describe("POST /api/publish", () => {
     const service = new MemoryService({ config: { channels: { allowed: ["own", "asked"] } } });
     await service.send("/api/publish?channel=asked", sent({ ...TICK, channel: "own" }));
     expect([...service.host.existing.keys()]).toEqual(["own"]);
-    // The default channel, which is not allowed here, does not matter.
+    // The default channel is not allowed here, but this event names another channel.
     expect((await service.send("/api/publish", sent({ ...TICK, channel: "own" }))).status).toBe(200);
     expect(await refusalOf(service.send("/api/publish", sent(TICK)))).toEqual([404, "unknown_channel"]);
   });
