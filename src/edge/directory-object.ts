@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { closedRefusal } from "../hub/closing.ts";
 import { HubError } from "../hub/errors.ts";
+import { LaunchValues } from "../sql/launch-values.ts";
 import { answer, unwrap, type Answer } from "./answer.ts";
 import { ChannelTable } from "./channel-table.ts";
 import { CreationQuota } from "./creation-quota.ts";
@@ -26,14 +27,14 @@ const PAGE = 1_000;
  * the number of channels is bounded, and a drain or a stop of all wakes only those that have something to end.
  */
 export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc {
-  readonly #launchId: string;
+  readonly #launch: LaunchValues;
   readonly #channels: ChannelTable;
   readonly #drains: DrainTable;
   readonly #creations: CreationQuota;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#launchId = env.LAUNCH_ID ?? "";
+    this.#launch = new LaunchValues(ctx.storage.kv, env.LAUNCH_ID ?? "");
     migrate(ctx.storage, DIRECTORY_MIGRATIONS);
     this.#channels = new ChannelTable(ctx.storage.sql);
     this.#drains = new DrainTable(ctx.storage);
@@ -125,7 +126,7 @@ export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc 
   /** The service is shutting down. Answers the channels that have clients. */
   stop(): Promise<Answer<string[]>> {
     return answer(() => {
-      this.ctx.storage.kv.put("stopping", this.#launchId);
+      this.#launch.put("stopping", {});
       return this.#channels.occupied("", Number.MAX_SAFE_INTEGER);
     });
   }
@@ -154,7 +155,7 @@ export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc 
   }
 
   #admit(channel: string, { role, key }: Entrant): Standing {
-    const isStopping = this.ctx.storage.kv.get("stopping") === this.#launchId;
+    const isStopping = this.#launch.get("stopping") !== null;
     const drained = this.#drains.of(channel);
     if (!this.#channels.has(channel)) {
       if (isStopping) {
@@ -189,11 +190,9 @@ export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc 
 
   /** After a start by the local launcher no channel has clients, and no drain is in force. On the edge nothing starts. */
   #startOver(): void {
-    const { kv } = this.ctx.storage;
-    if (this.#launchId !== "" && kv.get("launch") !== this.#launchId) {
+    if (this.#launch.begin()) {
       this.#channels.vacateAll();
       this.#drains.clear();
-      kv.put("launch", this.#launchId);
       void this.#armForgetting();
     }
   }

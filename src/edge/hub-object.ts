@@ -11,6 +11,7 @@ import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import { settingsOf } from "../service/hub-settings.ts";
 import { createLogger } from "../service/logger.ts";
 import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
+import { LaunchValues } from "../sql/launch-values.ts";
 import { answer, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { DirectoryLink } from "./directory-link.ts";
@@ -20,16 +21,10 @@ import { wantedStream, type Forgotten, type HubRpc } from "./objects.ts";
 import { SqliteLog } from "./sqlite-log.ts";
 import { systemClock } from "./system-clock.ts";
 
-/** A stored drain. It ends when the service is started again, which has another launch id. */
-interface KeptDrain {
-  readonly until: number;
-  readonly launchId: string;
-}
-
 /** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has what the hub does. */
 export class HubObject extends DurableObject<Env> implements HubRpc {
   readonly #channel: string;
-  readonly #launchId: string;
+  readonly #launch: LaunchValues;
   readonly #logger: Logger;
   #log: SqliteLog;
   #hub: Hub;
@@ -40,7 +35,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#channel = ctx.id.name ?? "";
-    this.#launchId = env.LAUNCH_ID ?? "";
+    this.#launch = new LaunchValues(ctx.storage.kv, env.LAUNCH_ID ?? "");
     this.#logger = createLogger(env.LOGGING.level, { channel: this.#channel });
     ({ log: this.#log, hub: this.#hub, directory: this.#directory } = this.#create());
     void ctx.blockConcurrencyWhile(async () => {
@@ -202,15 +197,14 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
   }
 
   #keptDrain(): number | null {
-    const kept = this.ctx.storage.kv.get<KeptDrain>("drain");
-    return kept !== undefined && kept.launchId === this.#launchId ? kept.until : null;
+    return this.#launch.get<{ readonly until: number }>("drain")?.until ?? null;
   }
 
   #saveDrain(until: number | null): void {
     if (until === null) {
-      this.ctx.storage.kv.delete("drain");
+      this.#launch.delete("drain");
     } else {
-      this.ctx.storage.kv.put<KeptDrain>("drain", { until, launchId: this.#launchId });
+      this.#launch.put("drain", { until });
     }
   }
 }

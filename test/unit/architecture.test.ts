@@ -59,8 +59,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     modules: /^ipaddr\.js$/,
   },
   "service/response": { rooms: DOMAIN, types: ["config", "wire"] },
+  // The storage of the objects, as far as it needs no platform.
+  sql: { rooms: ["hub", "hub/log", "auth"], types: ["service", "service/access"] },
   edge: {
-    rooms: [...DOMAIN, "service", "service/response"],
+    rooms: [...DOMAIN, "sql", "service", "service/response"],
     types: ["config", "service/access"],
     modules: /^cloudflare:workers$/,
   },
