@@ -6,7 +6,7 @@ import type { VerifiedToken } from "../../auth/jwt.ts";
 import { KeysStillUnavailableError, KeysUnavailableError } from "../../auth/key-set-fetch.ts";
 import { matchToken, tokensOf } from "../../auth/static-token.ts";
 import type { Secrets } from "../host.ts";
-import { Problem } from "../response/problem.ts";
+import { Problem, unauthorized } from "../response/problem.ts";
 import type { Service } from "../service.ts";
 import { ANYBODY, type Principal } from "./principal.ts";
 
@@ -57,11 +57,6 @@ export async function requireToken(request: Request, service: Service, expected:
     throw unauthorized();
   }
   service.proven.add(request);
-}
-
-/** One refusal for a missing, a wrong and an expired token, so that an attacker learns nothing from it. */
-export function unauthorized(): Problem {
-  return new Problem("unauthorized", "A valid token is needed: Authorization: Bearer <token>.");
 }
 
 /** The token in the `Authorization` header. Only a request without that header may use the cookie. */

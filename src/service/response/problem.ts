@@ -31,6 +31,11 @@ export class Problem extends Error {
   }
 }
 
+/** One refusal for a missing, a wrong and an expired token, so that an attacker learns nothing from it. */
+export function unauthorized(): Problem {
+  return new Problem("unauthorized", "A valid token is needed: Authorization: Bearer <token>.");
+}
+
 /** The problem code for a refusal of a hub. A token can expire while its stream waits for a slot. */
 export function problemCodeOf(code: RefusalCode): ProblemCode {
   return code === "token_ended" ? "unauthorized" : code;
@@ -91,7 +96,9 @@ const PASSING: ReadonlySet<ProblemCode> = new Set([
 ]);
 
 /** The response to a refused request. Source: RFC 9457. */
-export function problemResponse(error: Problem | HubError, retryAfterSeconds: number): Response {
+export function problemResponse(refusal: Problem | HubError, retryAfterSeconds: number): Response {
+  const isExpired = refusal instanceof HubError && refusal.code === "token_ended";
+  const error = isExpired ? unauthorized() : refusal;
   const { message: detail, errors } = error;
   const code = error instanceof HubError ? problemCodeOf(error.code) : error.code;
   const headers = new Headers();

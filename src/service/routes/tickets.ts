@@ -1,9 +1,10 @@
 import type { IRequest } from "itty-router";
 import { HubError } from "../../hub/errors.ts";
 import type { TicketAnswer } from "../../wire/ticket.ts";
-import { authorize, unauthorized } from "../access/authorize.ts";
+import { authorize } from "../access/authorize.ts";
 import type { Principal } from "../access/principal.ts";
 import { Query } from "../request/query.ts";
+import { unauthorized } from "../response/problem.ts";
 import type { Service } from "../service.ts";
 
 /** How long a ticket is valid, unless the token that buys it expires earlier. */

@@ -179,6 +179,7 @@ class MemoryDirectory implements DirectoryPort {
 
   async drainAll(until: number): Promise<number> {
     this.#drainAll = until;
+    this.#occupied.forEach((channel) => this.#drained.set(channel, until));
     return ++this.#epoch;
   }
 

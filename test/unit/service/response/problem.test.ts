@@ -5,6 +5,7 @@ import {
   bugResponse,
   Problem,
   problemResponse,
+  unauthorized,
   type ProblemCode,
   type ProblemOptions,
 } from "../../../../src/service/response/problem.ts";
@@ -115,7 +116,8 @@ describe("a refusal of a hub as a response", () => {
   it("is 401 if the token of a stream has expired", async () => {
     const response = problemResponse(new HubError("token_ended", "The token has ended."), 7);
     expect(response.headers.get("WWW-Authenticate")).toMatch(/^Bearer\b/);
-    expect(await response.json()).toMatchObject({ status: 401, code: "unauthorized" });
+    // The answer to an unknown token: an attacker must not learn that this one was valid.
+    expect(await response.json()).toEqual(await problemResponse(unauthorized(), 7).json());
   });
 });
 

@@ -83,6 +83,17 @@ describe("a drain", () => {
     expect(await jsonOf(service.send("/api/admin/drain", POST))).toMatchObject({ channels: 1, closed: 1 });
   });
 
+  it("of all channels ends with a resume of all channels, which tells the channels that know of it", async () => {
+    const service = new MemoryService({ config: ANY });
+    await service.send("/api/events?channel=a");
+    await service.publish("b", "tick");
+    await service.send("/api/admin/drain", POST);
+    expect(await refusalOf(service.send("/api/events?channel=a"))).toEqual([503, "draining"]);
+    expect(await jsonOf(service.send("/api/admin/resume", POST))).toEqual({ channels: 1 });
+    expect((await service.send("/api/events?channel=a")).status).toBe(200);
+    expect(await jsonOf(service.send("/api/admin/resume", POST))).toEqual({ channels: 0 });
+  });
+
   it("of an unused channel creates no hub", async () => {
     const service = new MemoryService();
     const answer = await jsonOf(service.send("/api/admin/drain?channel=default", POST));
