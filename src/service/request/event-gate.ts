@@ -155,7 +155,8 @@ class EventGate {
 
   #data(): Pick<NewEvent, "data" | "dataBytes"> {
     const { data } = this.#members;
-    const fault = data === undefined ? "Expected any JSON value." : faultOf(data, DATA_DEPTH);
+    const fault =
+      data === undefined ? "Expected a JSON value. This member is required." : faultOf(data, DATA_DEPTH);
     if (fault !== null) {
       this.#mistake("data", fault);
       return { data: "null", dataBytes: 0 };
