@@ -1,6 +1,6 @@
 import { HubError, type RefusalCode, type EventMistake } from "../hub/errors.ts";
 
-/** What an object's method answers over RPC, which carries no error class of ours: a value, or a refusal as data. */
+/** The answer of an object's method: a value, or a refusal as plain data, because RPC does not carry our error classes. */
 export type Answer<Value> = { readonly value: Value } | { readonly refusal: Refusal };
 
 interface Refusal {
@@ -10,7 +10,7 @@ interface Refusal {
   readonly retryAfterSeconds: number | undefined;
 }
 
-/** In the object: runs the work; what it refuses becomes data, what breaks is thrown on. */
+/** For the object: runs the work, and turns a `HubError` into data. Other errors are thrown on. */
 export async function answer<Value>(work: () => Value | Promise<Value>): Promise<Answer<Value>> {
   try {
     return { value: await work() };
@@ -23,7 +23,7 @@ export async function answer<Value>(work: () => Value | Promise<Value>): Promise
   }
 }
 
-/** In the Worker: the value, or the refusal thrown again. */
+/** For the Worker: returns the value, or throws the refusal again. */
 export function unwrap<Value>(answered: Answer<Value>): Value {
   if ("refusal" in answered) {
     const { code, detail, ...rest } = answered.refusal;

@@ -1,19 +1,19 @@
 import type { ClientStream } from "../hub/audience/client.ts";
 
 /**
- * A client's response over a TransformStream. Bytes put into it are not held back by the object's output gate: the hub
- * writes only what is durable.
+ * The response of a client over a TransformStream. The object's output gate does not hold its bytes back, so the hub must
+ * write nothing that is not durable.
  *
- * Who notices that the peer has left: `request.signal` and `writer.closed`, at once when the peer resets, at the next
- * write when it closes. So the heartbeat is the reaper, and these two are the bell. A peer that stops reading cannot be
- * cut at all: `abort()` and `close()` stay pending until it reads or leaves.
+ * `request.signal` and `writer.closed` report that the peer has left: at once if it resets the connection, and at the next
+ * write if it closes the connection. That write is a heartbeat at the latest. A peer that stops reading cannot be cut off,
+ * because `abort()` and `close()` stay pending until it reads or leaves.
  */
 export class TransformClientStream implements ClientStream {
   readonly readable: ReadableStream<Uint8Array>;
   readonly gone: Promise<void>;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
 
-  /** @param signal fires when the runtime notices that the peer has left (flag `enable_request_signal`). */
+  /** @param signal fires when the runtime notices that the peer has left; needs the flag `enable_request_signal` */
   constructor(signal: AbortSignal) {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     this.readable = readable;

@@ -4,30 +4,30 @@ import { unwrap, type Answer } from "./answer.ts";
 import type { Standing } from "../sql/directory.ts";
 import type { DirectoryRpc } from "./objects.ts";
 
-/** What a link needs from the object that it belongs to. */
+/** What a link needs from the object of its hub. */
 export interface LinkHost {
-  /** Gives a stub of the directory. A stub that has failed stays broken, so every question asks for a new one. */
+  /** Makes a new stub of the directory for each question, because a stub that has failed stays broken. */
   directory(): DurableObjectStub<DirectoryRpc>;
   readonly logger: Logger;
-  /** Whether the log of the channel was created. */
+  /** Whether the channel has a log. */
   exists(): boolean;
-  /** Applies a stop, or a drain that the hub does not know. */
+  /** Applies a stop, or a drain that the hub does not know yet. */
   heed(standing: Standing): Promise<void>;
 }
 
 /**
- * What one hub and the directory know of each other. A channel that exists goes on when the directory cannot be reached;
- * one that does not exist is not created then.
+ * The connection of one hub to the directory. While the directory cannot be reached, existing channels keep working and no
+ * channel is created.
  */
 export class DirectoryLink {
   readonly #channel: string;
   readonly #host: LinkHost;
-  /** The newest drain or resume that this hub has heard of. */
+  /** The epoch of the newest drain or resume that this hub knows. */
   #epoch = 0;
   #isPublished = false;
-  /** Whether the directory counts this channel among those with clients; null: not known in this life of the object. */
+  /** Whether the directory counts this channel among those with clients; null if this life of the object does not know. */
   #isOccupied: boolean | null = null;
-  /** One question at a time: an answer must not overtake another one. */
+  /** Ends with the last question. There is one question at a time, so that no answer overtakes an earlier one. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(channel: string, host: LinkHost) {
@@ -40,7 +40,7 @@ export class DirectoryLink {
   }
 
   /**
-   * Says that the channel is published to. Asks once in the life of an object.
+   * Tells the directory that the channel is published to, once in the life of the object.
    *
    * @throws HubError as `DirectoryObject.enter`, or `hub_unreachable`
    */
@@ -57,7 +57,7 @@ export class DirectoryLink {
   }
 
   /**
-   * Says that the channel is about to have a client. Asks nothing while the directory knows.
+   * Tells the directory that the channel is about to have a client, unless the directory knows.
    *
    * @throws HubError as `DirectoryObject.occupy`, or `hub_unreachable`
    */
@@ -72,12 +72,12 @@ export class DirectoryLink {
     });
   }
 
-  /** Says that the channel has no client. False: the directory cannot be reached, and has to be told later. */
+  /** Tells the directory that the channel has no client. Resolves to false if the directory has to be told later. */
   async vacate(): Promise<boolean> {
     if (this.#isOccupied === false) {
       return true;
     }
-    // From now on a client makes the directory be asked again, after this.
+    // Set before the question: a client that comes meanwhile asks the directory again, after this question.
     this.#isOccupied = false;
     return this.#inTurn(async () => {
       try {
@@ -91,7 +91,7 @@ export class DirectoryLink {
     });
   }
 
-  /** Until when the next client will find the channel drained; null: it will not, or that cannot be told. */
+  /** Until when a drain will refuse the next client; null if none will, or the directory cannot be reached. */
   async drainUntil(): Promise<number | null> {
     if (this.#isOccupied === true) {
       return null;
@@ -104,7 +104,7 @@ export class DirectoryLink {
     }
   }
 
-  /** Whether a drain or a resume is newer than what this hub has heard: two of them can come in the wrong order. */
+  /** Whether a drain or resume is not older than the newest one this hub knows. Two of them can arrive in the wrong order. */
   isNews(epoch: number | null): boolean {
     if (epoch !== null && epoch < this.#epoch) {
       return false;
@@ -113,7 +113,7 @@ export class DirectoryLink {
     return true;
   }
 
-  /** Answers whether the directory could be asked. */
+  /** Resolves to whether the directory answered. */
   async #ask(
     question: (directory: DurableObjectStub<DirectoryRpc>) => Promise<Answer<Standing>>,
   ): Promise<boolean> {
@@ -126,7 +126,10 @@ export class DirectoryLink {
       }
       this.#host.logger("warn", "directory_unreachable", { error: String(error) });
       if (!this.#host.exists()) {
-        throw new HubError("hub_unreachable", "A new channel cannot be entered into the directory just now.");
+        throw new HubError(
+          "hub_unreachable",
+          "New channels cannot be created at the moment, because the directory of channels cannot be reached.",
+        );
       }
       return false;
     }

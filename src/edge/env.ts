@@ -1,38 +1,24 @@
 import type { ConfigBindings } from "../config/bindings.ts";
-import type { Config } from "../config/schema.ts";
 import type { Secrets } from "../service/host.ts";
 import type { DirectoryRpc, HubRpc, TicketsRpc } from "./objects.ts";
 
-/** The bindings: one for each section of config.yaml, compiled at build time, the secrets, and what wrangler.toml adds. */
+/** The bindings of the Worker: a section of config.yaml each, the secrets, the objects, and what the local launcher adds. */
 export interface Env extends ConfigBindings, Secrets {
-  /** One hub for each channel, by the channel's name. */
+  /** One hub for each channel, named after the channel. */
   readonly HUBS: DurableObjectNamespace<HubRpc>;
   /** The one directory of all channels. */
   readonly DIRECTORY: DurableObjectNamespace<DirectoryRpc>;
-  /** The tickets that wait to be used: 16 objects, by the first digit of the ticket. */
+  /** The unused tickets, in 16 objects named after the first digit of a ticket. */
   readonly TICKETS: DurableObjectNamespace<TicketsRpc>;
-  /** The platform's count of requests by address: approximate, and for each location. Not on this machine. */
+  /** The platform's count of requests by address: approximate, and for each location. Absent with `npm start`. */
   readonly REQUEST_RATE?: RateLimit;
   /** The files of `public/`. */
   readonly ASSETS: Fetcher;
 
-  /** Given by the local launcher alone: which start this is, and what lets the launcher stop all streams. */
+  /** Only from the local launcher: a random name for each start. */
   readonly LAUNCH_ID?: string;
+  /** Only from the local launcher: the token by which it ends all streams. */
   readonly SHUTDOWN_TOKEN?: string;
-  /** The host that it listens on, as `--host` names it. Names of other hosts are refused then. */
+  /** Only from the local launcher: the `--host` that it listens on. Other host names are refused then. */
   readonly LISTEN_HOST?: string;
-}
-
-/** The configuration as the service reads it. */
-export function configOf(env: ConfigBindings): Config {
-  return {
-    sse: env.SSE,
-    channels: env.CHANNELS,
-    history: env.HISTORY,
-    limits: env.LIMITS,
-    auth: env.AUTH,
-    cors: env.CORS,
-    hosts: env.HOSTS,
-    logging: env.LOGGING,
-  };
 }

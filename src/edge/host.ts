@@ -4,14 +4,15 @@ import type { DirectoryPort, Host, HubPort, TicketsPort } from "../service/host.
 import { createService } from "../service/router.ts";
 import { HubError } from "../hub/errors.ts";
 import { unwrap, type Answer } from "./answer.ts";
-import { configOf, type Env } from "./env.ts";
+import { configOf } from "./config.ts";
+import type { Env } from "./env.ts";
 import { streamRequest, type DirectoryRpc, type HubRpc } from "./objects.ts";
 import { peerOf } from "./peer.ts";
 import { isStorageFull, storageFull } from "../sql/storage-full.ts";
 import { systemClock } from "./system-clock.ts";
 import { workerLogger } from "./worker-logger.ts";
 
-/** One service for each isolate: its bindings are the same object for all requests. */
+/** One service for each isolate. The bindings are the same object for all requests of an isolate. */
 const services = new WeakMap<Env, ReturnType<typeof createService>>();
 
 /** Answers a request to the Worker. */
@@ -21,7 +22,7 @@ export function answerRequest(request: Request, env: Env): Promise<Response> {
   return service.fetch(request);
 }
 
-/** How the ports of the service are kept on Cloudflare. */
+/** The ports of the service on Cloudflare. */
 function hostOf(env: Env): Host {
   return {
     config: configOf(env),
@@ -41,12 +42,12 @@ function hostOf(env: Env): Host {
   };
 }
 
-/** Asks an object: the value of its answer, or its refusal thrown. */
+/** Waits for the answer of an object. Returns its value, or throws its refusal. */
 async function ask<Value>(answer: Promise<Answer<Value>>): Promise<Value> {
   return unwrap(await answer);
 }
 
-/** The hub of a channel as the service reaches it. */
+/** The port to the hub of a channel. */
 export function hubPort(hub: DurableObjectStub<HubRpc>): HubPort {
   return {
     connect: async (request) => {
@@ -67,7 +68,7 @@ export function hubPort(hub: DurableObjectStub<HubRpc>): HubPort {
   };
 }
 
-/** The directory as the service reaches it. @param reach gives a stub: one that has failed stays broken. */
+/** The port to the directory. @param reach makes a new stub for each question, because a stub that has failed stays broken */
 export function directoryPort(reach: () => DurableObjectStub<DirectoryRpc>): DirectoryPort {
   return {
     look: (channel) => ask(reach().look(channel)),
@@ -86,7 +87,7 @@ export function directoryPort(reach: () => DurableObjectStub<DirectoryRpc>): Dir
   };
 }
 
-/** Tickets are spread over 16 objects by their first digit. An object gets only the digest of a ticket. */
+/** The port to the tickets. The first digit of a ticket chooses its object, which gets only the digest of the ticket. */
 function ticketsPort({ TICKETS }: Env): TicketsPort {
   const keeperOf = (ticket: string) => TICKETS.get(TICKETS.idFromName(ticket.slice(0, 1)));
   return {
@@ -96,14 +97,14 @@ function ticketsPort({ TICKETS }: Env): TicketsPort {
   };
 }
 
-/** What breaks without a bug of ours: an object that is overloaded, moved or reset, as the runtime marks it; storage. */
+/** Failures that are no bugs: full storage, and an object that is overloaded, moved or reset, as the runtime marks it. */
 function refusalOf(failure: unknown): HubError | null {
   const { retryable, overloaded } = (failure ?? {}) as { retryable?: unknown; overloaded?: unknown };
   if (isStorageFull(failure)) {
     return storageFull();
   }
   if (retryable === true || overloaded === true) {
-    return new HubError("hub_unreachable", "The hub cannot be reached just now.");
+    return new HubError("hub_unreachable", "The hub of this channel cannot be reached at the moment.");
   }
   return null;
 }

@@ -12,36 +12,32 @@ import { settingsOf } from "../service/hub-settings.ts";
 import { createLogger } from "../service/logger.ts";
 import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
 import type { Forgotten } from "../sql/channel-table.ts";
+import { LaunchValues } from "../sql/launch-values.ts";
 import { SqlLog } from "../sql/sql-log.ts";
 import { answer, type Answer } from "./answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
+import { configOf } from "./config.ts";
 import { DirectoryLink } from "./directory-link.ts";
-import { configOf, type Env } from "./env.ts";
+import type { Env } from "./env.ts";
 import { objectSql } from "./object-sql.ts";
 import { wantedStream, type HubRpc } from "./objects.ts";
 import { systemClock } from "./system-clock.ts";
 
-/** A drain as it is kept. The launch tells whether the service was started anew since: then it is over. */
-interface KeptDrain {
-  readonly until: number;
-  readonly launchId: string;
-}
-
-/** Hosts the hub of one channel: storage, alarm, and the way in. What the hub does is in `src/hub`. */
+/** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has what the hub does. */
 export class HubObject extends DurableObject<Env> implements HubRpc {
   readonly #channel: string;
-  readonly #launchId: string;
+  readonly #launch: LaunchValues;
   readonly #logger: Logger;
   #log: SqlLog;
   #hub: Hub;
   #directory: DirectoryLink;
-  /** Requests that may bring a client or an event in. While there are any, nothing is given up. */
+  /** How many requests are running that may bring a client or an event. Meanwhile the channel is not vacated or forgotten. */
   #arriving = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#channel = ctx.id.name ?? "";
-    this.#launchId = env.LAUNCH_ID ?? "";
+    this.#launch = new LaunchValues(ctx.storage.kv, env.LAUNCH_ID ?? "");
     this.#logger = createLogger(env.LOGGING.level, { channel: this.#channel });
     ({ log: this.#log, hub: this.#hub, directory: this.#directory } = this.#create());
     void ctx.blockConcurrencyWhile(async () => {
@@ -49,7 +45,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     });
   }
 
-  /** The stream hop: bytes of a stream cross from object to Worker only as a response. */
+  /** Opens a stream. It crosses from the object to the Worker as a response, because RPC carries no such stream. */
   override async fetch(request: Request): Promise<Response> {
     const wanted = wantedStream(request);
     const answered = await this.#arrival(async () => {
@@ -96,7 +92,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
   health(): Promise<Answer<HubHealth>> {
     return answer(async () => {
       const health = this.#hub.health();
-      // A hub without clients is not told of a drain of all; but that is what its next client will meet.
+      // A hub without clients is not told of a drain of all channels, but its next client will be refused.
       const drainUntil = health.status === "draining" ? null : await this.#directory.drainUntil();
       return drainUntil === null ? health : { ...health, status: "draining", drainUntil };
     });
@@ -114,14 +110,14 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     return answer(() => this.#hub.kick(clientId));
   }
 
-  /** @param epoch of the directory, with which this drain begins; null: it cannot be asked. */
+  /** @param epoch the directory's epoch of this drain; null if the directory cannot be reached */
   drain(until: number, epoch: number | null): Promise<Answer<Ended>> {
     return answer(() =>
       this.#directory.isNews(epoch) ? this.#hub.drain(until) : { closed: 0, lingering: 0 },
     );
   }
 
-  /** @param epoch of the directory, with which all drains before it end; null: it cannot be asked. */
+  /** @param epoch the directory's epoch that ends all earlier drains; null if the directory cannot be reached */
   resume(epoch: number | null): Promise<Answer<void>> {
     return answer(() => {
       if (this.#directory.isNews(epoch)) {
@@ -138,7 +134,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     return answer(() => this.#hub.settled());
   }
 
-  /** Deletes everything of a channel that nobody has published to and that has no client. */
+  /** Deletes a channel that was never published to and has no client. */
   forget(): Promise<Answer<Forgotten>> {
     return answer(() => this.#forget());
   }
@@ -195,7 +191,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     }
   }
 
-  /** Without a client there need not be an alarm: the first one was refused, or the directory could not be reached. */
+  /** Makes sure of an alarm, which will vacate the channel. There may be none, if the first client was refused. */
   async #armVacating(): Promise<void> {
     if ((await this.ctx.storage.getAlarm()) === null) {
       await this.ctx.storage.setAlarm(Date.now() + this.env.SSE.heartbeat_interval_seconds * 1_000);
@@ -203,15 +199,14 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
   }
 
   #keptDrain(): number | null {
-    const kept = this.ctx.storage.kv.get<KeptDrain>("drain");
-    return kept !== undefined && kept.launchId === this.#launchId ? kept.until : null;
+    return this.#launch.get<{ readonly until: number }>("drain")?.until ?? null;
   }
 
   #saveDrain(until: number | null): void {
     if (until === null) {
-      this.ctx.storage.kv.delete("drain");
+      this.#launch.delete("drain");
     } else {
-      this.ctx.storage.kv.put<KeptDrain>("drain", { until, launchId: this.#launchId });
+      this.#launch.put("drain", { until });
     }
   }
 }

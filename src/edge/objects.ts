@@ -11,9 +11,9 @@ import type { Forgotten } from "../sql/channel-table.ts";
 import type { Standing } from "../sql/directory.ts";
 import type { Answer } from "./answer.ts";
 
-/** What the objects answer over RPC. Every method answers an `Answer`: RPC carries no error class of ours. */
+/** The methods of the objects over RPC. Each returns an `Answer`, because RPC does not carry our error classes. */
 
-/** The hub of a channel. Its streams go through `fetch`, as a `streamRequest`. */
+/** The hub of a channel. `fetch` opens a stream, with a `streamRequest`. */
 export interface HubRpc extends Rpc.DurableObjectBranded {
   fetch(request: Request): Promise<Response>;
   publish(
@@ -51,7 +51,7 @@ export interface DirectoryRpc extends Rpc.DurableObjectBranded {
   stop(): Promise<Answer<string[]>>;
 }
 
-/** A share of the tickets that wait to be used. */
+/** One sixteenth of the unused tickets. */
 export interface TicketsRpc extends Rpc.DurableObjectBranded {
   keep(
     digest: string,
@@ -65,13 +65,13 @@ export interface TicketsRpc extends Rpc.DurableObjectBranded {
 /** Carries a `ConnectRequest` to a hub, as percent-encoded JSON. */
 const STREAM_REQUEST_HEADER = "Stream-Request";
 
-/** The request that opens a stream at a hub: bytes of a stream cross from object to Worker only as a response. */
+/** The request that opens a stream at a hub. A stream crosses from the object to the Worker only as a response. */
 export function streamRequest(request: ConnectRequest): Request {
   const header = encodeURIComponent(JSON.stringify(request));
   return new Request("https://hub/", { headers: { [STREAM_REQUEST_HEADER]: header } });
 }
 
-/** What a `streamRequest` asks for. */
+/** Reads a `streamRequest`. */
 export function wantedStream(request: Request): ConnectRequest {
   const header = request.headers.get(STREAM_REQUEST_HEADER) ?? "";
   return JSON.parse(decodeURIComponent(header)) as ConnectRequest;

@@ -1,12 +1,12 @@
-/** What is looked at of a request. */
+/** The parts of a request that name its peer. */
 interface IncomingRequest {
   readonly headers: Headers;
   readonly cf?: unknown;
 }
 
 /**
- * The IP address of the peer. On the edge a header says it, which nobody else can set there; on this machine the
- * runtime says it of the socket.
+ * The IP address of the peer. On the edge the platform sets a header, which a client cannot set. With `npm start` the runtime
+ * gives the address of the socket.
  */
 export function peerOf(request: IncomingRequest, isLocal: boolean): string | null {
   return isLocal ? socketPeer(request.cf) : request.headers.get("CF-Connecting-IP");

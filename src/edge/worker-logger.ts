@@ -4,7 +4,7 @@ import type { Logger, LogLevel } from "../hub/logger.ts";
 import { createLogger } from "../service/logger.ts";
 import { systemClock } from "./system-clock.ts";
 
-/** A timer of a Worker lasts as long as its request, unless somebody waits for it. */
+/** A timer of a Worker ends with its request. `waitUntil` keeps it. */
 const clock = {
   ...systemClock,
   after: (ms: number, callback: () => void): (() => void) => {
@@ -23,7 +23,7 @@ const clock = {
 
 const loggers = new Map<LogLevel, Logger>();
 
-/** The logger of the Worker: its budget of lines is that of the isolate, over all requests. */
+/** The logger of the Worker. All requests of an isolate share one budget of lines. */
 export function workerLogger(from: LogLevel): Logger {
   let logger = loggers.get(from);
   if (logger === undefined) {

@@ -1,3 +1,4 @@
+import { grantsChannel } from "../auth/grant.ts";
 import { tokensOf } from "../auth/static-token.ts";
 import type { Config } from "../config/schema.ts";
 import { quote } from "./shell-word.ts";
@@ -53,12 +54,8 @@ function authorization(
 /** Names an allowed channel, unless the default channel is allowed. */
 function channelQuery(allowed: readonly string[]): string {
   const [first] = allowed;
-  if (first === undefined || allowed.some(matchesDefault)) {
+  if (first === undefined || grantsChannel({ channels: allowed }, "default")) {
     return "";
   }
   return `?channel=${first.replace("*", "")}`;
-}
-
-function matchesDefault(entry: string): boolean {
-  return entry.endsWith("*") ? "default".startsWith(entry.slice(0, -1)) : entry === "default";
 }

@@ -3,14 +3,14 @@ import { join } from "node:path";
 import type { ConfigBindings } from "../config/bindings.ts";
 import { readCompatibility, type Compatibility } from "./compatibility.ts";
 import type { DataFolder } from "./data-folder.ts";
+import { readObjectClasses, type ObjectClasses } from "./durable-objects.ts";
 import { replaceFile } from "./replace-file.ts";
 import { secretVariable } from "./runtime.ts";
 
-/** The Durable Objects of the Worker: binding and class, as in wrangler.toml. The class also names their storage. */
-export const OBJECTS = { HUBS: "HubObject", DIRECTORY: "DirectoryObject", TICKETS: "TicketsObject" } as const;
-
 export interface WorkerdConfig {
   readonly compatibility: Compatibility;
+  /** The Durable Objects of the Worker. The name of a class also names the storage of its objects. */
+  readonly objects: ObjectClasses;
   readonly bindings: ConfigBindings;
   /** Names only. The values are in the environment of the runtime. */
   readonly secrets: readonly string[];
@@ -25,9 +25,11 @@ export function writeWorkerdConfig({
   ...names
 }: Pick<WorkerdConfig, "bindings" | "secrets"> & { project: string; folder: DataFolder }): string {
   const file = join(folder.build, "workerd.capnp");
+  const wranglerFile = join(project, "wrangler.toml");
   const config = renderWorkerdConfig({
     ...names,
-    compatibility: readCompatibility(join(project, "wrangler.toml")),
+    compatibility: readCompatibility(wranglerFile),
+    objects: readObjectClasses(wranglerFile),
     publicFolder: join(project, "public"),
     storageFolder: folder.storage,
   });
@@ -37,17 +39,17 @@ export function writeWorkerdConfig({
 
 /** The configuration of workerd as Cap'n Proto text. `embed` is relative to the file itself. */
 export function renderWorkerdConfig(config: WorkerdConfig): string {
-  const { compatibility, bindings, secrets, publicFolder, storageFolder } = config;
+  const { compatibility, objects, bindings, secrets, publicFolder, storageFolder } = config;
   const dateAndFlags = `compatibilityDate = ${text(compatibility.date)},
       compatibilityFlags = ${list(compatibility.flags.map(text))},`;
-  const classes = Object.values(OBJECTS).map(
+  const classes = Object.values(objects).map(
     (name) => `(className = ${text(name)}, uniqueKey = ${text(`edge-sse-${name}`)}, enableSql = true)`,
   );
   const workerBindings = [
     ...Object.entries(bindings).map(
       ([name, value]) => `(name = ${text(name)}, json = ${text(JSON.stringify(value))})`,
     ),
-    ...Object.entries(OBJECTS).map(
+    ...Object.entries(objects).map(
       ([name, of]) => `(name = ${text(name)}, durableObjectNamespace = ${text(of)})`,
     ),
     ...secrets.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(secretVariable(name))})`),

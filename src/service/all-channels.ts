@@ -1,21 +1,21 @@
 import { HubError } from "../hub/errors.ts";
 import type { Host, HubPort } from "./host.ts";
 
-/** Channels that are asked at the same time. */
+/** How many hubs are asked at the same time. */
 const AT_ONCE = 50;
 
 type HubsAndLog = Pick<Host, "hubs" | "logger">;
 
-/** Something to do at the hub of a channel. */
+/** An action at the hub of a channel. */
 export type Act<Outcome> = (hub: HubPort, channel: string) => Promise<Outcome>;
 
-/** Some of the channels that the directory knows, page by page: those after a name, in the order of their names. */
+/** Reads a list of channels page by page, in the order of their names. `after` is the last name of the page before. */
 export type Pages = (after?: string) => Promise<readonly string[]>;
 
 /**
  * Acts on every channel of a list, some at a time.
  *
- * @throws HubError `hub_unreachable` if some were missed, once all others are done: who asks again loses nothing.
+ * @throws HubError `hub_unreachable` if a channel failed. All others are done by then, and the caller can ask again.
  */
 export async function onListed<Outcome>(
   host: HubsAndLog,
@@ -34,13 +34,13 @@ export async function onListed<Outcome>(
     const missed = asked - outcomes.length;
     throw new HubError(
       "hub_unreachable",
-      `${missed} of ${asked} channels cannot be reached. The log names them.`,
+      `${missed} of ${asked} channels could not be reached. The log names them. Send the same request again.`,
     );
   }
   return outcomes;
 }
 
-/** Acts on many channels, some at a time. */
+/** Acts on many channels, some at a time, and leaves out those that fail. */
 export async function inTurn<Outcome>(
   host: HubsAndLog,
   channels: readonly string[],
@@ -53,7 +53,7 @@ export async function inTurn<Outcome>(
   return outcomes;
 }
 
-/** Acts on channels at the same time. One that is broken is logged, and does not keep the others from it. */
+/** Acts on all these channels at the same time. A channel that fails is logged and left out. */
 export async function together<Outcome>(
   host: HubsAndLog,
   channels: readonly string[],

@@ -5,8 +5,7 @@ import { settingsOf } from "./hub-settings.ts";
 import type { Service } from "./service.ts";
 
 /**
- * Reads a channel. One that nobody has used yet has no object, and does not get one from a look at it: its answers are
- * those of a hub with an empty log.
+ * Reads a channel. Reading must not create the object of an unused channel, so a hub with an empty log answers for it.
  */
 export async function readerOf(service: Service, channel: string): Promise<ChannelReader> {
   const { isKnown, drainUntil } = await service.channels.look(channel);

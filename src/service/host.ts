@@ -12,8 +12,8 @@ import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
 import type { Principal } from "./access/principal.ts";
 
 /**
- * What the service needs from the place where it runs. A port throws a `HubError` for what it refuses; any other error
- * means that something broke, and `refusalOf` says what it means to a client.
+ * What the service needs from the place where it runs. A port refuses by throwing a `HubError`. Any other error means
+ * that something failed, and `refusalOf` says what that means to a client.
  */
 export interface Host {
   readonly config: Config;
@@ -23,29 +23,29 @@ export interface Host {
   readonly tickets: TicketsPort;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** The platform's own count of requests by address. Absent: only the service counts. */
+  /** The platform's own count of requests by address. Without it, only the service counts. */
   readonly rate?: RateLimiter | undefined;
-  /** Lets the local launcher stop the service. Absent: the route does not exist. */
+  /** The token by which a local launcher shuts the service down. Without it, the route for that does not exist. */
   readonly launcherToken?: string | undefined;
-  /** The host that the service listens on. Absent: the platform decides which host names reach the service. */
+  /** The host that the service listens on. Without it, the platform decides which host names reach the service. */
   readonly listenHost?: string | undefined;
-  /** A file of `public/`; 404 if there is none. */
+  /** Answers a file of `public/`, or 404. */
   asset(request: Request): Promise<Response>;
-  /** The IP address of the peer as text; null if it is not known. */
+  /** The IP address of the peer as text; null if it is unknown. */
   peerOf(request: Request): string | null;
   /** Keeps a promise running after the request that started it was answered or cancelled. */
   keepAlive(promise: Promise<unknown>): void;
-  /** What a failure of the platform, such as an overloaded object, means to a client; null: it is a bug. */
+  /** Maps a failure of the platform, such as an overloaded object, to a refusal; null if the failure is a bug. */
   refusalOf(failure: unknown): HubError | null;
 }
 
-/** One token each, or several between commas. A missing or empty one closes the routes that it guards. */
+/** Each secret holds one token, or several separated by commas. A missing or empty secret closes the routes it guards. */
 export interface Secrets {
   readonly PUBLISH_TOKEN?: string;
   readonly SUBSCRIBE_TOKEN?: string;
   readonly ADMIN_TOKEN?: string;
   readonly METRICS_TOKEN?: string;
-  /** What HS256 tokens are signed with: at least 32 bytes. */
+  /** The key that signs HS256 tokens: at least 32 bytes. */
   readonly JWT_SECRET?: string;
 }
 
@@ -55,16 +55,16 @@ export interface Hubs {
   of(channel: string): HubPort;
 }
 
-/** What can be read of a channel without changing it. */
+/** The part of a hub that an unused channel has too. None of its methods creates a channel. */
 export interface ChannelReader {
   /** @throws HubError as `Hub.history` */
   history(request: HistoryRequest): Promise<HistoryPage>;
   health(): Promise<HubHealth>;
-  /** Finds the clients that have left without the runtime's notice, so that they are no longer counted. */
+  /** Finds the clients that have left without the runtime noticing, so that they are no longer counted. */
   findDead(): Promise<void>;
   counters(): Promise<{ counters: Counters; health: HubHealth }>;
   clients(): Promise<ClientView[]>;
-  /** False: there is no such client. */
+  /** Resolves to false if there is no such client. */
   kick(clientId: string): Promise<boolean>;
 }
 
@@ -78,33 +78,33 @@ export interface HubPort extends ChannelReader {
   connect(request: ConnectRequest): Promise<Response>;
   /** @throws HubError as `Hub.publish`, and as `DirectoryPort.enter` */
   publish(events: readonly NewEvent[], publisher: string | null, grant: FilterTerms): Promise<Receipt[]>;
-  /** @param epoch of the directory with which this drain begins; null: the directory cannot be reached. */
+  /** @param epoch the directory's epoch of this drain; null if the directory cannot be reached */
   drain(until: number, epoch: number | null): Promise<Ended>;
-  /** @param epoch of the directory with which all earlier drains end; null: the directory cannot be reached. */
+  /** @param epoch the directory's epoch that ends all earlier drains; null if the directory cannot be reached */
   resume(epoch: number | null): Promise<void>;
   stop(): Promise<Ended>;
-  /** Waits for the peers of a stop. Resolves to how many streams linger. */
+  /** Waits until the peers have taken the end of their streams, but not for long. Resolves to how many have not. */
   settled(): Promise<number>;
 }
 
-/** Who uses a channel. A new channel is counted under its entrant. */
+/** The user of a channel. A new channel is counted against the limits of its entrant. */
 export interface Entrant {
   readonly role: "client" | "publisher";
-  /** The address of a client, the token of a publisher; null: not limited. */
+  /** The address of a client or the token of a publisher; null if it is not limited. */
   readonly key: string | null;
 }
 
-/** What the directory knows of a channel without its hub. */
+/** What the directory knows about a channel without asking its hub. */
 export interface Knowledge {
-  /** Rises with every drain and resume: a hub ignores what is older than what it knows. */
+  /** Rises with every drain and resume. A hub ignores an order with an older epoch than the one it knows. */
   readonly epoch: number;
-  /** Until when the channel is drained; null: it is not. */
+  /** When the drain of the channel ends, in ms since the epoch; null if it is not draining. */
   readonly drainUntil: number | null;
-  /** Somebody has used the channel: it has a hub. */
+  /** Whether the channel has been used, and so has a hub. */
   readonly isKnown: boolean;
 }
 
-/** The directory of all channels. Lists are in the order of the names, page by page: `after` is the last name seen. */
+/** The directory of all channels. Lists come page by page in the order of the names; `after` is the last name seen. */
 export interface DirectoryPort {
   look(channel: string): Promise<Knowledge>;
   /** @throws HubError `too_many_channels`, `channels_full`, `draining` or `shutting_down` for a new channel */
@@ -113,25 +113,25 @@ export interface DirectoryPort {
   occupied(after?: string): Promise<readonly string[]>;
   /** The most active channels, and how many channels there are. */
   active(limit: number): Promise<{ readonly channels: readonly string[]; readonly total: number }>;
-  /** Drains all channels. Resolves to the epoch of the drain. */
+  /** Drains all channels. Resolves to the epoch of this drain. */
   drainAll(until: number): Promise<number>;
-  /** Ends all drains. Resolves to the epoch of the end. */
+  /** Ends all drains. Resolves to the epoch that ends them. */
   resumeAll(): Promise<number>;
-  /** The channels whose hubs were told of a drain. */
+  /** The channels whose hubs have been told of a drain. */
   drained(after?: string): Promise<readonly string[]>;
-  /** The hub of a channel was told that all drains before an epoch are over. */
+  /** Notes that the hub of a channel knows of the end of all drains before an epoch. */
   resumed(channel: string, epoch: number): Promise<void>;
   drain(channel: string, until: number): Promise<Knowledge>;
   resume(channel: string): Promise<Knowledge>;
-  /** The service is shutting down. Resolves to the channels that have clients. */
+  /** Notes that the service is shutting down. Resolves to the channels that have clients. */
   stop(): Promise<readonly string[]>;
 }
 
-/** The tickets that wait to be used. They must be kept as digests, so that a reader of the storage cannot use them. */
+/** The unused tickets. A host must store them as digests, so that whoever reads its storage cannot use them. */
 export interface TicketsPort {
-  /** Keeps a ticket until it is used or expires. False: too many tickets wait already. */
+  /** Keeps a ticket until it is used or expires. Resolves to false if too many tickets are unused already. */
   keep(ticket: string, principal: Principal, expiresAt: number, address: string | null): Promise<boolean>;
-  /** Takes a ticket: it works once. Null: there is no such ticket, or it has expired. */
+  /** Uses a ticket up. Resolves to null if there is no such ticket, or it has expired. */
   take(ticket: string): Promise<Principal | null>;
 }
 

@@ -1,7 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
 
-/** The numbers of config.yaml that rule the hub of a channel. */
+/** The settings of the hub of a channel, from config.yaml. */
 export function settingsOf(config: Config, channel: string): HubSettings {
   const { sse, history, limits } = config;
   return {

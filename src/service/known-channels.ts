@@ -1,19 +1,20 @@
 import { HubError } from "../hub/errors.ts";
+import { Deadlines } from "./access/deadlines.ts";
 import type { Entrant, Host, Knowledge } from "./host.ts";
 import type { RefusalLog } from "./response/refusal-log.ts";
 
-/** Channels that are remembered. The oldest is forgotten for a new one. */
+/** How many channels are remembered. */
 const CHANNELS = 10_000;
 
-/** How long a channel is remembered: one that nobody publishes to can be forgotten by the directory. */
+/** How long a channel is remembered. It is not forever, because the directory forgets channels that were never published to. */
 const KEPT_MS = 60_000;
 
-/** Which channels exist, as far as this process has learnt of the directory. */
+/** Remembers which channels exist, so that the directory is not asked for each request. */
 export class KnownChannels {
   readonly #host: Pick<Host, "directory" | "logger" | "clock">;
   readonly #refusals: RefusalLog;
-  /** Until when each channel counts as known. Unknown ones are not remembered: they can be any number. */
-  readonly #knownUntil = new Map<string, number>();
+  /** Until when each channel counts as known. Unknown channels are not remembered, because their number has no bound. */
+  readonly #knownUntil = new Deadlines(CHANNELS);
 
   constructor(host: Pick<Host, "directory" | "logger" | "clock">, refusals: RefusalLog) {
     this.#host = host;
@@ -21,7 +22,7 @@ export class KnownChannels {
   }
 
   /**
-   * Enters a channel into the directory before its hub is woken, so that a channel which is refused costs no object.
+   * Enters a channel into the directory before its hub is woken, so that a refused channel costs no object.
    *
    * @throws HubError as `DirectoryPort.enter`
    */
@@ -37,12 +38,12 @@ export class KnownChannels {
         this.#refusals.note(error);
         throw error;
       }
-      // The hub goes on without the directory, if its channel exists.
+      // The hub asks the directory again, and works without it if its channel already exists.
       this.noteUnreachable(error);
     }
   }
 
-  /** What is known of a channel without its hub. If the directory cannot be asked, its hub has to be. */
+  /** What is known about a channel. If the directory cannot be reached, the hub of the channel has to be asked. */
   async look(channel: string): Promise<Pick<Knowledge, "isKnown" | "drainUntil">> {
     if (this.#isRemembered(channel)) {
       return { isKnown: true, drainUntil: null };
@@ -59,21 +60,16 @@ export class KnownChannels {
     }
   }
 
-  /** Says in the log that the directory could not be asked. */
+  /** Logs that the directory cannot be reached. */
   noteUnreachable(error: unknown): void {
     this.#host.logger("warn", "directory_unreachable", { error: String(error) });
   }
 
   #isRemembered(channel: string): boolean {
-    return (this.#knownUntil.get(channel) ?? 0) > this.#host.clock.now();
+    return this.#knownUntil.of(channel) > this.#host.clock.now();
   }
 
   #remember(channel: string): void {
-    const [oldest] = this.#knownUntil.keys();
-    this.#knownUntil.delete(channel);
-    if (oldest !== undefined && this.#knownUntil.size >= CHANNELS) {
-      this.#knownUntil.delete(oldest);
-    }
     this.#knownUntil.set(channel, this.#host.clock.now() + KEPT_MS);
   }
 }

@@ -40,7 +40,7 @@ const router = Router<IRequest, [Service]>({ catch: refuse })
   .all("/api/admin/shutdown", requireLauncher, methods({ POST: stopChannels }))
   .all("*", serveAsset);
 
-/** The service over one host. Create it once per process or isolate: it remembers what one request tells the next. */
+/** The service on one host. Create it once for each process or isolate, because it keeps counts between requests. */
 export function createService(host: Host): { fetch(request: Request): Promise<Response> } {
   const service = new Service(host);
   return { fetch: (request) => answerRequest(request, service) };
@@ -55,7 +55,7 @@ async function answerRequest(request: Request, service: Service): Promise<Respon
   return withHeaders(response, request, service);
 }
 
-/** What every response has. One of an object cannot be changed, but taken over: its body is not touched. */
+/** Adds the headers of every response. The response of an object cannot be changed, so its body moves to a new one. */
 function withHeaders(response: Response, request: Request, service: Service): Response {
   const own = new Response(response.body, response);
   own.headers.set("X-Content-Type-Options", "nosniff");
@@ -72,7 +72,7 @@ function methods(handlers: Readonly<Record<string, Handler>>): Handler {
       if (preflight !== null) {
         return preflight;
       }
-      throw new Problem("method_not_allowed", `This route takes ${allow.join(", ")}.`, { allow });
+      throw new Problem("method_not_allowed", `This route accepts ${allow.join(" and ")} only.`, { allow });
     }
     return handler(request, service);
   };

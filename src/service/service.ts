@@ -8,7 +8,7 @@ import { Addresses } from "./request/address.ts";
 import { RefusalLog } from "./response/refusal-log.ts";
 import { ReusedText } from "./response/reused-text.ts";
 
-/** The service in one process or isolate: its host, and everything that is remembered from one request to the next. */
+/** The service in one process or isolate: its host, and the state that requests share. */
 export class Service {
   readonly host: Host;
   readonly refusals: RefusalLog;
@@ -18,7 +18,7 @@ export class Service {
   readonly stopping: Stopping;
   /** The metrics of all channels. */
   readonly metrics: ReusedText;
-  /** Requests whose credential was found valid for their route. */
+  /** The requests whose credential is valid for their route. */
   readonly proven = new WeakSet<Request>();
   readonly #addresses: Addresses;
   #jwt: JwtVerifier | undefined;
@@ -35,7 +35,7 @@ export class Service {
     this.#addresses = new Addresses(config.limits.exempt_addresses);
   }
 
-  /** Verifies JSON Web Tokens. It keeps the keys of the deployment. */
+  /** Verifies JSON Web Tokens, and keeps the keys that it has fetched. */
   get jwt(): JwtVerifier {
     const { config, secrets } = this.host;
     this.#jwt ??= createJwtVerifier(config.auth.jwt, secrets.JWT_SECRET, {
@@ -45,12 +45,12 @@ export class Service {
     return this.#jwt;
   }
 
-  /** The address of a request, as the limits count it; null: the limits per address do not apply. */
+  /** The address of a request, as the limits count it; null if the limits per address do not apply. */
   addressOf(request: Request): string | null {
     return this.#addresses.of(this.host.peerOf(request));
   }
 
-  /** What a client waits that is not told otherwise, in seconds. */
+  /** The default `Retry-After`. */
   get retryAfterSeconds(): number {
     return this.host.config.sse.retry_after_seconds;
   }

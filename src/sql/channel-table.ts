@@ -29,12 +29,12 @@ export class ChannelTable {
     return this.#count("");
   }
 
-  /** How many exist only because of their clients. */
+  /** How many channels were never published to. */
   countUnpublished(): number {
     return this.#count("WHERE is_published = 0");
   }
 
-  /** Enters a channel, or notes that one was published to. */
+  /** Enters a channel, or notes that it was published to. */
   add(name: string, isPublished: boolean): void {
     this.#sql.rows(
       `INSERT INTO channels (name, is_published, is_occupied, used_at) VALUES (?, ?, 0, ?)
@@ -67,7 +67,7 @@ export class ChannelTable {
     return this.#names("ORDER BY is_occupied DESC, used_at DESC LIMIT ?", limit);
   }
 
-  /** Channels that exist only because of clients, and have had none since a time. */
+  /** Channels that were never published to, and have had no client since a time. */
   vacantSince(time: number, limit: number): Vacant[] {
     const query = `SELECT name, used_at FROM channels
        WHERE is_published = 0 AND is_occupied = 0 AND used_at <= ? ORDER BY used_at LIMIT ?`;
@@ -76,13 +76,13 @@ export class ChannelTable {
       .map(({ name, used_at: usedAt }) => ({ name, usedAt }));
   }
 
-  /** Since when the first of these has had no client; null: there is none. */
+  /** Since when the first of such channels has had no client; null if there is none. */
   oldestVacant(): number | null {
     const query = "SELECT min(used_at) AS at FROM channels WHERE is_published = 0 AND is_occupied = 0";
     return this.#sql.rows<{ at: number | null }>(query)[0]?.at ?? null;
   }
 
-  /** Takes note of what became of a vacant channel, unless somebody has used it since. */
+  /** Notes what became of a vacant channel, unless it has been used since. */
   settle(name: string, usedAt: number, found: Forgotten): void {
     if (found === "published") {
       this.add(name, true);

@@ -4,12 +4,12 @@ import type { Sql } from "./sql.ts";
 /** A window lasts this long from the first channel in it. */
 const WINDOW_MS = 3_600_000;
 
-/** Keys that are kept. An attacker with more addresses than this makes the directory forget the oldest ones. */
+/** How many keys are kept. An attacker with more addresses than this makes the directory forget the oldest ones. */
 const KEYS = 10_000;
 
 type Window = { started_at: number; uses: number };
 
-/** Needs this table. */
+/** The table that `CreationQuota` needs. */
 export const CREATIONS_TABLE = `CREATE TABLE creations (
   key TEXT PRIMARY KEY,
   started_at INTEGER NOT NULL,
@@ -17,7 +17,7 @@ export const CREATIONS_TABLE = `CREATE TABLE creations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX creations_by_start ON creations (started_at);`;
 
-/** How many channels each address or token may bring into being in an hour. Stored: an eviction must not reset it. */
+/** Bounds the channels that an address or a token creates in an hour. It is stored, so that an eviction does not reset it. */
 export class CreationQuota {
   readonly #sql: Sql;
 
@@ -26,8 +26,10 @@ export class CreationQuota {
   }
 
   /**
-   * Counts one new channel. The key null and the limit 0 are no limit.
+   * Counts one new channel.
    *
+   * @param key null if it is not limited
+   * @param limit 0 for no limit
    * @throws HubError `too_many_channels`
    */
   use(key: string | null, limit: number): void {
@@ -37,11 +39,15 @@ export class CreationQuota {
     const now = Date.now();
     const window = this.#windowOf(key, now);
     if (window.uses >= limit) {
-      // A clock can be set back: nobody waits for longer than a window.
+      // After the clock was set back, nobody must wait for longer than a window.
       const leftMs = Math.min(window.started_at + WINDOW_MS - now, WINDOW_MS);
-      throw new HubError("too_many_channels", "Too many new channels in an hour. Those that exist go on.", {
-        retryAfterSeconds: Math.ceil(leftMs / 1_000),
-      });
+      throw new HubError(
+        "too_many_channels",
+        "Too many new channels were created in the last hour. Use a channel that exists, or try again later.",
+        {
+          retryAfterSeconds: Math.ceil(leftMs / 1_000),
+        },
+      );
     }
     this.#sql.rows(
       "INSERT OR REPLACE INTO creations (key, started_at, uses) VALUES (?, ?, ?)",

@@ -5,68 +5,70 @@ import { ChannelTable, type Forgotten, type Vacant } from "./channel-table.ts";
 import { CreationQuota } from "./creation-quota.ts";
 import { DIRECTORY_MIGRATIONS } from "./directory-migrations.ts";
 import { DrainTable } from "./drain-table.ts";
+import { LaunchValues } from "./launch-values.ts";
 import { migrate } from "./migrations.ts";
 import type { KeyValues, Sql } from "./sql.ts";
 
-/** A channel that was never published to is forgotten this long after its last client: its place is needed by others. */
+/** How long after its last client a channel is forgotten that was never published to. Others need its place. */
 const FORGET_AFTER_MS = 600_000;
 
-/** Channels that are forgotten at once; each opens its hub. */
+/** How many channels are forgotten at a time. Each of them opens its hub. */
 const FORGOTTEN_AT_ONCE = 50;
 
-/** Names of one answer. */
+/** The most names in one answer. */
 const PAGE = 1_000;
 
-/** What holds for a channel because of all of them. */
+/** The orders for all channels, as they apply to one of them. */
 export interface Standing extends Pick<Knowledge, "epoch" | "drainUntil"> {
   /** The service is shutting down. */
   readonly isStopping: boolean;
 }
 
-/** How many channels may come into being. */
+/** The limits on new channels. */
 export interface CreationLimits {
   readonly max_unpublished_channels: number;
   readonly max_new_channels_per_hour_per_token: number;
   readonly max_new_channels_per_hour_per_address: number;
 }
 
-/** What a directory needs from where it runs. */
+/** What a directory needs from the place where it runs. */
 export interface DirectoryPlace {
   readonly sql: Sql;
   readonly kv: KeyValues;
   readonly limits: CreationLimits;
-  /** Which start of the service this is. Empty on the edge, where nothing starts. */
+  /** Identifies this start of the service. Empty on the edge, where there are no starts. */
   readonly launchId: string;
 }
 
 /**
- * Knows which channels exist and which of them have clients. So a look at a channel that nobody has used creates nothing,
- * the number of channels is bounded, and a drain or a stop of all reaches only those that have something to end.
+ * Knows which channels exist and which of them have clients. Reading from an unused channel therefore creates nothing, the
+ * number of channels is bounded, and a drain or a stop of all channels reaches only those that have clients.
  */
 export class Directory {
-  readonly #place: DirectoryPlace;
+  readonly #limits: CreationLimits;
+  readonly #launch: LaunchValues;
   readonly #channels: ChannelTable;
   readonly #drains: DrainTable;
   readonly #creations: CreationQuota;
 
-  constructor(place: DirectoryPlace) {
-    const { sql, kv } = place;
+  constructor({ sql, kv, limits, launchId }: DirectoryPlace) {
     migrate(sql, DIRECTORY_MIGRATIONS);
-    this.#place = place;
+    this.#limits = limits;
+    this.#launch = new LaunchValues(kv, launchId);
     this.#channels = new ChannelTable(sql);
     this.#drains = new DrainTable(sql, kv);
     this.#creations = new CreationQuota(sql);
     this.#startOver();
   }
 
-  /** What is known of a channel. Writes nothing. */
+  /** Describes a channel, and writes nothing. */
   look(channel: string): Knowledge {
     return { isKnown: this.#channels.has(channel), ...this.#drains.of(channel) };
   }
 
   /**
-   * Somebody wants to use a channel. A new one is entered within the bounds. Drains are told by `occupy` alone: what a hub
-   * is told has to be taken back.
+   * Enters a channel that somebody wants to use, within the limits on new channels. Only `occupy` tells of drains, because
+   * a hub that was told of a drain has to be told of its end.
    *
    * @throws HubError `too_many_channels`, `channels_full`, `draining` or `shutting_down` for a new one
    */
@@ -75,7 +77,7 @@ export class Directory {
   }
 
   /**
-   * The same for the hub of a channel that is about to have a client: from now on it is told of drains and stops.
+   * Enters a channel that is about to have a client. From now on its hub is told of drains and stops.
    *
    * @throws HubError as `enter`
    */
@@ -88,78 +90,77 @@ export class Directory {
     return standing;
   }
 
-  /** The hub of a channel has no clients any more. */
+  /** Notes that a channel has no clients left. */
   vacate(channel: string): void {
     this.#channels.setOccupied(channel, false);
   }
 
-  /** The channels that have clients, in the order of their names, from after one of them. */
+  /** The next channels that have clients, in the order of their names, after a name. */
   occupied(after = "", limit = PAGE): string[] {
     return this.#channels.occupied(after, limit);
   }
 
-  /** The most active channels, and how many there are: those with clients first, then those that were used last. */
+  /** The most active channels (those with clients first, then those used last), and the number of all channels. */
   active(limit: number): { channels: string[]; total: number } {
     return { channels: this.#channels.active(limit), total: this.#channels.count() };
   }
 
-  /** Drains all channels until a time. Those with clients have to be told; the others learn of it by `occupy`. */
+  /** Drains all channels until a time. Tell those with clients; the others are told by `occupy`. */
   drainAll(until: number): number {
     return this.#drains.drainAll(until);
   }
 
-  /** Ends the drains of all channels. Those that were told of one have to be told of its end. */
+  /** Ends the drains of all channels. Tell those that were told of a drain. */
   resumeAll(): number {
     return this.#drains.resumeAll();
   }
 
-  /** The channels that were told of a drain, in the order of their names, from after one of them. */
+  /** The next channels that were told of a drain, in the order of their names, after a name. */
   drained(after = "", limit = PAGE): string[] {
     return this.#drains.channels(after, limit);
   }
 
-  /** The hub of a channel was told that all drains before an epoch are over. */
+  /** Notes that a hub was told of the end of all drains before an epoch. */
   resumed(channel: string, epoch: number): void {
     this.#drains.forget(channel, epoch);
   }
 
-  /** Drains one channel. Its hub has to be told, if it has one. */
+  /** Drains one channel. Tell its hub, if it has one. */
   drain(channel: string, until: number): Knowledge {
     this.#drains.drain(channel, until);
     return this.look(channel);
   }
 
-  /** Ends the drain of one channel, and holds it open during a drain of all. Its hub has to be told, if it has one. */
+  /** Ends the drain of one channel, and keeps it open during a drain of all channels. Tell its hub, if it has one. */
   resume(channel: string): Knowledge {
     this.#drains.resume(channel);
     return this.look(channel);
   }
 
-  /** The service is shutting down. Returns the channels that have clients. */
+  /** Refuses new clients from now on, because the service is shutting down. Returns the channels that have clients. */
   stop(): string[] {
-    this.#place.kv.put("stopping", this.#place.launchId);
+    this.#launch.put("stopping", {});
     return this.#channels.occupied("", Number.MAX_SAFE_INTEGER);
   }
 
-  /** Channels that nobody has published to and that have had no client for so long that they are to be forgotten. */
+  /** The channels to forget: never published to, and without a client for long enough. */
   vacant(): Vacant[] {
     return this.#channels.vacantSince(Date.now() - FORGET_AFTER_MS, FORGOTTEN_AT_ONCE);
   }
 
-  /** Takes note of what became of a vacant channel. */
+  /** Notes what became of a vacant channel. */
   settle({ name, usedAt }: Vacant, found: Forgotten): void {
     this.#channels.settle(name, usedAt, found);
   }
 
-  /** When the next channel is to be forgotten; null: there is none. */
+  /** When the next channel is to be forgotten; null if there is none. */
   nextForgetting(): number | null {
     const since = this.#channels.oldestVacant();
     return since === null ? null : Math.max(Date.now(), since + FORGET_AFTER_MS);
   }
 
   #admit(channel: string, { role, key }: Entrant): Standing {
-    const { kv, launchId } = this.#place;
-    const isStopping = kv.get("stopping") === launchId;
+    const isStopping = this.#launch.get("stopping") !== null;
     const drained = this.#drains.of(channel);
     if (!this.#channels.has(channel)) {
       if (isStopping) {
@@ -176,26 +177,23 @@ export class Directory {
   }
 
   #create(channel: string, role: Entrant["role"], key: string | null): void {
-    const { limits } = this.#place;
     const isPublished = role === "publisher";
-    if (!isPublished && this.#channels.countUnpublished() >= limits.max_unpublished_channels) {
+    if (!isPublished && this.#channels.countUnpublished() >= this.#limits.max_unpublished_channels) {
       const detail = "Too many channels exist that nobody has published to. Those that exist go on.";
       throw new HubError("channels_full", detail);
     }
     const limit = isPublished
-      ? limits.max_new_channels_per_hour_per_token
-      : limits.max_new_channels_per_hour_per_address;
+      ? this.#limits.max_new_channels_per_hour_per_token
+      : this.#limits.max_new_channels_per_hour_per_address;
     this.#creations.use(key === null ? null : `${role} ${key}`, limit);
     this.#channels.add(channel, isPublished);
   }
 
-  /** After a start by the local launcher no channel has clients, and no drain is in force. On the edge nothing starts. */
+  /** After a start of the local service no channel has clients and no drain is in force. On the edge there are no starts. */
   #startOver(): void {
-    const { kv, launchId } = this.#place;
-    if (launchId !== "" && kv.get("launch") !== launchId) {
+    if (this.#launch.begin()) {
       this.#channels.vacateAll();
       this.#drains.clear();
-      kv.put("launch", launchId);
     }
   }
 }

@@ -9,7 +9,7 @@ interface DrainOfAll {
 
 type Row = { own_until: number; exempt_from: number };
 
-/** Which channels are drained, until when, and whose hubs were told. */
+/** Which channels are draining, until when, and which hubs know it. */
 export class DrainTable {
   readonly #sql: Sql;
   readonly #kv: KeyValues;
@@ -20,7 +20,7 @@ export class DrainTable {
     this.#adopt();
   }
 
-  /** Until when a channel is drained, by a drain of its own or of all. */
+  /** Until when a channel is draining, by a drain of its own or of all channels. */
   of(channel: string): { readonly epoch: number; readonly drainUntil: number | null } {
     const query = "SELECT own_until, exempt_from FROM drains WHERE name = ?";
     const [row] = this.#sql.rows<Row>(query, channel);
@@ -30,7 +30,7 @@ export class DrainTable {
     return { epoch: this.#epoch(), drainUntil: until > Date.now() ? until : null };
   }
 
-  /** Drains all. Answers the epoch. */
+  /** Drains all channels. Returns the epoch. */
   drainAll(until: number): number {
     const epoch = this.#advance();
     this.#forgetOver();
@@ -45,7 +45,7 @@ export class DrainTable {
     return epoch;
   }
 
-  /** Ends all drains. What hubs were told stays, until they are told of the end. Answers the epoch. */
+  /** Ends all drains. What each hub knows stays noted until it knows of the end. Returns the epoch. */
   resumeAll(): number {
     this.#kv.delete("drain");
     this.#sql.rows("UPDATE drains SET own_until = 0, exempt_from = 0");
@@ -81,7 +81,7 @@ export class DrainTable {
     );
   }
 
-  /** The hub of a channel learns that it is drained. */
+  /** Notes that the hub of a channel knows of a drain. */
   told(channel: string, until: number): void {
     this.#sql.rows(
       `INSERT INTO drains (name, own_until, told_until, exempt_from, epoch) VALUES (?1, 0, ?2, 0, ?3)
@@ -92,14 +92,14 @@ export class DrainTable {
     );
   }
 
-  /** The channels of which something is kept. */
+  /** The channels with a note. */
   channels(after: string, limit: number): string[] {
     return this.#sql
       .rows<{ name: string }>("SELECT name FROM drains WHERE name > ? ORDER BY name LIMIT ?", after, limit)
       .map((row) => row.name);
   }
 
-  /** Forgets what was kept of a channel before an epoch. */
+  /** Deletes the note of a channel if it is older than an epoch. */
   forget(channel: string, epoch: number): void {
     this.#sql.rows("DELETE FROM drains WHERE name = ? AND epoch < ?", channel, epoch);
   }
@@ -109,7 +109,7 @@ export class DrainTable {
     this.#sql.rows("DELETE FROM drains");
   }
 
-  /** Takes over a drain of all from before this table, of which every hub was told. */
+  /** Takes over a drain of all channels from a version without this table. That version told every hub. */
   #adopt(): void {
     const before = this.#kv.get<{ readonly value?: number }>("drain")?.value;
     if (before !== undefined) {
@@ -122,7 +122,7 @@ export class DrainTable {
     return all !== undefined && all.until > Date.now() ? all : null;
   }
 
-  /** What is over by its time is over in every hub that was told. */
+  /** Deletes the notes of drains that have ended by their time, which every hub knows by itself. */
   #forgetOver(): void {
     this.#sql.rows("DELETE FROM drains WHERE told_until <= ?1 AND own_until <= ?1", Date.now());
   }

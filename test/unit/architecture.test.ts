@@ -152,7 +152,7 @@ describe("the architecture", () => {
     expect(hubObject).toContain("cloudflare:workers");
     expect(IMPORTS.filter(({ from }) => from === "src/index.ts")).toHaveLength(5);
     expect(IMPORTS).toContainEqual({
-      from: "src/edge/env.ts",
+      from: "src/edge/config.ts",
       to: "src/config/schema.ts",
       isTypeOnly: true,
     });

@@ -19,7 +19,7 @@ const FULL_DETAILS: Readonly<Record<Full, string>> = {
 };
 
 const TOO_MANY_CONNECTS = "This address has asked for too many streams of this channel in the last minute.";
-const TOKEN_HAS_ENDED = "A valid token is needed: Authorization: Bearer <token>.";
+const TOKEN_HAS_ENDED = "The token of this stream has expired.";
 
 /** What decides whether a client is let in. */
 export interface EntryRequest {

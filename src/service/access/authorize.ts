@@ -6,11 +6,11 @@ import type { VerifiedToken } from "../../auth/jwt.ts";
 import { KeysStillUnavailableError, KeysUnavailableError } from "../../auth/key-set-fetch.ts";
 import { matchToken, tokensOf } from "../../auth/static-token.ts";
 import type { Secrets } from "../host.ts";
-import { Problem } from "../response/problem.ts";
+import { Problem, unauthorized } from "../response/problem.ts";
 import type { Service } from "../service.ts";
 import { ANYBODY, type Principal } from "./principal.ts";
 
-/** The secret of each group that accepts `token`. */
+/** The secret that holds the static tokens of each group of routes. */
 const SECRETS = {
   publish: "PUBLISH_TOKEN",
   subscribe: "SUBSCRIBE_TOKEN",
@@ -19,7 +19,7 @@ const SECRETS = {
 } as const satisfies Record<Group, keyof Secrets>;
 
 /**
- * Finds out who makes a request, and lets nobody through whom config.yaml does not.
+ * Identifies who makes a request to a group of routes. `auth` in config.yaml says which credentials the group accepts.
  *
  * @throws Problem `not_configured`, `unauthorized`, `origin_not_allowed`, `forbidden` or `keys_unavailable`
  */
@@ -32,8 +32,9 @@ export async function authorize(request: Request, service: Service, group: Group
   const secret = accepted.includes("token") ? secrets[SECRETS[group]] : undefined;
   const verifier = accepted.includes("jwt") ? service.jwt : null;
   if (tokensOf(secret).length === 0 && verifier?.isConfigured !== true) {
-    const lacking = accepted.includes("token") ? SECRETS[group] : "key for its tokens";
-    throw new Problem("not_configured", `This deployment has no ${lacking}.`);
+    const missing = accepted.includes("token") ? SECRETS[group] : "JWT_SECRET";
+    const detail = `This route is closed until the operator of this deployment sets the secret ${missing}.`;
+    throw new Problem("not_configured", detail);
   }
   const token = tokenOf(request, service);
   const place = secret === undefined ? null : await matchToken(token, secret);
@@ -46,7 +47,7 @@ export async function authorize(request: Request, service: Service, group: Group
 }
 
 /**
- * Lets a request through that carries the one token of its route.
+ * Accepts one token only.
  *
  * @throws Problem `unauthorized`
  */
@@ -58,12 +59,7 @@ export async function requireToken(request: Request, service: Service, expected:
   service.proven.add(request);
 }
 
-/** A refusal that tells nothing: not even whether a token was no good or is over. */
-export function unauthorized(): Problem {
-  return new Problem("unauthorized", "A valid token is needed: Authorization: Bearer <token>.");
-}
-
-/** The `Authorization` header counts, and only without one the cookie. */
+/** The token in the `Authorization` header. Only a request without that header may use the cookie. */
 function tokenOf(request: Request, service: Service): string {
   const authorization = request.headers.get("Authorization");
   if (authorization !== null) {
@@ -71,7 +67,8 @@ function tokenOf(request: Request, service: Service): string {
   }
   const token = cookieToken(request.headers.get("Cookie")) ?? refuse();
   if (!mayUseCookie(request, service.host.config.cors.allowed_origins)) {
-    throw new Problem("origin_not_allowed", "A cookie does not count in a request of this origin.");
+    const detail = "Cookies are not accepted from this origin. Send the token in the Authorization header.";
+    throw new Problem("origin_not_allowed", detail);
   }
   return token;
 }
@@ -90,7 +87,7 @@ async function verify(service: Service, token: string): Promise<VerifiedToken | 
     if (!(error.cause instanceof KeysStillUnavailableError)) {
       service.host.logger("error", "keys_unavailable", { error: String(error.cause ?? error) });
     }
-    throw new Problem("keys_unavailable", "Tokens cannot be verified just now.");
+    throw new Problem("keys_unavailable", "The keys that verify tokens cannot be fetched at the moment.");
   }
 }
 
@@ -100,7 +97,7 @@ function principalOf(verified: VerifiedToken | null, group: Group): Principal {
   }
   const grant = verified.grants?.[group];
   if (grant === undefined) {
-    throw new Problem("forbidden", `This token does not grant: ${group}.`);
+    throw new Problem("forbidden", `This token does not grant access to the routes of the group "${group}".`);
   }
   return { subject: verified.subject, grant, endsAt: verified.endsAt };
 }

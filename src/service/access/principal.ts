@@ -1,11 +1,11 @@
 import { WHOLE, type Grant } from "../../auth/grant.ts";
 
-/** Who makes a request, as far as its group of routes is concerned. */
+/** Who makes a request, and what it may do in its group of routes. */
 export interface Principal {
-  /** Tells principals apart, where something is counted for each; null: anybody. */
+  /** The key for limits that are counted for each principal; null for an anonymous request. */
   readonly subject: string | null;
   readonly grant: Grant;
-  /** When what let it in ends, in ms since the epoch; null: never. */
+  /** When the credential expires, in ms since the epoch; null for never. */
   readonly endsAt: number | null;
 }
 

@@ -4,10 +4,10 @@ import type { ProblemItem } from "../../wire/problem.ts";
 import type { PlacedEvent } from "../request/event-gate.ts";
 import { Problem } from "../response/problem.ts";
 
-const DETAIL = "Beyond what this token grants.";
+const DETAIL = "The token does not grant this value.";
 
 /**
- * Lets only events through that a token may publish; one that it may not refuses the whole request.
+ * Refuses a request if its token does not grant every event of it.
  *
  * @throws Problem `forbidden`
  */
@@ -22,7 +22,7 @@ export function requireGranted(channel: string, events: readonly PlacedEvent[], 
     }
   }
   if (errors.length > 0) {
-    const detail = "Nothing was stored: this token does not grant what the request publishes.";
+    const detail = "Nothing was stored, because the token does not grant all of these events.";
     throw new Problem("forbidden", detail, { errors });
   }
 }

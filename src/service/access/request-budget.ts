@@ -3,26 +3,27 @@ import { HubError } from "../../hub/errors.ts";
 import { Quota } from "../../hub/quota.ts";
 import type { RateLimiter } from "../host.ts";
 
-const REFUSAL = "This address has made too many requests in a minute.";
+const REFUSAL = "This address has made too many requests in the last minute.";
 
-/** The period of the platform's count. */
+/** The period in which the platform counts. */
 const PERIOD_SECONDS = 60;
 
 /**
- * How many requests each address may make in a minute, over all channels and routes. Exact within one isolate; the
+ * Bounds the requests of an address in a minute, over all channels and routes. The count is exact within one isolate. The
  * platform's count, where there is one, is approximate and covers all isolates of a location.
  */
 export class RequestBudget {
   readonly #quota: Quota;
 
-  /** @param perMinute requests of one address; 0: not limited. */
+  /** @param perMinute the most requests of one address; 0 for no limit */
   constructor(perMinute: number, clock: Clock) {
     this.#quota = new Quota(perMinute, REFUSAL, clock);
   }
 
   /**
-   * Counts one request. The address null is not limited.
+   * Counts one request.
    *
+   * @param address null if the address is not limited
    * @throws HubError `rate_limited`
    */
   async charge(address: string | null, rate?: RateLimiter): Promise<void> {

@@ -2,8 +2,8 @@ import { closedRefusal } from "../../hub/closing.ts";
 import type { RefusalLog } from "../response/refusal-log.ts";
 
 /**
- * How far the stop of this service has got. Only the local launcher stops one, and its service runs in one process: a
- * channel without clients need not be woken to be told.
+ * How far the shutdown of this service has got. Only a local launcher shuts a service down, and such a service is one
+ * process. So a request to a channel without clients is refused here, and the channel is not woken for the shutdown.
  */
 export class Stopping {
   readonly #refusals: RefusalLog;
@@ -13,12 +13,12 @@ export class Stopping {
     this.#refusals = refusals;
   }
 
-  /** From now on no stream is let in. */
+  /** From now on, streams are refused. */
   stopStreams(): void {
     this.#stage = this.#stage === "running" ? "no streams" : this.#stage;
   }
 
-  /** From now on nothing is published either. */
+  /** From now on, publishes are refused too. */
   stopPublishes(): void {
     this.#stage = "no publishes";
   }

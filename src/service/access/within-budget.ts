@@ -2,19 +2,21 @@ import { HubError } from "../../hub/errors.ts";
 import { refusalResponse } from "../response/refusal.ts";
 import type { Service } from "../service.ts";
 
-/** Routes that take a credential in every deployment. */
+/** Routes that require a credential in every deployment. */
 const CREDENTIAL_ROUTE = /^\/api\/(?:publish|admin)(?:\/|$)/;
 
-/** A stream whose client asks to be refused by a stream. */
+/** The route of streams. */
 const STREAM_ROUTE = /^\/api\/events\/*$/;
+
+/** A parameter by which a client asks for a refusal in the form of a stream. */
 const ON_BUSY_STREAM = /[?&]on_busy=stream(?:&|$)/;
 
 /**
- * Answers a request if its address has budget left. The count is made before the query is parsed and before any object
- * is asked, so that a flood costs nothing more than this.
+ * Answers a request if its address has budget left. The request is counted before its query is parsed and before any
+ * object is asked, so that a flood costs no more than the counting.
  *
- * A publish or an administration with a valid credential costs nothing: one address may stand for a whole backend. If
- * it is refused for its credential it counts as any other request, and guessing tokens ends with the budget.
+ * A publish or a request for the administration does not count if its credential is valid, because a whole backend may
+ * send from one address. Otherwise it counts, so that an address that guesses tokens uses up its budget.
  */
 export async function withinBudget(
   request: Request,
@@ -25,7 +27,7 @@ export async function withinBudget(
   if (address === null || service.host.config.limits.max_requests_per_minute_per_address === 0) {
     return answer();
   }
-  // The address of a request that the door has refused may be none.
+  // The door may have refused this request because its URL is not valid.
   const pathname = URL.canParse(request.url) ? new URL(request.url).pathname : "";
   const charge = (): Promise<void> => service.budget.charge(address, service.host.rate);
   try {
@@ -42,18 +44,15 @@ export async function withinBudget(
       service.refusals.note(error);
       const isStream = request.method === "GET" && STREAM_ROUTE.test(pathname);
       const streamsWhenBusy = isStream && ON_BUSY_STREAM.test(request.url);
-      return refusalResponse(
-        error,
-        { streamsWhenBusy, lastEventId: lastEventIdOf(request) },
-        service.retryAfterSeconds,
-      );
+      const lastEventId = streamsWhenBusy ? lastEventIdOf(request) : null;
+      return refusalResponse(error, { streamsWhenBusy, lastEventId }, service.retryAfterSeconds);
     }
     throw error;
   }
   return answer();
 }
 
-/** The id that a refused client wants to keep. The door has bounded the query by now. */
+/** The id that a refused client brings, and should keep. The door has already bounded the query. */
 function lastEventIdOf({ headers, url }: Request): string | null {
   const { searchParams } = new URL(url);
   const inQuery = searchParams.get("last_event_id") ?? searchParams.get("lastEventId");

@@ -1,11 +1,11 @@
 import ipaddr from "ipaddr.js";
 
-/** Characters of an IP address. */
+/** The longest text of an IP address, in characters. */
 const ADDRESS_LENGTH = 45;
 
 type Address = ReturnType<typeof ipaddr.process>;
 
-/** Groups of an IPv6 address that say whose it is: one subscriber has the whole /64. */
+/** How many groups of an IPv6 address are counted. A subscriber has a whole /64. */
 const NETWORK_GROUPS = 4;
 
 type Range = readonly [Address, number];
@@ -20,9 +20,10 @@ export class Addresses {
   }
 
   /**
-   * The address to count by: an IPv6 one by its /64, an IPv4 one inside an IPv6 one as itself.
+   * The key by which the limits count an address: an IPv6 address by its /64, an IPv4 address also if it is written as an
+   * IPv6 address.
    *
-   * @param peer null: not known
+   * @param peer null if it is unknown
    * @returns null for an exempt or an unknown address
    */
   of(peer: string | null): string | null {

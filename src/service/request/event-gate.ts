@@ -1,45 +1,45 @@
 import { LISTED_MISTAKES } from "../../hub/errors.ts";
 import type { NewEvent } from "../../hub/log/event-log.ts";
 import { isEventType, isReservedType } from "../../sse/event-type.ts";
-import { isChannelName } from "./channel-name.ts";
+import { CHANNEL_FORM, isChannelName } from "./channel-name.ts";
 import { Problem } from "../response/problem.ts";
 import type { ProblemItem } from "../../wire/problem.ts";
 import { isPlainText } from "./plain-text.ts";
 import type { Item } from "./publish-body.ts";
 import { isId } from "./query.ts";
 
-/** Bytes of the data of one event, serialised. A whole frame stays below 64 KiB, at which Go's clients end a line. */
+/** The most bytes of the serialised data of an event. A whole frame stays below 64 KiB, the longest line of Go's clients. */
 const DATA_BYTES = 65_000;
 
-/** Levels of the data of one event: what reads it must not run out of stack. */
+/** The deepest nesting of the data of an event, so that no reader of it runs out of stack. */
 const DATA_DEPTH = 500;
 
 const KEY_LENGTH = 128;
 
 const MEMBERS: ReadonlySet<string> = new Set(["type", "data", "project_id", "agent_id", "channel", "key"]);
 
-const UNKNOWN_MEMBER = `Unknown member. Known are ${[...MEMBERS].join(", ")}.`;
+const UNKNOWN_MEMBER = `Unknown member. Expected one of ${[...MEMBERS].join(", ")}.`;
 
 const encoder = new TextEncoder();
 const scratch = new Uint8Array(DATA_BYTES);
 
-/** An event that has passed, and where it stood in the request. */
+/** A valid event, and its place in the request. */
 export interface PlacedEvent {
   readonly position: Item["position"];
   readonly event: NewEvent;
 }
 
-/** Events that have passed, all of one channel. */
+/** The valid events of a request, all of one channel. */
 export interface PassedEvents {
   readonly channel: string;
   readonly events: readonly PlacedEvent[];
 }
 
 /**
- * The gate for everything that a publisher sends: whatever is stored has passed here. Nothing is repaired; what is not
- * as it should be is refused, and the whole request with it.
+ * The gate for everything that a publisher sends: no event is stored that has not passed it. It repairs nothing. One
+ * invalid event refuses the whole request.
  *
- * @param asked the channel of the query, for events that name none.
+ * @param asked the channel in the query, for events that name none
  * @throws Problem `invalid_event`, `conflicting_field`, `mixed_channels` or `event_too_large`
  */
 export function readEvents(items: readonly Item[], asked: string): PassedEvents {
@@ -56,7 +56,7 @@ export function readEvents(items: readonly Item[], asked: string): PassedEvents 
     mistakes.push(...gate.mistakes.map((mistake) => ({ ...position, ...mistake })));
     conflicts.push(...gate.conflicts.map((conflict) => ({ ...position, ...conflict })));
     if (event.dataBytes > DATA_BYTES) {
-      tooLarge.push({ ...position, field: "data", detail: `Expected ${DATA_BYTES} bytes of JSON at most.` });
+      tooLarge.push({ ...position, field: "data", detail: `Expected at most ${DATA_BYTES} bytes of JSON.` });
     }
     if (mistakes.length >= LISTED_MISTAKES) {
       break;
@@ -66,7 +66,10 @@ export function readEvents(items: readonly Item[], asked: string): PassedEvents 
   refuse("conflicting_field", conflicts);
   const [channel = asked, ...others] = channels;
   if (others.length > 0) {
-    throw new Problem("mixed_channels", "All events of one request go to one channel.");
+    throw new Problem(
+      "mixed_channels",
+      "The events of a request must have the same channel. Send one request for each channel.",
+    );
   }
   refuse("event_too_large", tooLarge);
   return { channel, events };
@@ -84,17 +87,17 @@ function refuse(
   }
 }
 
-/** Reads one event, and collects what is wrong with it. */
+/** Reads one event, and collects its mistakes. */
 class EventGate {
   readonly mistakes: ProblemItem[] = [];
-  /** Fields that have one value in the event and another one in its data. */
+  /** The fields that have one value in the event and another in its data. */
   readonly conflicts: ProblemItem[] = [];
   readonly #members: Readonly<Record<string, unknown>>;
 
   constructor(value: unknown) {
     this.#members = isObject(value) ? value : {};
     if (value === undefined) {
-      this.mistakes.push({ detail: "This is not valid JSON." });
+      this.mistakes.push({ detail: "Expected valid JSON." });
     } else if (!isObject(value)) {
       this.mistakes.push({ detail: "Expected a JSON object." });
     }
@@ -108,7 +111,7 @@ class EventGate {
     if (typeof channel === "string" && isChannelName(channel)) {
       return channel;
     }
-    this.#mistake("channel", "Expected a name of the form [a-z0-9][a-z0-9_-]{0,63}.");
+    this.#mistake("channel", `Expected ${CHANNEL_FORM}.`);
     return asked;
   }
 
@@ -126,7 +129,7 @@ class EventGate {
     };
   }
 
-  /** An event can have 100,000 members: no more of them are looked at than an answer lists. */
+  /** Stops after as many mistakes as an answer lists, because an event can have 100,000 members. */
   #refuseUnknownMembers(): void {
     for (const name in this.#members) {
       if (!MEMBERS.has(name)) {
@@ -141,18 +144,19 @@ class EventGate {
   #type(): string {
     const { type } = this.#members;
     if (typeof type !== "string" || !isEventType(type)) {
-      this.#mistake("type", "Expected a text of the form [A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}.");
+      this.#mistake("type", "Expected a string of the form [A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}.");
       return "";
     }
     if (isReservedType(type)) {
-      this.#mistake("type", "This type is reserved for the service.");
+      this.#mistake("type", "This type is reserved for frames of the service. Choose another name.");
     }
     return type;
   }
 
   #data(): Pick<NewEvent, "data" | "dataBytes"> {
     const { data } = this.#members;
-    const fault = data === undefined ? "Expected any JSON value." : faultOf(data, DATA_DEPTH);
+    const fault =
+      data === undefined ? "Expected a JSON value. This member is required." : faultOf(data, DATA_DEPTH);
     if (fault !== null) {
       this.#mistake("data", fault);
       return { data: "null", dataBytes: 0 };
@@ -163,8 +167,8 @@ class EventGate {
   }
 
   /**
-   * The value that filters and grants compare. Readers may look at the one in the data, so a publisher whose grant
-   * covers the one must not be able to send the other.
+   * The value that filters and grants compare. The attack: readers may look at the value in the data, so a publisher with
+   * a grant for one project must not be able to store the data of another one.
    */
   #id(name: "project_id" | "agent_id"): string | null {
     const { data, [name]: own } = this.#members;
@@ -176,10 +180,13 @@ class EventGate {
     if (id === null) {
       this.#mistake(
         name,
-        "Expected a safe integer, or 1 to 128 characters without comma or control characters.",
+        "Expected a safe integer, or a string of 1 to 128 characters without commas and control characters.",
       );
     } else if (inData !== null && inData !== id) {
-      this.conflicts.push({ field: name, detail: "The event has one value and its data another." });
+      this.conflicts.push({
+        field: name,
+        detail: "The event and its data have different values. Send the same value in both, or only one.",
+      });
     }
     return id;
   }
@@ -190,7 +197,7 @@ class EventGate {
       return null;
     }
     if (typeof key !== "string" || !isPlainText(key, KEY_LENGTH)) {
-      this.#mistake("key", `Expected a text of 1 to ${KEY_LENGTH} characters, without control characters.`);
+      this.#mistake("key", `Expected a string of 1 to ${KEY_LENGTH} characters without control characters.`);
       return null;
     }
     return key;
@@ -205,7 +212,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Ids are compared as strings: a number by its decimal text. */
+/** Ids are compared as strings. A number counts as its decimal text. */
 function toId(value: unknown): string | null {
   if (typeof value === "number") {
     return Number.isSafeInteger(value) ? String(value) : null;
@@ -213,16 +220,16 @@ function toId(value: unknown): string | null {
   return typeof value === "string" && isId(value) ? value : null;
 }
 
-/** Why a value cannot be carried by value; null when it can. JSON reads `1e999` as Infinity and would write null. */
+/** Why a value cannot be stored; null if it can. JavaScript reads `1e999` as Infinity, which JSON would write as null. */
 function faultOf(value: unknown, depth: number): string | null {
   if (typeof value === "number") {
-    return Number.isFinite(value) ? null : "A number is too large for an IEEE double.";
+    return Number.isFinite(value) ? null : "Expected numbers within the range of an IEEE double.";
   }
   if (typeof value !== "object" || value === null) {
     return null;
   }
   if (depth === 0) {
-    return `Expected ${DATA_DEPTH} levels at most.`;
+    return `Expected at most ${DATA_DEPTH} levels of nesting.`;
   }
   for (const part of Array.isArray(value) ? value : Object.values(value)) {
     const fault = faultOf(part, depth - 1);

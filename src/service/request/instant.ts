@@ -3,13 +3,15 @@ const LONGEST_MS = 365 * UNIT_MS.d;
 
 const DURATION = /^([0-9]{1,8})([smhd])$/;
 
-/** A `+` that was not percent-encoded arrives as a space: that is how people type an offset into a URL. */
+/** The offset may start with a space: a `+` that is not percent-encoded arrives as one, and people type it like that. */
 const INSTANT =
   /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?(?:Z|([ +-])([0-9]{2}):?([0-9]{2}))$/;
 
 /**
  * Reads a point in time: a duration back from now (`90s`, `10m`, `2h`, `1d`; 1 s to 365 d), or an ISO 8601 time with
- * `Z` or an offset. Answers ms since the epoch; null for anything else.
+ * `Z` or an offset.
+ *
+ * @returns ms since the epoch; null for anything else
  */
 export function parseInstant(text: string, now: number): number | null {
   return parseDuration(text, now) ?? parseTime(text);
@@ -32,7 +34,7 @@ function parseTime(text: string): number | null {
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map((digits) => Number(digits ?? 0));
   const ms = Math.floor(Number(`0.${match[7] ?? 0}`) * 1_000);
   const time = Date.UTC(year ?? 0, (month ?? 0) - 1, day, hour, minute, second, ms);
-  // Date.UTC carries over what does not exist (31 February, 25:00): then the parts do not come back.
+  // Date.UTC turns 31 February into 3 March and 25:00 into the next day. Such a time differs from the one that was asked for.
   const parts = new Date(time).toISOString().slice(0, 19);
   const asked = `${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6] ?? "00"}`;
   const [offsetHours, offsetMinutes] = [Number(match[9] ?? 0), Number(match[10] ?? 0)];

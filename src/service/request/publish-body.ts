@@ -1,30 +1,30 @@
 import type { ProblemItem } from "../../wire/problem.ts";
 import { Problem } from "../response/problem.ts";
 
-/** Bytes of one request body. */
+/** The most bytes of a request body. */
 const BODY_BYTES = 1024 * 1024;
 
-/** Events of one request. */
+/** The most events of a request. */
 const BODY_EVENTS = 1_000;
 
-/** How long a body may take. Who sends it byte by byte must not hold a request for as long as they like. */
+/** How long a body may take. The attack is a body that is sent byte by byte and keeps its request open. */
 const BODY_MS = 10_000;
 
 /**
- * Bytes that one read of a body waits for. Without this a body of 100,000 one-byte chunks costs 100,000 reads, each with a
- * buffer of 4 kB that lives as long as its byte.
+ * How many bytes one read of a body waits for. The attack is a body of 100,000 chunks of one byte: it would cost 100,000
+ * reads, each with a buffer of 4 kB that lives as long as its byte.
  */
 const CHUNK_BYTES = 64 * 1024;
 
-/** What the reader of workerd has beside the methods of the standard. */
+/** A method that only the reader of workerd has. */
 interface PatientReader {
   readAtLeast(least: number, view: Uint8Array): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
 }
 
-/** One event as it was sent, not yet looked at, and where it stood. */
+/** An event as it was sent, before validation, and its place in the request. */
 export interface Item {
   readonly position: Pick<ProblemItem, "index" | "line">;
-  /** The parsed JSON; undefined when the line is none. */
+  /** The parsed JSON; undefined if it is not valid JSON. */
   readonly value: unknown;
 }
 
@@ -37,7 +37,7 @@ export async function readItems(request: Request): Promise<readonly Item[]> {
   const parseItems = parserFor(request);
   const items = parseItems(decode(await inTime(readBody(request))));
   if (items.length === 0) {
-    throw new Problem("invalid_body", "The body holds no event.");
+    throw new Problem("invalid_body", "The body has no event. Send at least one.");
   }
   return items;
 }
@@ -57,13 +57,12 @@ function parserFor(request: Request): (text: string) => readonly Item[] {
   if (isUtf8 && isPlain && essence === "application/x-ndjson") {
     return parseLines;
   }
-  const detail =
-    "Expected application/json or application/x-ndjson, in UTF-8 and without a Content-Encoding.";
+  const detail = "Send application/json or application/x-ndjson, in UTF-8 and without a Content-Encoding.";
   throw new Problem("unsupported_media_type", detail);
 }
 
 async function inTime(body: Promise<Uint8Array>): Promise<Uint8Array> {
-  const detail = `The body did not come within ${BODY_MS / 1_000} seconds.`;
+  const detail = `The body did not arrive within ${BODY_MS / 1_000} seconds. Send fewer events in a request.`;
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Problem("body_timeout", detail)), BODY_MS);
   try {
@@ -79,10 +78,12 @@ async function readBody(request: Request): Promise<Uint8Array> {
     throw tooLarge();
   }
   try {
-    // With a length the runtime itself reads no further; without one it would read without end.
+    // If there is a Content-Length, the runtime reads no further than that. Otherwise it would read without end.
     return length === null ? await readChunks(request.body) : new Uint8Array(await request.arrayBuffer());
   } catch (error) {
-    throw error instanceof Problem ? error : new Problem("invalid_body", "The body was cut short.");
+    throw error instanceof Problem
+      ? error
+      : new Problem("invalid_body", "The body ended before it was complete.");
   }
 }
 
@@ -107,8 +108,8 @@ async function readChunks(body: ReadableStream<Uint8Array> | null): Promise<Uint
 }
 
 /**
- * The bytes of a body in chunks of `CHUNK_BYTES` on workerd, and in the chunks of the sender on other runtimes. The standard
- * has `read(view, { min })` for this, which fails if a body ends before the minimum is reached.
+ * The bytes of a body: in chunks of `CHUNK_BYTES` on workerd, and in the sender's chunks on other runtimes. The standard way,
+ * `read(view, { min })`, fails if a body ends before the minimum is reached.
  */
 async function* largeChunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   if (!("readAtLeast" in ReadableStreamBYOBReader.prototype)) {
@@ -125,34 +126,37 @@ async function* largeChunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Ui
       yield value;
     }
   } finally {
-    // A sender that is refused may go on sending. Nobody waits for it to stop.
+    // A refused sender may go on sending. The answer does not wait until it stops.
     void reader.cancel().catch(() => undefined);
   }
 }
 
 function tooLarge(): Problem {
-  return new Problem("body_too_large", `A body has ${BODY_BYTES} bytes at most.`);
+  return new Problem(
+    "body_too_large",
+    `A body may have at most ${BODY_BYTES} bytes. Send fewer events in a request.`,
+  );
 }
 
 function decode(body: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(body);
   } catch {
-    throw new Problem("invalid_body", "The body is not valid UTF-8.");
+    throw new Problem("invalid_body", "The body is not valid UTF-8. Encode it as UTF-8.");
   }
 }
 
 function parseJson(text: string): readonly Item[] {
   const value = parse(text);
   if (value === undefined) {
-    throw new Problem("invalid_body", "The body is not valid JSON.");
+    throw new Problem("invalid_body", "The body is not valid JSON. Send an event, or an array of events.");
   }
   const values: readonly unknown[] = Array.isArray(value) ? value : [value];
   requireFew(values.length);
   return values.map((item, index) => ({ position: { index }, value: item }));
 }
 
-/** One pass that makes nothing of blank lines and ends at the first event too many: a body may be a million lines. */
+/** Allocates nothing for a blank line, and stops at the first event too many: a body can have a million lines. */
 function parseLines(text: string): readonly Item[] {
   const items: Item[] = [];
   for (let line = 1, start = 0; start < text.length; line++) {
@@ -170,7 +174,10 @@ function parseLines(text: string): readonly Item[] {
 
 function requireFew(events: number): void {
   if (events > BODY_EVENTS) {
-    throw new Problem("too_many_events", `A request carries ${BODY_EVENTS} events at most.`);
+    throw new Problem(
+      "too_many_events",
+      `A request may have at most ${BODY_EVENTS} events. Send the others in further requests.`,
+    );
   }
 }
 

@@ -5,26 +5,24 @@ import { isEventType } from "../../sse/event-type.ts";
 import { prefixOf } from "../../hub/pattern.ts";
 import type { ProblemItem } from "../../wire/problem.ts";
 import { Problem } from "../response/problem.ts";
-import { isChannelName } from "./channel-name.ts";
+import { CHANNEL_FORM, DEFAULT_CHANNEL, isChannelName } from "./channel-name.ts";
 import { parseInstant } from "./instant.ts";
 import { isPlainText } from "./plain-text.ts";
 
-/** Characters of an id of a project or an agent. */
+/** The longest id of a project or an agent, in characters. */
 const ID_LENGTH = 128;
 
-/** Characters of an id or a log's name that a client claims to have got from us. */
+/** How many characters are kept of an event id or a log name. A client may send any text. */
 const CLAIM_LENGTH = 64;
 
-const DEFAULT_CHANNEL = "default";
-
-/** Whether a text may be the id of a project or an agent: it must fit into a comma list of a query. */
+/** Whether a text may be the id of a project or an agent. Lists of ids in a query are separated by commas. */
 export function isId(text: string): boolean {
   return isPlainText(text, ID_LENGTH) && !text.includes(",");
 }
 
 /**
- * Reads the parameters of one request. Every mistake is collected, a parameter that nobody knows among them;
- * `finish` throws them all.
+ * Reads the parameters of a request. It collects all mistakes, unknown parameters included, and `finish` throws them
+ * together.
  */
 export class Query {
   readonly #parameters: URLSearchParams;
@@ -34,7 +32,10 @@ export class Query {
     this.#parameters = parameters;
     for (const name of new Set(parameters.keys())) {
       if (!known.includes(name)) {
-        this.#mistake(name.slice(0, 64), `Unknown parameter. Known here: ${known.join(", ") || "none"}.`);
+        this.#mistake(
+          name.slice(0, 64),
+          `Unknown parameter. ${known.length === 0 ? "This route has none" : `Expected one of ${known.join(", ")}`}.`,
+        );
       }
     }
   }
@@ -43,7 +44,7 @@ export class Query {
     return this.#errors.length > 0;
   }
 
-  /** @throws Problem `invalid_parameter` that names every mistake. */
+  /** @throws Problem `invalid_parameter` with every mistake */
   finish(): void {
     const [first] = this.#errors;
     if (first !== undefined) {
@@ -52,25 +53,25 @@ export class Query {
     }
   }
 
-  /** A parameter that is given once at most; null when absent. */
+  /** A parameter that may be given once; null if it is absent. */
   single(name: string): string | null {
     const values = this.#parameters.getAll(name);
     if (values.length > 1) {
-      this.#mistake(name, "Given more than once.");
+      this.#mistake(name, "Expected this parameter once.");
     }
     return values[0] ?? null;
   }
 
-  /** The `channel`; the default one when absent. */
+  /** `channel`, or the default channel. */
   channel(): string {
     const channel = this.single("channel") ?? DEFAULT_CHANNEL;
     if (!isChannelName(channel)) {
-      this.#mistake("channel", "Expected a name of the form [a-z0-9][a-z0-9_-]{0,63}.");
+      this.#mistake("channel", `Expected ${CHANNEL_FORM}.`);
     }
     return channel;
   }
 
-  /** A whole number within bounds; null when absent or wrong. */
+  /** A whole number within bounds; null if it is absent or wrong. */
   integer(name: string, least: number, most: number): number | null {
     const text = this.single(name);
     if (text === null) {
@@ -98,7 +99,7 @@ export class Query {
     };
   }
 
-  /** `last_event_id` (or `lastEventId`), `log` and `since`. A bad id is no mistake: the stream answers it with a gap. */
+  /** `last_event_id` (or `lastEventId`), `log` and `since`. A bad id is not a mistake: the stream reports a gap. */
   start(header: string | null, now: number): StartRequest {
     const ids = [
       header,
@@ -112,26 +113,29 @@ export class Query {
     };
   }
 
-  /** `after` of the history, which is read from the oldest event without it, and `log` and `since` as of a stream. */
+  /** `after`, `log` and `since` of the history. Without a start, the history begins with the oldest event. */
   historyStart(now: number): StartRequest {
     const since = this.#since(now) ?? "oldest";
     return { lastEventId: cut(this.single("after")), logName: cut(this.#parameters.get("log")), since };
   }
 
-  /** `on_busy`: whether a client without a place is told so by a stream. */
+  /** `on_busy=stream`: whether a refused client gets a stream that says so. */
   streamsWhenBusy(): boolean {
     const value = this.single("on_busy");
     if (value !== null && value !== "stream") {
-      this.#mistake("on_busy", 'Expected "stream", or nothing.');
+      this.#mistake(
+        "on_busy",
+        'Expected "stream". Leave the parameter out for a refusal with an error status.',
+      );
     }
     return value === "stream";
   }
 
-  /** `envelope=1`: whether each event comes with everything that is stored of it. */
+  /** `envelope=1`: whether the data of a frame is the whole stored event. */
   form(): EventForm {
     const value = this.single("envelope");
     if (value !== null && value !== "1") {
-      this.#mistake("envelope", 'Expected "1", or nothing.');
+      this.#mistake("envelope", 'Expected "1". Leave the parameter out to get the data of events alone.');
     }
     return value === "1" ? "envelope" : "data";
   }
@@ -153,7 +157,7 @@ export class Query {
   #ids(name: string): readonly string[] | null {
     const entries = this.#list(name);
     return (
-      entries && this.#checked(name, entries, isId, `1 to ${ID_LENGTH} characters, no control characters`)
+      entries && this.#checked(name, entries, isId, `1 to ${ID_LENGTH} characters without control characters`)
     );
   }
 
@@ -169,13 +173,18 @@ export class Query {
     expected: string,
   ): readonly string[] {
     if (entries.length > LIST_ENTRIES) {
-      this.#mistake(name, `Expected ${LIST_ENTRIES} entries at most.`);
+      this.#mistake(name, `Expected at most ${LIST_ENTRIES} entries.`);
     } else if (entries.includes("")) {
-      this.#mistake(name, entries.length === 1 ? "Expected at least one entry." : "An entry is empty.");
+      this.#mistake(
+        name,
+        entries.length === 1
+          ? "Expected at least one entry. Leave the parameter out to get all events."
+          : "An entry is empty.",
+      );
     } else {
       const wrong = entries.findIndex((entry) => !isValid(entry));
       if (wrong !== -1) {
-        this.#mistake(name, `Entry ${wrong + 1} is not valid. Expected ${expected}.`);
+        this.#mistake(name, `Entry ${wrong + 1}: expected ${expected}.`);
       }
     }
     return entries;
@@ -186,12 +195,12 @@ export class Query {
   }
 }
 
-/** No id and no name of ours is longer: what is cut off cannot make a wrong one right. Empty is none. */
+/** Cuts a text to the length of our ids and names. A cut text matches none of them. An empty text counts as absent. */
 function cut(text: string | null | undefined): string | null {
   return text?.slice(0, CLAIM_LENGTH) || null;
 }
 
-const TYPE_TERM = "a type, a prefix of types ending in *, or * alone";
+const TYPE_TERM = "an event type, a prefix ending in *, or * alone";
 
 function isTypeTerm(term: string): boolean {
   return term === "*" || isEventType(prefixOf(term) ?? term);

@@ -1,16 +1,16 @@
 import { isAllowedOrigin } from "../../auth/origin.ts";
 import type { CorsConfig } from "../../config/schema.ts";
 
-/** Headers that a page may send: those of our client, of a publisher and of a native EventSource. */
+/** The headers that our client, a publisher and a native EventSource send. */
 const ALLOWED_HEADERS = "Authorization, Content-Type, Last-Event-ID, Cache-Control";
 
-/** How long a browser may keep the answer to a preflight, in seconds: the most that any of them does. */
+/** How long a browser may keep the answer to a preflight, in seconds. No browser keeps it longer. */
 const PREFLIGHT_SECONDS = 7_200;
 
 /**
- * The answer to a preflight of an allowed origin; null for any other request. Source: Fetch, section 3.3.
+ * Answers a preflight of an allowed origin; null for any other request. Source: Fetch, section 3.3.
  *
- * @param methods those of the route
+ * @param methods the methods of the route
  */
 export function preflightResponse(
   request: Request,
@@ -29,7 +29,7 @@ export function preflightResponse(
   return new Response(null, { status: 204, headers });
 }
 
-/** Adds what lets a page of an allowed origin read a response, an error too; nothing for others. */
+/** Lets a page of an allowed origin read a response. Other origins get nothing. */
 export function addCors(headers: Headers, request: Request, cors: CorsConfig): void {
   if (cors.allowed_origins.length === 0) {
     return;

@@ -1,20 +1,20 @@
 import { HubError, LISTED_MISTAKES, type RefusalCode } from "../../hub/errors.ts";
 import type { ProblemBody, ProblemItem } from "../../wire/problem.ts";
 
-/** Every way in which the service refuses, by a stable name that clients can rely on. */
+/** The codes of all problems. They are part of the protocol: a code never changes its meaning. */
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** What goes with a problem. */
+/** Details of a problem. */
 export interface ProblemOptions {
-  /** Everything that is wrong, when that is several things. The answer lists 100 of them at most. */
+  /** All mistakes of the request. The answer lists the first `LISTED_MISTAKES`. */
   readonly errors?: readonly ProblemItem[];
-  /** The methods that the route takes, with `method_not_allowed`. */
+  /** With `method_not_allowed`: the methods that the route accepts. */
   readonly allow?: readonly string[];
-  /** When the same request may succeed, if that is known; else a passing problem says `retry_after_seconds`. */
+  /** When the same request may succeed. Default for a passing problem: `sse.retry_after_seconds`. */
   readonly retryAfterSeconds?: number | undefined;
 }
 
-/** A refusal of the service that the client is meant to see. */
+/** A refusal by the service that the client is meant to see. */
 export class Problem extends Error {
   readonly code: ProblemCode;
   readonly errors: readonly ProblemItem[];
@@ -31,12 +31,17 @@ export class Problem extends Error {
   }
 }
 
-/** The code of a problem for what a hub refuses: the token of a stream may end while the stream waits for a place. */
+/** One refusal for a missing, a wrong and an expired token, so that an attacker learns nothing from it. */
+export function unauthorized(): Problem {
+  return new Problem("unauthorized", "A valid token is needed: Authorization: Bearer <token>.");
+}
+
+/** The problem code for a refusal of a hub. A token can expire while its stream waits for a slot. */
 export function problemCodeOf(code: RefusalCode): ProblemCode {
   return code === "token_ended" ? "unauthorized" : code;
 }
 
-/** What each code means to an HTTP client. */
+/** The status and the title of each code. */
 const PROBLEMS = {
   not_found: { status: 404, title: "No such route" },
   unknown_channel: { status: 404, title: "No such channel" },
@@ -47,7 +52,7 @@ const PROBLEMS = {
   forbidden: { status: 403, title: "Forbidden" },
   origin_not_allowed: { status: 403, title: "Origin not allowed" },
   keys_unavailable: { status: 503, title: "Keys unavailable" },
-  uri_too_long: { status: 414, title: "Address too long" },
+  uri_too_long: { status: 414, title: "URL too long" },
   headers_too_large: { status: 431, title: "Headers too large" },
   not_acceptable: { status: 406, title: "Not acceptable" },
   unsupported_media_type: { status: 415, title: "Unsupported media type" },
@@ -75,7 +80,7 @@ const PROBLEMS = {
   internal: { status: 500, title: "Internal error" },
 } as const;
 
-/** Refusals that pass by themselves: the same request may succeed after a while. */
+/** The problems that pass by themselves: the same request may succeed later. They get a `Retry-After`. */
 const PASSING: ReadonlySet<ProblemCode> = new Set([
   "keys_unavailable",
   "limit",
@@ -90,8 +95,10 @@ const PASSING: ReadonlySet<ProblemCode> = new Set([
   "hub_unreachable",
 ]);
 
-/** A refusal as the response of every route. Source of the body: RFC 9457. */
-export function problemResponse(error: Problem | HubError, retryAfterSeconds: number): Response {
+/** The response to a refused request. Source: RFC 9457. */
+export function problemResponse(refusal: Problem | HubError, retryAfterSeconds: number): Response {
+  const isExpired = refusal instanceof HubError && refusal.code === "token_ended";
+  const error = isExpired ? unauthorized() : refusal;
   const { message: detail, errors } = error;
   const code = error instanceof HubError ? problemCodeOf(error.code) : error.code;
   const headers = new Headers();
@@ -107,9 +114,9 @@ export function problemResponse(error: Problem | HubError, retryAfterSeconds: nu
   return respond(code, { detail, ...(errors.length > 0 && { errors }) }, headers);
 }
 
-/** A bug as a response: what broke goes to the log only, where this id finds it. */
+/** The response to a request that met a bug. It reveals nothing about the bug. The log has the details under the id. */
 export function bugResponse(requestId: string): Response {
-  const detail = "Something broke on our side. The log says more under this request_id.";
+  const detail = "The service failed to answer this request. Its log has the details under this request_id.";
   return respond("internal", { detail, request_id: requestId }, new Headers());
 }
 

@@ -2,7 +2,7 @@ import type { Clock } from "../../hub/clock.ts";
 import { HubError, type RefusalCode } from "../../hub/errors.ts";
 import type { Logger } from "../../hub/logger.ts";
 
-/** Refusals of one code are logged once in this time at most, with their number: a flood must not fill the log. */
+/** Refusals of one code are logged at most once in this time, with their number, so that a flood does not fill the log. */
 const SUM_UP_MS = 1_000;
 
 interface Summed {
@@ -11,8 +11,8 @@ interface Summed {
 }
 
 /**
- * What the service has refused before any hub was asked. Without timers: one of a Worker ends with its request. So the
- * last refusals of a flood are counted in the line of the next one.
+ * Logs the refusals that happen before a hub is asked. It has no timers, because a timer of a Worker ends with its request.
+ * So the last refusals of a flood are counted in the next line of the same code.
  */
 export class RefusalLog {
   readonly #logger: Logger;
@@ -24,7 +24,7 @@ export class RefusalLog {
     this.#clock = clock;
   }
 
-  /** Logs a refusal: why and how often, but not to whom. */
+  /** Logs a refusal with its code and number, and without the address. */
   note(error: unknown): void {
     if (!(error instanceof HubError)) {
       return;
@@ -34,7 +34,7 @@ export class RefusalLog {
     const sum = this.#summed.get(code) ?? { loggedAt: Number.NEGATIVE_INFINITY, unlogged: 0 };
     this.#summed.set(code, sum);
     sum.unlogged++;
-    // A clock can be set back: the next line does not wait for that time to come round.
+    // After the clock was set back, the next line must not wait until the old time comes round again.
     if (now - sum.loggedAt >= SUM_UP_MS || now < sum.loggedAt) {
       this.#logger("warn", "request_refused", { code, count: sum.unlogged });
       sum.loggedAt = now;

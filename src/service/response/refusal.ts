@@ -3,15 +3,15 @@ import { refusalFrame } from "../../hub/audience/service-frames.ts";
 import { problemResponse, type Problem } from "./problem.ts";
 import { STREAM_HEADERS } from "./stream-headers.ts";
 
-/** What a refused client had asked for. */
+/** What a refused client asked for. */
 interface Refused {
   readonly streamsWhenBusy: boolean;
   readonly lastEventId: string | null;
 }
 
 /**
- * The answer to a client that is not let in: a problem, or, since a native EventSource dies of any status but 200, a
- * stream that says so and ends.
+ * The response to a refused client: a problem, or with `on_busy=stream` a stream that says so and ends. A native EventSource
+ * gives up for good on any status but 200.
  */
 export function refusalResponse(
   error: HubError | Problem,

@@ -1,4 +1,4 @@
-/** Never compressed, cached, transformed or buffered on the way: an event that sticks is an event that is late. */
+/** The headers of a stream. They keep proxies from compressing, caching or buffering it, which would delay events. */
 export const STREAM_HEADERS = {
   "Content-Type": "text/event-stream; charset=utf-8",
   "Cache-Control": "no-cache, no-store, no-transform",

@@ -12,20 +12,20 @@ import { authorize, requireToken } from "../access/authorize.ts";
 import { inTurn, onListed, together } from "../all-channels.ts";
 import { readerOf } from "../channel-reader.ts";
 import type { DirectoryPort, Knowledge } from "../host.ts";
-import { requireAllowed } from "../request/channel-name.ts";
+import { DEFAULT_CHANNEL, requireAllowed } from "../request/channel-name.ts";
 import { Query } from "../request/query.ts";
 import { Problem } from "../response/problem.ts";
 import type { Service } from "../service.ts";
 
 const DRAIN_SECONDS = { default: 300, most: 86_400 } as const;
 
-/** `GET /api/admin/clients`: the registry of a channel. */
+/** `GET /api/admin/clients`: the registered clients of a channel. */
 export async function listClients(request: IRequest, service: Service): Promise<Response> {
   const { channel } = await readAdminRequest(request, service, ["channel"]);
-  const clients = await (await readerOf(service, channel ?? "default")).clients();
+  const clients = await (await readerOf(service, channel ?? DEFAULT_CHANNEL)).clients();
   const now = service.host.clock.now();
   return respond<ClientsAnswer>({
-    channel: channel ?? "default",
+    channel: channel ?? DEFAULT_CHANNEL,
     clients: clients.map((client) => describe(client, now)),
   });
 }
@@ -34,14 +34,17 @@ export async function listClients(request: IRequest, service: Service): Promise<
 export async function kickClient(request: IRequest, service: Service): Promise<Response> {
   const { channel } = await readAdminRequest(request, service, ["channel"]);
   const id = request.params["id"] ?? "";
-  const reader = await readerOf(service, channel ?? "default");
+  const reader = await readerOf(service, channel ?? DEFAULT_CHANNEL);
   if (!(await reader.kick(id))) {
-    throw new Problem("unknown_client", "There is no such client in this channel.");
+    throw new Problem(
+      "unknown_client",
+      "There is no such client in this channel. GET /api/admin/clients lists the clients.",
+    );
   }
   return respond<KickAnswer>({ id, kicked: true });
 }
 
-/** `POST /api/admin/drain`: ends the streams of a channel, or of all, and lets nobody in for a while. */
+/** `POST /api/admin/drain`: ends the streams of a channel, or of all channels, and refuses new streams for a while. */
 export async function drainChannels(request: IRequest, service: Service): Promise<Response> {
   const { channel, query } = await readAdminRequest(request, service, ["channel", "for_seconds"]);
   const seconds = query.integer("for_seconds", 1, DRAIN_SECONDS.most) ?? DRAIN_SECONDS.default;
@@ -59,7 +62,7 @@ export async function resumeChannels(request: IRequest, service: Service): Promi
   return respond<ResumeAnswer>({ channels });
 }
 
-/** Those without clients are not woken: they learn of it before their next client. */
+/** Wakes only the channels that have clients. The others learn of the drain before their next client. */
 async function drainAll(service: Service, until: number): Promise<Ended[]> {
   const epoch = await service.host.directory.drainAll(until);
   return onListed<Ended>(
@@ -69,7 +72,7 @@ async function drainAll(service: Service, until: number): Promise<Ended[]> {
   );
 }
 
-/** A channel that nobody has used has no object to be told: it learns of it before its first client. */
+/** Does not create the object of an unused channel, which learns of the drain before its first client. */
 async function drainOne(service: Service, channel: string, until: number): Promise<Ended> {
   const knowledge = await tell(service, (directory) => directory.drain(channel, until));
   return knowledge?.isKnown === false
@@ -77,7 +80,7 @@ async function drainOne(service: Service, channel: string, until: number): Promi
     : service.host.hubs.of(channel).drain(until, knowledge?.epoch ?? null);
 }
 
-/** Every channel that was told of a drain is told of its end; one that cannot be reached stays listed for the next time. */
+/** Tells all channels that know of a drain. A channel that cannot be reached stays in the directory's list for the next time. */
 async function resumeAll(service: Service): Promise<number> {
   const epoch = await service.host.directory.resumeAll();
   const resumed = await onListed(
@@ -99,7 +102,7 @@ async function resumeOne(service: Service, channel: string): Promise<number> {
   return 1;
 }
 
-/** Tells the directory of a change to one channel. Null: it cannot be reached, and the hub has to do without it. */
+/** Tells the directory of a change to one channel. Null if it cannot be reached: the hub then works without it. */
 async function tell(
   service: Service,
   change: (directory: DirectoryPort) => Promise<Knowledge>,
@@ -112,19 +115,19 @@ async function tell(
   }
 }
 
-/** Lets nothing through where no local launcher has started the service: there is no such route then. */
+/** Hides the route unless a local launcher has started the service. */
 export function requireLauncher(_request: IRequest, service: Service): void {
   if (!service.host.launcherToken) {
     throw new Problem("not_found", "There is nothing at this path.");
   }
 }
 
-/** `POST /api/admin/shutdown`: how the local launcher ends all streams. */
+/** `POST /api/admin/shutdown`: ends all streams, for the local launcher. */
 export async function stopChannels(request: IRequest, service: Service): Promise<Response> {
   await requireToken(request, service, service.host.launcherToken ?? "");
   service.stopping.stopStreams();
   const channels = await service.host.directory.stop();
-  // Everybody is told before anybody is waited for: one peer that does not read must not cost the others their `close`.
+  // Tell all channels before waiting for any of them: a peer that does not read must not cost the others their `close`.
   const told = await inTurn(service.host, channels, (hub) => hub.stop());
   const settled = await together(service.host, channels, (hub) => hub.settled());
   service.stopping.stopPublishes();

@@ -4,7 +4,7 @@ import type { Service } from "../service.ts";
 
 const READING = ["GET", "HEAD"];
 
-/** The files of `public/`. On the edge they are served before the Worker runs: then only unknown paths come here. */
+/** Serves the files of `public/`. On the edge only unknown paths come here, because the platform serves files itself. */
 export async function serveAsset(request: IRequest, service: Service): Promise<Response> {
   const isReading = READING.includes(request.method);
   const { url, headers } = request;
@@ -15,7 +15,7 @@ export async function serveAsset(request: IRequest, service: Service): Promise<R
     throw new Problem("not_found", "There is nothing at this path.");
   }
   if (!isReading) {
-    throw new Problem("method_not_allowed", "This route takes GET, HEAD.", { allow: READING });
+    throw new Problem("method_not_allowed", "This route accepts GET and HEAD only.", { allow: READING });
   }
   return asset;
 }

@@ -27,7 +27,7 @@ const PARAMETERS = [
   "ticket",
 ];
 
-/** What a client may accept: parameters count. */
+/** The media types of a stream. An `Accept` header may name the parameters too. */
 const MEDIA_TYPES = ["text/event-stream", STREAM_HEADERS["Content-Type"]];
 
 /** `GET /api/events`: opens a stream. */
@@ -56,7 +56,7 @@ export async function streamEvents(request: IRequest, service: Service): Promise
   }
 }
 
-/** `HEAD /api/events`: the headers of a stream; registers nobody, and uses no ticket up. */
+/** `HEAD /api/events`: the headers of a stream. Registers no client, and accepts no ticket. */
 export async function describeStream(request: IRequest, service: Service): Promise<Response> {
   requireAcceptable(request);
   const { searchParams: parameters } = new URL(request.url);
@@ -66,12 +66,13 @@ export async function describeStream(request: IRequest, service: Service): Promi
 
 function requireAcceptable(request: Request): void {
   const accept = request.headers.get("Accept");
-  // What an EventSource sends: nothing to negotiate.
+  // An EventSource sends exactly this, and parsing it would cost CPU for each connect.
   if (accept === null || accept === "text/event-stream") {
     return;
   }
   if (new Negotiator({ headers: { accept } }).mediaType(MEDIA_TYPES) === undefined) {
-    const detail = "This route answers text/event-stream, which the Accept header excludes.";
+    const detail =
+      "This route answers text/event-stream, which the Accept header excludes. Send Accept: text/event-stream.";
     throw new Problem("not_acceptable", detail);
   }
 }

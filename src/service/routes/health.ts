@@ -3,16 +3,14 @@ import { isListed } from "../../hub/pattern.ts";
 import type { ChannelHealth, ChannelNumbers, HealthAnswer, ServiceHealthAnswer } from "../../wire/health.ts";
 import { authorize } from "../access/authorize.ts";
 import { readerOf } from "../channel-reader.ts";
-import { requireAllowed } from "../request/channel-name.ts";
+import { DEFAULT_CHANNEL, requireAllowed } from "../request/channel-name.ts";
 import { Query } from "../request/query.ts";
 import { Problem } from "../response/problem.ts";
 import type { Service } from "../service.ts";
 import { version } from "../../../package.json";
 
-/** The reason of a channel whose hub does not answer. */
+/** The reason of a channel whose hub cannot be reached. */
 const UNREACHABLE = "hub_unreachable";
-
-const DEFAULT_CHANNEL = "default";
 
 /** How much an answer tells about a channel. */
 interface Detail {
@@ -43,7 +41,7 @@ export async function readHealth(request: IRequest, service: Service): Promise<R
   return respond({ status: sse.status, version, sse });
 }
 
-/** The service works as long as it answers. The default channel is shown too, where it is allowed. */
+/** The service is healthy as long as it answers. The default channel is shown too if it is allowed. */
 async function serviceHealth(service: Service, detail: Detail): Promise<ServiceHealthAnswer> {
   const channels = detail.hasNumbers ? { channels: await countChannels(service) } : {};
   if (!isListed(DEFAULT_CHANNEL, service.host.config.channels.allowed)) {
@@ -53,7 +51,7 @@ async function serviceHealth(service: Service, detail: Detail): Promise<ServiceH
   return { status: sse.status, version, ...channels, sse };
 }
 
-/** How many channels have been used; null if the directory cannot be asked. */
+/** How many channels have been used; null if the directory cannot be reached. */
 async function countChannels({ host, channels }: Service): Promise<number | null> {
   try {
     return (await host.directory.active(0)).total;
@@ -94,7 +92,7 @@ async function channelHealth(
   }
 }
 
-/** A probe brings no token, and needs no numbers: where they are guarded it gets the state alone. */
+/** Without a valid credential, the answer has no numbers. It is not refused, because health probes bring no credential. */
 async function mayReadNumbers(request: IRequest, service: Service): Promise<boolean> {
   try {
     await authorize(request, service, "metrics");

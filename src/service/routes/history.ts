@@ -13,7 +13,7 @@ const PARAMETERS = ["channel", "types", "project_id", "agent_id", "after", "sinc
 
 const LIMIT = { default: 100, most: 1_000 } as const;
 
-/** `GET /api/history`: the same events as a stream, as JSON. */
+/** `GET /api/history`: the events that a stream would replay, as JSON. */
 export async function readHistory(request: IRequest, service: Service): Promise<Response> {
   const { grant } = await authorize(request, service, "subscribe");
   const query = new Query(new URL(request.url).searchParams, PARAMETERS);

@@ -11,7 +11,7 @@ import { Query } from "../request/query.ts";
 import { problemCodeOf } from "../response/problem.ts";
 import type { Service } from "../service.ts";
 
-/** Channels that one scrape covers, the most active ones: each wakes its object. Others are asked for by `?channel=`. */
+/** How many channels one scrape covers. Each wakes an object, so the most active ones are chosen; `?channel=` reads others. */
 const SCRAPED_CHANNELS = 100;
 
 interface ChannelState {
@@ -24,10 +24,11 @@ interface Metric {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
-  /** One line for each: labels beside the channel, and the value. */
+  /** One sample for each line. */
   samples(state: ChannelState): readonly Sample[];
 }
 
+/** The labels beside `channel`, the value, and what follows the name of the metric. */
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number, suffix?: string];
 
 /** `GET /metrics`: Prometheus text, format 0.0.4. Counters start at 0 whenever a hub wakes. */
@@ -50,7 +51,7 @@ async function scrapeOne(service: Service, channel: string): Promise<string> {
   return exposeAll([await stateOf(await readerOf(service, channel), channel)]);
 }
 
-/** Goes on if the peer leaves, because other requests may wait for the text. */
+/** Continues if the peer leaves, because other requests may wait for the text. */
 function scrapeAll(service: Service): Promise<string> {
   const text = scrapeActive(service);
   service.host.keepAlive(text.catch(() => {}));
@@ -62,10 +63,10 @@ async function scrapeActive(service: Service): Promise<string> {
   const states = await together(service.host, channels, stateOf);
   return (
     exposeAll(states) +
-    exposeNumber("edge_sse_channels", "Channels that exist.", total) +
+    exposeNumber("edge_sse_channels", "Channels that have been used.", total) +
     exposeNumber(
       "edge_sse_channels_not_shown",
-      "Channels beyond the most active ones, which alone are shown here, and those whose hub cannot be reached.",
+      "Channels left out here: all but the most active ones, and those whose hub cannot be reached.",
       total - states.length,
     )
   );
@@ -98,7 +99,7 @@ function labelled(
   };
 }
 
-/** Counts by the codes that clients are told. */
+/** Counts by the codes that clients see. */
 function byProblem(counts: Partial<Record<RefusalCode, number>>): Readonly<Record<string, number>> {
   const entries = Object.entries(counts) as [RefusalCode, number][];
   return Object.fromEntries(entries.map(([code, value]) => [problemCodeOf(code), value]));
@@ -106,54 +107,68 @@ function byProblem(counts: Partial<Record<RefusalCode, number>>): Readonly<Recor
 
 const METRICS: readonly Metric[] = [
   gauge("edge_sse_connections", "Registered clients.", (health) => health.activeConnections),
-  gauge("edge_sse_connections_max", "Clients that a channel takes.", (health) => health.maxConnections),
+  gauge("edge_sse_connections_max", "Limit of clients of the channel.", (health) => health.maxConnections),
   gauge(
     "edge_sse_connections_lingering",
-    "Ended streams whose peer has not taken the end.",
+    "Ended streams whose peers have not taken the end.",
     (health) => health.lingeringConnections,
   ),
-  gauge("edge_sse_last_event_id", "The last durable event.", (health) => health.lastEventId),
-  gauge("edge_sse_draining", "1 while nobody is let in.", (health) => Number(health.status === "draining")),
+  gauge("edge_sse_last_event_id", "Id of the last durable event.", (health) => health.lastEventId),
+  gauge("edge_sse_draining", "1 while the channel refuses streams, else 0.", (health) =>
+    Number(health.status === "draining"),
+  ),
   counter("edge_sse_connects_total", "Clients that were registered.", (counters) => counters.connects),
   counter(
     "edge_sse_reconnects_total",
-    "Of these, clients that brought an id.",
+    "Registered clients that came back with an id.",
     (counters) => counters.reconnects,
   ),
   labelled(
     "edge_sse_disconnects_total",
-    "Clients that left the registry.",
+    "Clients that left the registry, by reason.",
     "reason",
     (counters) => counters.disconnects,
   ),
-  labelled("edge_sse_rejections_total", "Connects that were refused.", "code", (counters) =>
+  labelled("edge_sse_rejections_total", "Refused connects, by code.", "code", (counters) =>
     byProblem(counters.rejections),
   ),
   labelled(
     "edge_sse_publish_rejections_total",
-    "Publishes that were refused for their number.",
+    "Publishes refused because of their number, by code.",
     "code",
     (counters) => byProblem(counters.publishRejections),
   ),
   labelled(
     "edge_sse_history_rejections_total",
-    "Requests for history that were refused.",
+    "Refused requests for history, by code.",
     "code",
     (counters) => byProblem(counters.historyRejections),
   ),
-  counter("edge_sse_events_total", "Events that were stored.", (counters) => counters.published),
-  counter("edge_sse_duplicates_total", "Events whose key was known.", (counters) => counters.duplicates),
-  counter("edge_sse_events_trimmed_total", "Events that left the history.", (counters) => counters.trimmed),
+  counter("edge_sse_events_total", "Stored events.", (counters) => counters.published),
+  counter(
+    "edge_sse_duplicates_total",
+    "Events that were not stored because their key was known.",
+    (counters) => counters.duplicates,
+  ),
+  counter(
+    "edge_sse_events_trimmed_total",
+    "Events trimmed from the history.",
+    (counters) => counters.trimmed,
+  ),
   counter("edge_sse_deliveries_total", "Events taken by clients.", (counters) => counters.deliveries),
-  counter("edge_sse_writes_total", "Writes that carried these events.", (counters) => counters.pages),
-  counter("edge_sse_sweeps_total", "Sweeps that wrote to somebody.", (counters) => counters.sweeps),
-  counter("edge_sse_heartbeats_total", "Heartbeats that were sent.", (counters) => counters.heartbeats),
-  counter("edge_sse_gaps_total", "Gaps that were told.", (counters) => counters.gaps),
+  counter("edge_sse_writes_total", "Writes that carried those events.", (counters) => counters.pages),
+  counter(
+    "edge_sse_sweeps_total",
+    "Sweeps that wrote to at least one client.",
+    (counters) => counters.sweeps,
+  ),
+  counter("edge_sse_heartbeats_total", "Heartbeats sent.", (counters) => counters.heartbeats),
+  counter("edge_sse_gaps_total", "Gaps reported to clients.", (counters) => counters.gaps),
   counter("edge_sse_read_failures_total", "Failed reads of the log.", (counters) => counters.readFailures),
   {
     name: "edge_sse_delivery_latency_seconds",
     type: "histogram",
-    help: "From storing an event to a client's taking the write that it leads.",
+    help: "Time from storing the first event of a write until a client has taken the write.",
     samples: ({ counters: { latency } }) => {
       let below = 0;
       const buckets = LATENCY_BOUNDS_SECONDS.map((bound, index): Sample => {
@@ -174,7 +189,7 @@ function exposeAll(states: readonly ChannelState[]): string {
   return METRICS.map((metric) => expose(metric, states)).join("");
 }
 
-/** A gauge of the service as a whole. */
+/** A gauge without a channel, for the service as a whole. */
 function exposeNumber(name: string, help: string, value: number): string {
   return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`;
 }

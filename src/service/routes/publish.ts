@@ -12,7 +12,7 @@ import { Query } from "../request/query.ts";
 import { Problem } from "../response/problem.ts";
 import type { Service } from "../service.ts";
 
-/** `POST /api/publish`: stores events and answers their ids once they are durable. */
+/** `POST /api/publish`: stores events, and answers with their ids once they are durable. */
 export async function publishEvents(request: IRequest, service: Service): Promise<Response> {
   const parameters = new URL(request.url).searchParams;
   const query = new Query(parameters, ["channel"]);
@@ -43,7 +43,7 @@ function describe({ seq, type, duplicate, conflict }: Receipt): ReceiptAnswer {
   return { id: String(seq), type, duplicate, ...(conflict && { conflict }) };
 }
 
-/** The hub counts events from 0. What it refuses is told to the publisher by the place where the event stood. */
+/** The hub names a refused event by its position in the batch. The publisher gets its index or line in the request. */
 async function atTheirPlaces<Value>(
   events: readonly PlacedEvent[],
   work: () => Promise<Value>,

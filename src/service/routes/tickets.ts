@@ -1,20 +1,21 @@
 import type { IRequest } from "itty-router";
 import { HubError } from "../../hub/errors.ts";
 import type { TicketAnswer } from "../../wire/ticket.ts";
-import { authorize, unauthorized } from "../access/authorize.ts";
+import { authorize } from "../access/authorize.ts";
 import type { Principal } from "../access/principal.ts";
 import { Query } from "../request/query.ts";
+import { unauthorized } from "../response/problem.ts";
 import type { Service } from "../service.ts";
 
-/** How long a ticket waits to be used; less when the token that buys it ends before. */
+/** How long a ticket is valid, unless the token that buys it expires earlier. */
 const TICKET_SECONDS = 30;
 
-/** Two random UUIDs without their dashes. */
+/** The form of a ticket: two random UUIDs without dashes. */
 const TICKET = /^[0-9a-f]{64}$/;
 
 /**
- * `POST /api/tickets`: a ticket for one stream, for whoever may open one. It goes into a URL, where a token must not: it
- * is of no use to anybody who reads it in a log. Where streams are public nothing has to be kept.
+ * `POST /api/tickets`: issues a ticket for one stream to a client that may open streams. URLs end up in logs, so a token must
+ * not be in a URL. A ticket may, because it works once and for a short time. Where streams are public, no ticket is stored.
  */
 export async function issueTicket(request: IRequest, service: Service): Promise<Response> {
   const query = new Query(new URL(request.url).searchParams, []);
@@ -27,7 +28,8 @@ export async function issueTicket(request: IRequest, service: Service): Promise<
     principal.subject === null ||
     (await service.host.tickets.keep(ticket, principal, expiresAt, service.addressOf(request)));
   if (!isKept) {
-    const detail = "Too many tickets wait to be used.";
+    const detail =
+      "Too many tickets of this address or token are unused. Use them, or wait until they expire.";
     throw new HubError("rate_limited", detail, { retryAfterSeconds: TICKET_SECONDS });
   }
   const expiresIn = Math.max(0, Math.floor((expiresAt - now) / 1_000));
@@ -38,7 +40,7 @@ export async function issueTicket(request: IRequest, service: Service): Promise<
 /**
  * Uses a ticket up.
  *
- * @returns who bought it
+ * @returns the principal that the ticket was issued to
  * @throws Problem `unauthorized`
  */
 export async function redeemTicket(ticket: string, service: Service): Promise<Principal> {

@@ -20,9 +20,9 @@ import { settingsOf } from "../../../src/service/hub-settings.ts";
 import { STREAM_HEADERS } from "../../../src/service/response/stream-headers.ts";
 import { FakeClock } from "../hub/fake-clock.ts";
 
-/** What a test may say of the host. */
+/** What a test may choose about the host. */
 export interface MemoryHostOptions {
-  /** As in config.yaml: sections and keys that are left out have their defaults. */
+  /** Sections and keys as in config.yaml. Missing ones have their defaults. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly secrets?: Secrets;
   readonly launcherToken?: string;
@@ -30,14 +30,14 @@ export interface MemoryHostOptions {
   readonly rate?: RateLimiter;
 }
 
-/** Time that a test owns; only turns, which cost no time, come by themselves. */
+/** A clock that a test moves. Only turns, which take no time, come by themselves. */
 class TurningClock extends FakeClock {
   override async turn(): Promise<void> {
     await everythingElse();
   }
 }
 
-/** A host in memory: real hubs over logs in memory, a directory and tickets that are maps, a clock that a test moves. */
+/** A host in memory: real hubs with logs in memory, maps for the directory and the tickets, and a clock that a test moves. */
 export class MemoryHost implements Host {
   readonly config: Config;
   readonly secrets: Secrets;
@@ -48,11 +48,11 @@ export class MemoryHost implements Host {
   readonly directory = new MemoryDirectory();
   readonly tickets: TicketsPort & { readonly kept: ReadonlyMap<string, unknown> };
   readonly lines: { level: LogLevel; event: string; fields: LogFields }[] = [];
-  /** The hubs that exist: a look at a channel must not create one. */
+  /** The hubs that exist. Reading a channel must not create one. */
   readonly existing = new Map<string, Hub>();
-  /** How often a hub was asked for something. */
+  /** How many calls the hubs have had. */
   calls = 0;
-  /** Thrown by the hub of a channel at every call. */
+  /** The error that the hub of a channel throws at every call. */
   readonly broken = new Map<string, Error>();
   /** The address of the peer. */
   peer: string | null = "198.51.100.1";
@@ -138,7 +138,7 @@ export class MemoryHost implements Host {
   }
 }
 
-/** What the directory means, without its bounds and without forgetting. */
+/** A directory without limits, which never forgets a channel. */
 class MemoryDirectory implements DirectoryPort {
   readonly known = new Set<string>();
   readonly #occupied = new Set<string>();
@@ -146,7 +146,7 @@ class MemoryDirectory implements DirectoryPort {
   #drainAll: number | null = null;
   #epoch = 0;
   #isStopping = false;
-  /** Thrown at every question. */
+  /** The error that every call throws; null for none. */
   failure: Error | null = null;
 
   occupy(channel: string): void {
@@ -179,6 +179,7 @@ class MemoryDirectory implements DirectoryPort {
 
   async drainAll(until: number): Promise<number> {
     this.#drainAll = until;
+    this.#occupied.forEach((channel) => this.#drained.set(channel, until));
     return ++this.#epoch;
   }
 
@@ -219,7 +220,7 @@ class MemoryDirectory implements DirectoryPort {
   }
 }
 
-/** Tickets in one map, of which 20 may wait. */
+/** Tickets in a map, which has room for 20. */
 function memoryTickets(now: () => number): MemoryHost["tickets"] {
   const kept = new Map<string, { principal: Principal; expiresAt: number }>();
   return {

@@ -4,12 +4,12 @@ import { MemoryHost, type MemoryHostOptions } from "./memory-host.ts";
 
 const ORIGIN = "https://sse.example.com";
 
-/** What a test sends. */
+/** A request as a test describes it. */
 export interface Sent {
   readonly method?: string;
   readonly token?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON; a string as it is. */
+  /** A string is sent as it is, anything else as JSON. */
   readonly body?: unknown;
 }
 
@@ -34,12 +34,12 @@ export class MemoryService {
     }
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const request = new Request(`${ORIGIN}${path}`, { method, body: body === undefined ? null : text });
-    // `Request` in Node leaves headers out that a page may not set; a server sees them.
+    // `Request` in Node drops headers that a page must not set. A server receives them.
     Object.defineProperty(request, "headers", { value: all });
     return this.#service.fetch(request);
   }
 
-  /** Publishes one event for each type, and insists on success. */
+  /** Publishes one event for each type, and throws if that fails. */
   async publish(channel: string, ...types: readonly string[]): Promise<void> {
     const body = types.map((type) => ({ type, data: {} }));
     const response = await this.send(`/api/publish?channel=${channel}`, {
@@ -53,7 +53,7 @@ export class MemoryService {
   }
 }
 
-/** Lets the timers of a host in memory ring until a request is answered. */
+/** Moves the clock of the host until a request is answered. */
 export async function finished<Value>({ host }: MemoryService, answer: Promise<Value>): Promise<Value> {
   const outcome = outcomeOf(answer);
   while (outcome.state === "waiting") {
@@ -72,7 +72,7 @@ export async function refusalOf(answer: Response | Promise<Response>): Promise<[
   return [response.status, code];
 }
 
-/** The first piece of a stream, as text. The stream is left then. */
+/** Reads the first chunk of a stream as text, and leaves the stream. */
 export async function openingOf(response: Response): Promise<string> {
   const reader = response.body?.getReader();
   const piece = await reader?.read();

@@ -9,7 +9,7 @@ describe("an answer over RPC", () => {
     expect(unwrap(await answer(() => Promise.resolve(null)))).toBeNull();
   });
 
-  it("carries a refusal as plain data, and it is the same on the other side", async () => {
+  it("carries a refusal as plain data that becomes the same refusal again", async () => {
     const errors = [{ index: 3, field: "key", detail: "Taken." }];
     const answered = await answer(() => {
       throw new HubError("key_taken", "Nothing was stored.", { errors });
@@ -25,7 +25,7 @@ describe("an answer over RPC", () => {
     );
   });
 
-  it("carries when to come back", async () => {
+  it("carries the time to wait", async () => {
     const answered = await answer(() => {
       throw new HubError("rate_limited", "Too many.", { retryAfterSeconds: 42 });
     });
@@ -34,7 +34,7 @@ describe("an answer over RPC", () => {
     );
   });
 
-  it("throws on what is no refusal", async () => {
+  it("throws other errors on", async () => {
     await expect(answer(() => Promise.reject(new RangeError("a bug")))).rejects.toThrow(RangeError);
   });
 });

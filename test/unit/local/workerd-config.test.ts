@@ -7,7 +7,8 @@ import { toBindings, type ConfigBindings } from "../../../src/config/bindings.ts
 import { configSchema } from "../../../src/config/schema.ts";
 import { readCompatibility } from "../../../src/local/compatibility.ts";
 import { compileConfigFile } from "../../../src/local/config-file.ts";
-import { OBJECTS, renderWorkerdConfig } from "../../../src/local/workerd-config.ts";
+import { readObjectClasses } from "../../../src/local/durable-objects.ts";
+import { renderWorkerdConfig } from "../../../src/local/workerd-config.ts";
 
 const project = join(import.meta.dirname, "../../..");
 const wranglerFile = join(project, "wrangler.toml");
@@ -16,6 +17,7 @@ const wrangler = readWranglerConfig({ config: wranglerFile });
 const render = (folders: { publicFolder: string; storageFolder: string }, bindings?: ConfigBindings) =>
   renderWorkerdConfig({
     compatibility: { date: "2026-10-23", flags: ["enable_request_signal"] },
+    objects: { HUBS: "HubObject" },
     bindings: bindings ?? toBindings(configSchema.parse({})),
     secrets: ["PUBLISH_TOKEN"],
     ...folders,
@@ -32,8 +34,11 @@ describe("the configuration of the local runtime", () => {
   it("has the objects of the edge", () => {
     const bindings: { name: string; class_name: string }[] = wrangler.durable_objects.bindings;
     expect(Object.fromEntries(bindings.map((binding) => [binding.name, binding.class_name]))).toEqual(
-      OBJECTS,
+      readObjectClasses(wranglerFile),
     );
+    const text = render({ publicFolder: "/p", storageFolder: "/s" });
+    expect(text).toContain('(name = "HUBS", durableObjectNamespace = "HubObject")');
+    expect(text).toContain('(className = "HubObject", uniqueKey = "edge-sse-HubObject", enableSql = true)');
   });
 
   it("has the bindings that the edge gets from the same config.yaml", () => {

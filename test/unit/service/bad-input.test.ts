@@ -20,12 +20,12 @@ async function refusalOf(path: string, sent: Sent = {}): Promise<[number, string
   return [response.status, code, errors.map(({ field }) => field)];
 }
 
-/** Neither a hub nor a file exists because of what was refused. */
+/** Checks that a refused request has created no hub and entered no channel. */
 function expectNothingHappened(): void {
   expect([service.host.existing.size, service.host.directory.known.size]).toEqual([0, 0]);
 }
 
-/** What is wrong with a query for events, and the parameter that is to blame. */
+/** Malformed queries for events, and the parameter that each refusal names. */
 const FILTERS: [parameter: string, query: string][] = [
   ["types", "types=a,,b"],
   ["types", "types=a,"],
@@ -92,7 +92,7 @@ describe("A malformed query is 400 and names the parameter", () => {
     expectNothingHappened();
   });
 
-  it("in what only a stream can be asked", async () => {
+  it("in GET /api/events alone", async () => {
     for (const query of [
       "on_busy=",
       "on_busy=wait",
@@ -107,7 +107,7 @@ describe("A malformed query is 400 and names the parameter", () => {
     expectNothingHappened();
   });
 
-  it("in what only the history can be asked", async () => {
+  it("in GET /api/history alone", async () => {
     for (const query of [
       "limit=0",
       "limit=1001",
@@ -130,7 +130,7 @@ describe("A malformed query is 400 and names the parameter", () => {
     }
   });
 
-  it("in an order of the administration", async () => {
+  it("in a request for the administration", async () => {
     for (const [method, path] of [
       ["POST", "/api/admin/drain?unknown=1"],
       ["POST", "/api/admin/resume?unknown=1"],
@@ -199,7 +199,7 @@ describe("A malformed body is 400, and nothing of it is stored", () => {
     expectNothingHappened();
   });
 
-  it("with one event that is wrong, whose field is named", async () => {
+  it("with one invalid event, whose field is named", async () => {
     for (const [field, event] of [
       [undefined, "null"],
       [undefined, "1"],
@@ -240,7 +240,7 @@ describe("A malformed body is 400, and nothing of it is stored", () => {
   });
 });
 
-/** Every route that is about a channel. */
+/** Every route with a channel. */
 const OF_A_CHANNEL: [method: string, path: string, token?: string][] = [
   ["GET", "/api/events"],
   ["HEAD", "/api/events"],
@@ -266,8 +266,8 @@ async function channelRefusal(
   return [response.status, method === "HEAD" ? null : (JSON.parse(text) as { code: string }).code];
 }
 
-describe("Every route that is about a channel", () => {
-  it("answers 404 for one that is not allowed, and makes no hub for it", async () => {
+describe("Every route with a channel", () => {
+  it("answers 404 for a channel that is not allowed, and creates no hub", async () => {
     service = new MemoryService({ config: { channels: { allowed: ["default", "exact", "board-*"] } } });
     for (const route of OF_A_CHANNEL) {
       for (const channel of ["other", "exactly", "board", "defaul"]) {
@@ -278,7 +278,7 @@ describe("Every route that is about a channel", () => {
     expectNothingHappened();
   });
 
-  it("answers 400 for one that is no name", async () => {
+  it("answers 400 for a malformed name", async () => {
     for (const route of OF_A_CHANNEL) {
       for (const channel of [
         "",

@@ -15,7 +15,7 @@ describe("the log of the service", () => {
     vi.restoreAllMocks();
   });
 
-  it("is one line of JSON for each thing that happened, with its facts", () => {
+  it("has one line of JSON for each event, with its fields", () => {
     const [line] = linesOf(() =>
       createLogger("info", { channel: "a" })("warn", "limit_reached", { count: 3 }),
     );
@@ -28,7 +28,7 @@ describe("the log of the service", () => {
     });
   });
 
-  it.each(LEVELS)("has what is asked for from %s upwards", (from) => {
+  it.each(LEVELS)("includes the events from the level %s upwards", (from) => {
     const lines = linesOf(() => {
       for (const level of LEVELS) {
         createLogger(from)(level, "happened");
@@ -37,7 +37,7 @@ describe("the log of the service", () => {
     expect(lines.map(({ level }) => level)).toEqual(LEVELS.slice(LEVELS.indexOf(from)));
   });
 
-  it("keeps what a client wrote within its line", () => {
+  it("keeps text of a client within one line", () => {
     const written = vi.spyOn(console, "log").mockImplementation(() => undefined);
     createLogger("info")("info", "client_reconnected", { last_event_id: "a\n{}\u2028" });
     expect(String(written.mock.calls[0]?.[0])).not.toContain("\n");

@@ -9,7 +9,7 @@ describe("a path without a route", () => {
     expect(await refusalOf(service.send("/nothing"))).toEqual([404, "not_found"]);
   });
 
-  it("takes GET and HEAD only, and says so where there is a file", async () => {
+  it("accepts only GET and HEAD, and says so if there is a file", async () => {
     const service = new MemoryService();
     const response = await service.send("/", { method: "POST" });
     expect(response.headers.get("Allow")).toBe("GET, HEAD");
@@ -30,13 +30,13 @@ describe("every route", () => {
     ["/api/admin/clients/1", "DELETE"],
     ["/api/admin/drain", "POST"],
     ["/api/admin/resume", "POST"],
-  ])("says which methods it takes: %s", async (path, allow) => {
+  ])("lists the methods that it accepts: %s", async (path, allow) => {
     const response = await new MemoryService().send(path, { method: "PATCH" });
     expect([response.status, response.headers.get("Allow")]).toEqual([405, allow]);
     expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
   });
 
-  it("answers a preflight of an allowed origin, and lets it read refusals", async () => {
+  it("answers a preflight of an allowed origin, and lets the origin read refusals", async () => {
     const service = new MemoryService({ config: { cors: { allowed_origins: ["https://app.example.com"] } } });
     const Origin = "https://app.example.com";
     const headers = { Origin, "Access-Control-Request-Method": "GET" };
@@ -49,14 +49,14 @@ describe("every route", () => {
     expect([refused.status, refused.headers.get("Access-Control-Allow-Origin")]).toEqual([401, Origin]);
   });
 
-  it("is behind the door: a host that is not known is refused first", async () => {
+  it("refuses an unknown host name first", async () => {
     const service = new MemoryService({ listenHost: "127.0.0.1" });
     expect(await refusalOf(service.send("/health"))).toEqual([400, "invalid_request"]);
   });
 });
 
 describe("a bug", () => {
-  it("is answered by a bare 500: what broke goes to the log only", async () => {
+  it("is answered by a bare 500, and only the log has the details", async () => {
     const service = new MemoryService();
     await service.publish("default", "tick");
     service.host.broken.set("default", new Error("a secret detail"));
@@ -72,7 +72,7 @@ describe("a bug", () => {
 describe("the budget of an address", () => {
   const config = { limits: { max_requests_per_minute_per_address: 2 } };
 
-  it("is counted over all routes, and logged once when it is used up", async () => {
+  it("counts all routes, and is logged once when it is used up", async () => {
     const service = new MemoryService({ config });
     await service.send("/health");
     await service.send("/metrics");
@@ -86,7 +86,7 @@ describe("the budget of an address", () => {
     expect((await service.send("/health")).status).toBe(200);
   });
 
-  it("is not used by a publish with its token; guessing tokens uses it up", async () => {
+  it("is not used by publishes with a valid token, and is used up by guessing tokens", async () => {
     const service = new MemoryService({ config });
     for (let count = 0; count < 5; count++) {
       await service.publish("default", "tick");

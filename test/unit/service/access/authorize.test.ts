@@ -24,12 +24,12 @@ function bearer(token: string): Record<string, string> {
   return { Authorization: `Bearer ${token}` };
 }
 
-/** Who may subscribe; or the code of the refusal. */
+/** Authorizes a subscriber. Returns the principal, or the code of the refusal. */
 async function outcomeOf({ accepts = ["public"], secrets = {}, headers = {}, origins = [] }: Case) {
   const config = { auth: { subscribe: accepts }, cors: { allowed_origins: origins } };
   const service = new Service(new MemoryHost({ config, secrets }));
   const request = new Request("https://sse.example.com/api/events");
-  // `Request` in Node leaves Cookie and Origin out, as a browser would; a server sees them.
+  // `Request` in Node drops Cookie and Origin, as a browser does. A server receives them.
   Object.defineProperty(request, "headers", { value: new Headers(headers) });
   try {
     return { ...(await authorize(request, service, "subscribe")), isProven: service.proven.has(request) };
@@ -42,7 +42,7 @@ async function outcomeOf({ accepts = ["public"], secrets = {}, headers = {}, ori
 }
 
 describe("a public group of routes", () => {
-  it("lets anybody in, and looks at no credential", async () => {
+  it("accepts every request, and ignores credentials", async () => {
     expect(await outcomeOf({ headers: bearer("wrong") })).toEqual({
       subject: null,
       grant: {},
@@ -52,11 +52,11 @@ describe("a public group of routes", () => {
   });
 });
 
-describe("a group that takes a static token", () => {
+describe("a group that accepts a static token", () => {
   it.each([
     ["one", "SUBSCRIBE_TOKEN 0"],
     ["two", "SUBSCRIBE_TOKEN 1"],
-  ])("lets %s in, as a subject of its own that may do everything", async (token, subject) => {
+  ])("accepts %s as a subject of its own with a full grant", async (token, subject) => {
     const principal = { subject, grant: {}, endsAt: null, isProven: true };
     expect(await outcomeOf({ ...STATIC, headers: bearer(token) })).toEqual(principal);
   });
@@ -72,13 +72,13 @@ describe("a group that takes a static token", () => {
   });
 
   it.each<[Secrets]>([[{}], [{ SUBSCRIBE_TOKEN: "" }], [{ SUBSCRIBE_TOKEN: " , " }]])(
-    "is closed, and not open, with the secrets %j",
+    "is closed with the secrets %j",
     async (secrets) => {
       expect(await outcomeOf({ accepts: ["token"], secrets, headers: bearer("one") })).toBe("not_configured");
     },
   );
 
-  it("takes the token as a cookie, from an allowed origin only", async () => {
+  it("accepts the token in a cookie, from an allowed origin only", async () => {
     const Cookie = "__Host-edge_sse=one";
     const origins = ["https://app.example.com"];
     const from = (Origin: string): Promise<unknown> =>
@@ -88,8 +88,8 @@ describe("a group that takes a static token", () => {
   });
 });
 
-describe("a group that takes a JWT", () => {
-  it("lets the token in with its subject, its grant and its end", async () => {
+describe("a group that accepts a JWT", () => {
+  it("accepts the token with its subject, its grant and its expiry", async () => {
     const exp = Math.floor(Date.now() / 1_000) + 600;
     const token = await tokenOf({ sub: "alice", exp, edge_sse: { subscribe: { channels: ["a"] } } });
     expect(await outcomeOf({ ...JWT, headers: bearer(token) })).toMatchObject({
@@ -98,14 +98,14 @@ describe("a group that takes a JWT", () => {
     });
   });
 
-  it("tells a token that is valid but grants nothing here from one that is not valid", async () => {
+  it("answers forbidden for a valid token without a grant here, and unauthorized for an invalid one", async () => {
     const elsewhere = await tokenOf({ sub: "alice", edge_sse: { publish: {} } });
     const forged = await tokenOf({ sub: "alice" }, "another-secret-of-32-bytes-and-more");
     expect(await outcomeOf({ ...JWT, headers: bearer(elsewhere) })).toBe("forbidden");
     expect(await outcomeOf({ ...JWT, headers: bearer(forged) })).toBe("unauthorized");
   });
 
-  it("is closed without a key, and with one that is too short", async () => {
+  it("is closed without a key, and with a key that is too short", async () => {
     for (const secrets of [{}, { JWT_SECRET: "short" }]) {
       expect(await outcomeOf({ ...JWT, secrets, headers: bearer(await tokenOf()) })).toBe("not_configured");
     }

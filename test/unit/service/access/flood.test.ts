@@ -6,7 +6,7 @@ import { HubError } from "../../../../src/hub/errors.ts";
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 
-/** The hub's answer to whoever has used up its connects. */
+/** The refusal of an address that has used up its connects. */
 const used = (retryAfterSeconds: number) => () =>
   Promise.reject(new HubError("rate_limited", "Too many.", { retryAfterSeconds }));
 
@@ -14,10 +14,10 @@ const floods = new FloodMemory({ now: () => Date.now() });
 let asked = 0;
 let addresses = 0;
 
-/** An address that no other test uses: what is remembered of it outlives a test. */
+/** An address of this test alone, because refusals are remembered longer than a test takes. */
 const newAddress = (): string => `address-${addresses++}`;
 
-/** Asks for a stream: answers after how many seconds to ask again; 0: it was let in. */
+/** Asks for a stream. Returns after how many seconds to ask again; 0 if the stream was opened. */
 async function ask(
   address: string | null,
   { channel = "default", hub }: { channel?: string; hub?: () => Promise<Response> } = {},
@@ -46,7 +46,7 @@ afterEach(() => {
 });
 
 describe("an address that the hub has refused", () => {
-  it("does not get to it again until its minute is over", async () => {
+  it("does not reach the hub again until its minute is over", async () => {
     const address = newAddress();
     expect(await ask(address, { hub: used(40) })).toBe(40);
     vi.setSystemTime(HOUR + 39.5 * SECOND);
@@ -56,7 +56,7 @@ describe("an address that the hub has refused", () => {
     expect(await ask(address)).toBe(0);
   });
 
-  it("gets to other channels, and others get to this one", async () => {
+  it("reaches other channels, and other addresses reach this channel", async () => {
     const address = newAddress();
     await ask(address, { hub: used(40) });
     expect(await ask(address, { channel: "other" })).toBe(0);
@@ -64,14 +64,14 @@ describe("an address that the hub has refused", () => {
     expect(await ask(null)).toBe(0);
   });
 
-  it("waits no longer for a clock that was set back", async () => {
+  it("does not wait longer after the clock was set back", async () => {
     const address = newAddress();
     await ask(address, { hub: used(40) });
     vi.setSystemTime(0);
     expect(await ask(address)).toBe(0);
   });
 
-  it("is forgotten when 10,000 others have come since", async () => {
+  it("is forgotten after 10,000 other addresses", async () => {
     const first = newAddress();
     await ask(first, { hub: used(40) });
     for (let count = 0; count < 10_000; count++) {

@@ -6,7 +6,7 @@ const EDGE = { allowed: [] };
 const LOCAL = { allowed: ["sse.example.com", "*.example.org"], listenHost: "Box.lan" };
 const ANY = { allowed: ["*"], listenHost: "127.0.0.1" };
 
-/** As the runtime does it. */
+/** Joins a Host header and a target to a URL, as the runtime does. */
 function refusal(host: string, env: Parameters<typeof hostRefusal>[2], target = "/health"): string | null {
   return hostRefusal(host, `http://${host}${target}`, env)?.code ?? null;
 }
@@ -76,37 +76,37 @@ const MALFORMED = [
 ];
 
 describe("the Host of a request", () => {
-  it.each(WELL_FORMED)("is one that a local listener goes by: %s", (host) => {
+  it.each(WELL_FORMED)("is accepted by a local listener if it is a name of this machine: %s", (host) => {
     expect(refusal(host, LOCAL)).toBeNull();
     expect(refusal(host, EDGE)).toBeNull();
   });
 
-  it.each(FOREIGN)("is refused by a local listener when it is the name of somebody else: %s", (host) => {
+  it.each(FOREIGN)("is refused by a local listener if it is a foreign name: %s", (host) => {
     expect(refusal(host, LOCAL)).toBe("invalid_request");
   });
 
-  it.each(FOREIGN)("may be any name where the platform decides, or the configuration says so: %s", (host) => {
+  it.each(FOREIGN)("may be any name if the platform or the configuration allows all names: %s", (host) => {
     expect(refusal(host, EDGE)).toBeNull();
     expect(refusal(host, ANY)).toBeNull();
   });
 
-  it.each(MALFORMED)("is refused everywhere when it is no host with an optional port: %j", (host) => {
+  it.each(MALFORMED)("is refused on every host if it is malformed: %j", (host) => {
     for (const env of [EDGE, LOCAL, ANY]) {
       expect(refusal(host, env)).toBe("invalid_request");
     }
   });
 
-  it("is refused with a target that is no path, as that would become part of it", () => {
+  it("is refused if the target of the request is not a path", () => {
     for (const env of [EDGE, LOCAL, ANY]) {
       expect(refusal("localhost", env, "*")).toBe("invalid_request");
     }
   });
 
-  it("may be absent where the platform has read it", () => {
+  it("may be absent if the platform has removed it", () => {
     expect(hostRefusal(null, "https://sse.example.com/health", EDGE)).toBeNull();
   });
 
-  it("is told what to set when its name is foreign", () => {
+  it("that is a foreign name gets a detail that names hosts.allowed", () => {
     expect(hostRefusal("evil.test", "http://evil.test/", LOCAL)?.message).toContain("hosts.allowed");
   });
 });

@@ -14,7 +14,7 @@ function inArray(events: readonly NewEvent[]): PlacedEvent[] {
   return events.map((each, index) => ({ position: { index }, event: each }));
 }
 
-/** What is wrong with events under a grant; null: they are let through. */
+/** The mistakes of events under a grant; null if the grant allows all events. */
 function refusalOf(
   events: readonly NewEvent[],
   grant: Grant,
@@ -36,17 +36,17 @@ function fieldsOf(refusal: Problem | null): unknown[] | undefined {
   return refusal?.errors.map(({ index, line, field }) => [index ?? `line ${line}`, field]);
 }
 
-describe("what a publisher may publish", () => {
+describe("the grant of a publisher", () => {
   it.each<[Grant]>([
     [{}],
     [{ channels: ["board-*"] }],
     [{ types: ["turn_*"], projectIds: ["7"], agentIds: ["1", "2"] }],
     [{ channels: ["*"], types: ["*"] }],
-  ])("is what its grant says: %j", (grant) => {
+  ])("allows these events: %j", (grant) => {
     expect(refusalOf([event("turn_1", "7", "1"), event("turn_2", "7", "2")], grant)).toBeNull();
   });
 
-  it("is nothing of a request in which one event is beyond it: that one is named, with what is", () => {
+  it("refuses the whole request for one event, and names the event and its field", () => {
     const events = [event("turn_1", "7"), event("done", "8"), event("turn_2", null)];
     const refusal = refusalOf(events, { types: ["turn_*"], projectIds: ["7"] });
     expect(refusal).toMatchObject({ code: "forbidden" });
@@ -58,7 +58,7 @@ describe("what a publisher may publish", () => {
   });
 
   it.each<[Grant]>([[{ channels: [] }], [{ channels: ["board-2"] }], [{ channels: ["board"] }]])(
-    "is nothing in another channel: %j",
+    "refuses another channel: %j",
     (grant) => {
       expect(fieldsOf(refusalOf([event("a"), event("b")], grant))).toEqual([
         [0, "channel"],
@@ -67,7 +67,7 @@ describe("what a publisher may publish", () => {
     },
   );
 
-  it("is told by the lines of an NDJSON body, which may have blank ones", () => {
+  it("names the lines of an NDJSON body, blank lines counted", () => {
     const events = [event("a"), event("b")];
     const placed = [3, 7].map((line, index) => ({
       position: { line },
@@ -76,7 +76,7 @@ describe("what a publisher may publish", () => {
     expect(fieldsOf(refusalOf(events, { types: ["a"] }, "board-1", placed))).toEqual([["line 7", "type"]]);
   });
 
-  it("is told in a hundred lines at most, which repeat nothing of what was sent", () => {
+  it("names at most 100 events, and repeats nothing that was sent", () => {
     const events = Array.from({ length: 1_000 }, () => event("secret_type", "secret-project"));
     const refusal = refusalOf(events, { types: [], projectIds: [], agentIds: [] });
     expect(refusal?.errors).toHaveLength(100);

@@ -6,7 +6,7 @@ import { FakeClock } from "../../../support/hub/fake-clock.ts";
 
 type Rate = NonNullable<Parameters<RequestBudget["charge"]>[1]>;
 
-/** Charges an address: answers after how many seconds it may ask again; 0: it may go on. */
+/** Charges an address. Returns after how many seconds it may ask again; 0 if it has budget left. */
 async function charge(budget: RequestBudget, address: string | null, rate?: Rate): Promise<number> {
   try {
     await budget.charge(address, rate);
@@ -20,7 +20,7 @@ async function charge(budget: RequestBudget, address: string | null, rate?: Rate
 }
 
 describe("the budget of an address", () => {
-  it("is used up by its number of requests, and is whole again after a minute", async () => {
+  it("is used up by requests, and full again after a minute", async () => {
     const clock = new FakeClock();
     const budget = new RequestBudget(2, clock);
     expect([await charge(budget, "a"), await charge(budget, "a"), await charge(budget, "a")]).toEqual([
@@ -32,21 +32,21 @@ describe("the budget of an address", () => {
     expect(await charge(budget, "a")).toBe(0);
   });
 
-  it("is its own, and an exempt address has none", async () => {
+  it("is separate for each address, and an exempt address has none", async () => {
     const budget = new RequestBudget(1, new FakeClock());
     await charge(budget, "a");
     expect([await charge(budget, "a"), await charge(budget, "b")]).toEqual([60, 0]);
     expect([await charge(budget, null), await charge(budget, null)]).toEqual([0, 0]);
   });
 
-  it("is without limit when that is 0", async () => {
+  it("has no limit if it is 0", async () => {
     const budget = new RequestBudget(0, new FakeClock());
     expect([await charge(budget, "a"), await charge(budget, "a")]).toEqual([0, 0]);
   });
 });
 
 describe("the platform's count", () => {
-  it("refuses what the isolate would let through, and is not asked for an exempt address", async () => {
+  it("can refuse a request that the isolate would accept, and is not used for an exempt address", async () => {
     const limit = vi.fn<Rate["limit"]>().mockResolvedValue({ success: false });
     const budget = new RequestBudget(10, new FakeClock());
     expect(await charge(budget, "a", { limit })).toBe(60);
@@ -55,7 +55,7 @@ describe("the platform's count", () => {
     expect(limit).toHaveBeenCalledOnce();
   });
 
-  it("refuses nobody when it cannot be asked", async () => {
+  it("refuses no request if it fails", async () => {
     const limit = vi.fn<Rate["limit"]>().mockRejectedValue(new Error("unavailable"));
     expect(await charge(new RequestBudget(10, new FakeClock()), "a", { limit })).toBe(0);
   });

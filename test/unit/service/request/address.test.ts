@@ -19,7 +19,7 @@ function exempting(address: string) {
   return new Addresses([address]);
 }
 
-describe("an address as the limits count it", () => {
+describe("the key by which the limits count an address", () => {
   it.each([
     ["203.0.113.7", "203.0.113.7"],
     ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
@@ -29,40 +29,40 @@ describe("an address as the limits count it", () => {
     ["2001:db8::1", "2001:db8:0:0"],
     ["::2", "0:0:0:0"],
     ["::", "0:0:0:0"],
-  ])("is, for %s, %s", (address, counted) => {
+  ])("of %s is %s", (address, counted) => {
     expect(onEdge(address)).toBe(counted);
     expect(onThisMachine(address.includes(":") ? `[${address}]:4711` : `${address}:4711`)).toBe(counted);
   });
 
   it.each(["::ffff:203.0.113.7", "::FFFF:203.0.113.7", "::ffff:cb00:7107", "0:0:0:0:0:ffff:cb00:7107"])(
-    "is the IPv4 one that is in an IPv6 one: %s",
+    "of an IPv4 address in an IPv6 address is the IPv4 address: %s",
     (address) => {
       expect(onEdge(address)).toBe("203.0.113.7");
       expect(onThisMachine(`[${address}]:4711`)).toBe("203.0.113.7");
     },
   );
 
-  it("tells the neighbours of a network apart, and nobody within it", () => {
+  it("is the same within a /64, and differs between neighbours", () => {
     expect(onEdge("2001:db8:1:2::1")).toBe(onEdge("2001:db8:1:2:ffff:ffff:ffff:ffff"));
     expect(onEdge("2001:db8:1:2::1")).not.toBe(onEdge("2001:db8:1:3::1"));
     expect(onEdge("203.0.113.7")).not.toBe(onEdge("203.0.113.8"));
   });
 
   it.each(["127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "::ffff:7f00:1"])(
-    "is none for an exempt one, however it is spelt: %s",
+    "is null for an exempt address in any spelling: %s",
     (address) => {
       expect(onEdge(address)).toBeNull();
       expect(onThisMachine(`[${address}]:4711`)).toBeNull();
     },
   );
 
-  it("exempts an address, not the network that it is in", () => {
+  it("is null for an exempt address, and not for the rest of its network", () => {
     expect(onEdge("2001:db8:0:0::7", exempting("2001:DB8::7"))).toBeNull();
     expect(onEdge("2001:db8::8", exempting("2001:db8::7"))).toBe("2001:db8:0:0");
     expect(onEdge("203.0.113.7", exempting("::ffff:203.0.113.7"))).toBeNull();
   });
 
-  it("exempts a network, to its first and last address and no further", () => {
+  it("is null from the first to the last address of an exempt network", () => {
     const office = exempting("198.51.100.64/26");
     expect(["198.51.100.64", "198.51.100.127"].map((each) => onEdge(each, office))).toEqual([null, null]);
     expect(onEdge("198.51.100.63", office)).not.toBeNull();
@@ -72,12 +72,12 @@ describe("an address as the limits count it", () => {
     expect(onEdge("2001:db8::1", exempting("0.0.0.0/0"))).toBe("2001:db8:0:0");
   });
 
-  it.each([null, "", "not an address", "1.2.3.4.5:6"])("is none for %j", (address) => {
+  it.each([null, "", "not an address", "1.2.3.4.5:6"])("is null for %j", (address) => {
     expect(onEdge(address)).toBeNull();
   });
 
   it.each([undefined, null, 7, "", "[]:1", "unix:/run/socket"])(
-    "is none for what the runtime may say of another socket: %j",
+    "is null for other kinds of sockets: %j",
     (clientIp) => {
       expect(onThisMachine(clientIp)).toBeNull();
     },
@@ -87,11 +87,11 @@ describe("an address as the limits count it", () => {
     ["203.0.113.7", "203.0.113.7"],
     ["2001:db8:1:2::1", "2001:db8:1:2"],
     ["[2001:db8:1:2::1]", "2001:db8:1:2"],
-  ])("is read of a socket without a port too: %s", (clientIp, counted) => {
+  ])("needs no port in the address of the socket: %s", (clientIp, counted) => {
     expect(onThisMachine(clientIp)).toBe(counted);
   });
 
-  it("is never what a client says of itself", () => {
+  it("ignores what clients say about themselves", () => {
     const forged = { "CF-Connecting-IP": "203.0.113.7", "X-Forwarded-For": "203.0.113.8" };
     expect(onThisMachine("198.51.100.1:4711", forged)).toBe("198.51.100.1");
     const headers = new Headers({ "X-Forwarded-For": "203.0.113.8", "X-Real-IP": "203.0.113.8" });

@@ -21,7 +21,7 @@ describe("the channels that the configuration allows", () => {
     ["board-1", ["default", "board-*"]],
     ["board-", ["board-*"]],
     ["anything", ["*"]],
-  ])("let %s through with %j", (channel, allowed) => {
+  ])("include %s if the list is %j", (channel, allowed) => {
     expect(() => requireAllowed(channel, allowed)).not.toThrow();
   });
 
@@ -32,19 +32,19 @@ describe("the channels that the configuration allows", () => {
     ["aboard-1", ["board-*"]],
     ["axb", ["a.b"]],
     ["default", ["defaul", "efault", "DEFAULT"]],
-  ])("refuse %s with %j", (channel, allowed) => {
+  ])("do not include %s if the list is %j", (channel, allowed) => {
     expect(() => requireAllowed(channel, allowed)).toThrow(
       expect.objectContaining({ code: "unknown_channel" }),
     );
   });
 });
 
-describe("a channel beyond the grant of whoever reads", () => {
+describe("a channel that the grant does not cover", () => {
   it.each<[string, readonly string[]]>([
     ["board-2", ["board-1"]],
     ["board-1", []],
     ["board", ["board-*"]],
-  ])("cannot be told from one that does not exist: %s under %j", (channel, channels) => {
+  ])("looks like a channel that does not exist: %s under %j", (channel, channels) => {
     const refusals = [{ allowed: ["*"], grant: { channels } }, { allowed: ["other"] }].map(
       ({ allowed, grant }) => {
         try {
@@ -59,7 +59,7 @@ describe("a channel beyond the grant of whoever reads", () => {
     expect(refusals[0]).toEqual(refusals[1]);
   });
 
-  it("is not made to exist by a grant", () => {
+  it("does not exist because a grant names it", () => {
     expect(() => requireAllowed("board-1", ["default"], { channels: ["board-1", "*"] })).toThrow(
       expect.objectContaining({ code: "unknown_channel" }),
     );

@@ -10,14 +10,14 @@ function codeOf(target: string, headers: Record<string, string> = {}): string | 
 }
 
 describe("the door", () => {
-  it("lets through what clients send", () => {
+  it("accepts the requests of our clients", () => {
     const ids = Array.from({ length: 100 }, (_, n) => String(n).padStart(128, "x")).join(",");
     expect(codeOf(`/api/events?project_id=${ids}`)).toBeNull();
     expect(codeOf("/api/events", { Authorization: `Bearer ${"j".repeat(8_192)}` })).toBeNull();
     expect(codeOf("/api/events", { Cookie: `a=${"b".repeat(7_000)}; c=${"d".repeat(8_192)}` })).toBeNull();
   });
 
-  it("refuses an address of more than 16 Ki characters", () => {
+  it("refuses a URL of more than 16 Ki characters", () => {
     const room = 16 * 1024 - `${ORIGIN}/?`.length;
     expect(codeOf(`/?${"a".repeat(room)}`)).toBeNull();
     expect(codeOf(`/?${"a".repeat(room + 1)}`)).toBe("uri_too_long");
@@ -28,7 +28,7 @@ describe("the door", () => {
     expect(codeOf(`/?${"&".repeat(512)}`)).toBe("invalid_parameter");
   });
 
-  it("refuses a header of more than 16 Ki characters, whatever it is", () => {
+  it("refuses any header of more than 16 Ki characters", () => {
     const room = 16 * 1024 - "x".length;
     expect(codeOf("/", { X: "a".repeat(room) })).toBeNull();
     expect(codeOf("/", { X: "a".repeat(room + 1) })).toBe("headers_too_large");
@@ -40,7 +40,7 @@ describe("the door", () => {
     expect(codeOf("/", { A: half, B: half, C: "" })).toBe("headers_too_large");
   });
 
-  it("names each bound in what it says", () => {
+  it("names each bound in its detail", () => {
     const refusal = refusalAtDoor(new Request(ORIGIN, { headers: { X: "a".repeat(20_000) } }), NAMES);
     expect(refusal?.message).toMatch(/16384.*32768/);
   });

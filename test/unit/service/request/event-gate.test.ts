@@ -16,7 +16,7 @@ function read(...values: unknown[]): { channel: string; events: readonly NewEven
   return { channel, events: events.map(({ event }) => event) };
 }
 
-/** The one event of a request, given as JSON as it came over the wire. */
+/** Reads the only event of a request from its JSON. */
 function readJson(json: string): NewEvent | undefined {
   return read(JSON.parse(json)).events[0];
 }
@@ -38,7 +38,7 @@ function fieldsOf(...values: unknown[]): unknown[] {
 
 const tick = (members: object = {}): object => ({ type: "tick", data: {}, ...members });
 
-/** What becomes of data: how many bytes it has, or why it is refused. */
+/** Reads data. Returns how many bytes it has, or the code of the refusal. */
 function sizeOf(data: string): unknown {
   try {
     return read({ type: "tick", data }).events[0]?.dataBytes;
@@ -48,13 +48,13 @@ function sizeOf(data: string): unknown {
   }
 }
 
-/** An array in an array, and so on. */
+/** Arrays inside one another. */
 function nested(depth: number): unknown {
   return JSON.parse(`${"[".repeat(depth)}${"]".repeat(depth)}`);
 }
 
 describe("an event", () => {
-  it("passes as it is, with its data as one line of JSON", () => {
+  it("passes unchanged, with its data as one line of JSON", () => {
     expect(readJson('{"type":"tick","data":{ "a" : [1, 2.50, "€"] },"key":"k"}')).toEqual({
       type: "tick",
       data: '{"a":[1,2.5,"€"]}',
@@ -65,7 +65,7 @@ describe("an event", () => {
     });
   });
 
-  it("carries numbers as JavaScript reads them, and of a name that comes twice the last value", () => {
+  it("has numbers as JavaScript reads them, and the last value of a repeated name", () => {
     const json = '{"type":"tick","data":{"b":1.0,  "a":1e3,"b":12345678901234567890}}';
     expect(readJson(json)?.data).toBe('{"b":12345678901234567000,"a":1000}');
   });
@@ -74,14 +74,14 @@ describe("an event", () => {
     expect(faultOf(value)).toMatchObject({ code: "invalid_event", errors: [{ index: 0 }] });
   });
 
-  it("that was no JSON is refused by its line", () => {
+  it("that is not JSON is refused with its line", () => {
     const items = [{ position: { line: 3 }, value: undefined }];
     expect(() => readEvents(items, "default")).toThrow(
-      expect.objectContaining({ errors: [{ line: 3, detail: "This is not valid JSON." }] }),
+      expect.objectContaining({ errors: [{ line: 3, detail: "Expected valid JSON." }] }),
     );
   });
 
-  it("has no members but the known ones", () => {
+  it("has no unknown members", () => {
     expect(fieldsOf({ ...tick(), id: 1 })).toEqual(["id"]);
     expect(fieldsOf({ ...tick(), Data: 1, ["x".repeat(100)]: 1 })).toEqual(["Data", "x".repeat(64)]);
     for (const name of ["constructor", "toString", "__proto__", ""]) {
@@ -89,13 +89,13 @@ describe("an event", () => {
     }
   });
 
-  it("has 100 mistakes named at most, however many members nobody knows", () => {
+  it("is refused with at most 100 mistakes, however many unknown members it has", () => {
     const members = Object.fromEntries(Array.from({ length: 150_000 }, (_, n) => [`x${n}`, n]));
     expect(faultOf(tick(members)).errors).toHaveLength(100);
     expect(fieldsOf(tick(members))).toContain("x0");
   });
 
-  it("has every mistake named", () => {
+  it("is refused with all its mistakes", () => {
     const wrong = { type: "a b", project_id: "a,b", agent_id: 1.5, key: "", channel: "A" };
     expect(fieldsOf(wrong).toSorted()).toEqual(["agent_id", "channel", "data", "key", "project_id", "type"]);
     expect(fieldsOf({}).toSorted()).toEqual(["data", "type"]);
@@ -111,7 +111,7 @@ describe("the type", () => {
   );
 
   it.each(["connected", "gap", "error", "close", "heartbeat", "open"])(
-    "may not be the service's own %s",
+    "may not be %s, which the service uses itself",
     (type) => {
       expect(fieldsOf({ type, data: {} })).toEqual(["type"]);
     },
@@ -125,7 +125,7 @@ describe("the data", () => {
     }
   });
 
-  it("never breaks its line, whatever it is", () => {
+  it("never contains a line break, whatever it is", () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: "binary" }), (value) => {
         const [event] = read({ type: "tick", data: value }).events;
@@ -137,20 +137,20 @@ describe("the data", () => {
     );
   });
 
-  it("keeps a member called __proto__ or toJSON, and is not led astray by it", () => {
+  it("keeps members called __proto__ and toJSON as plain data", () => {
     const json = '{"__proto__":{"a":1},"toJSON":"x","constructor":null}';
     expect(readJson(`{"type":"tick","data":${json}}`)?.data).toBe(json);
   });
 
-  it("must be there", () => {
+  it("is required", () => {
     expect(fieldsOf({ type: "tick" })).toEqual(["data"]);
   });
 
-  it.each(["1e999", "-1e999", '{"a":[{"b":1e400}]}'])("is refused when a number overflows: %s", (data) => {
+  it.each(["1e999", "-1e999", '{"a":[{"b":1e400}]}'])("is refused if a number overflows: %s", (data) => {
     expect(fieldsOf(JSON.parse(`{"type":"tick","data":${data}}`))).toEqual(["data"]);
   });
 
-  it("is 65,000 bytes of UTF-8 at most, to the byte", () => {
+  it("is at most 65,000 bytes of UTF-8, to the byte", () => {
     const room = 65_000 - 2;
     const tooLarge = ["event_too_large", "0 data"];
     expect([sizeOf("x".repeat(room)), sizeOf("x".repeat(room + 1))]).toEqual([65_000, tooLarge]);
@@ -162,7 +162,7 @@ describe("the data", () => {
     expect(sizeOf("😀".repeat((room - 2) / 4 + 1))).toEqual(tooLarge);
   });
 
-  it("is 500 levels deep at most", () => {
+  it("is at most 500 levels deep", () => {
     expect(read({ type: "tick", data: nested(500) }).events).toHaveLength(1);
     expect(fieldsOf({ type: "tick", data: nested(501) })).toEqual(["data"]);
     expect(fieldsOf({ type: "tick", data: nested(200_000) })).toEqual(["data"]);
@@ -170,7 +170,7 @@ describe("the data", () => {
 });
 
 describe("the ids of project and agent", () => {
-  it("are taken from the event, else from its data", () => {
+  it("come from the event, else from its data", () => {
     expect(read(tick({ project_id: "7", agent_id: 8 })).events[0]).toMatchObject({
       projectId: "7",
       agentId: "8",
@@ -190,7 +190,7 @@ describe("the ids of project and agent", () => {
     ["project_id", 7, { id: 8 }],
     ["project_id", 7, 1.5],
   ])(
-    "may stand in both places: %s %j with %j in the data, which is the same or no id",
+    "may be in both places if they are the same, or if the data has no valid id: %s %j with %j in the data",
     (name, own, inData) => {
       const [event] = read(tick({ [name]: own, data: { [name]: inData } })).events;
       expect([event?.projectId, event?.agentId]).toContain(String(own));
@@ -202,7 +202,7 @@ describe("the ids of project and agent", () => {
     ["project_id", "7", "07"],
     ["agent_id", "a", "A"],
     ["agent_id", "1", 2],
-  ])("are refused when %s is %j in the event and %j in its data", (name, own, inData) => {
+  ])("are refused if %s is %j in the event and %j in its data", (name, own, inData) => {
     const conflicting = tick({ [name]: own, data: { [name]: inData } });
     expect(faultOf(tick(), conflicting)).toMatchObject({
       code: "conflicting_field",
@@ -210,7 +210,7 @@ describe("the ids of project and agent", () => {
     });
   });
 
-  it("that conflict are all named, and come after what is wrong with an event and before everything else", () => {
+  it("are all named if they conflict: after malformed events, and before all other mistakes", () => {
     const conflicting = tick({ project_id: 1, agent_id: 1, data: { project_id: 2, agent_id: 2 } });
     expect(faultOf(conflicting).errors.map(({ field }) => field)).toEqual(["project_id", "agent_id"]);
     expect(faultOf(conflicting, tick({ type: "" }))).toMatchObject({
@@ -222,7 +222,7 @@ describe("the ids of project and agent", () => {
     expect(faultOf(...Array.from({ length: 200 }, () => conflicting)).errors).toHaveLength(100);
   });
 
-  it("are absent when they are null, and then taken from the data", () => {
+  it("are absent if they are null, and then come from the data", () => {
     expect(read(tick({ project_id: null, agent_id: null })).events[0]).toMatchObject({
       projectId: null,
       agentId: null,
@@ -235,7 +235,7 @@ describe("the ids of project and agent", () => {
     );
   });
 
-  it("are compared by their decimal text when they are numbers", () => {
+  it("count as their decimal text if they are numbers", () => {
     const texts = ["0", "-0", "1.0", "1e3", "-5", "9007199254740991"].map(
       (number) => readJson(`{"type":"tick","data":{},"project_id":${number}}`)?.projectId,
     );
@@ -257,13 +257,13 @@ describe("the ids of project and agent", () => {
     {},
   ];
 
-  it.each(IMPOSSIBLE)("are refused in the event when they cannot be: %j", (id) => {
+  it.each(IMPOSSIBLE)("are refused in the event if they are impossible: %j", (id) => {
     expect(fieldsOf(tick({ project_id: id }))).toEqual(["project_id"]);
     expect(fieldsOf(tick({ agent_id: id }))).toEqual(["agent_id"]);
   });
 
   it.each(IMPOSSIBLE.filter((id) => id !== Number.POSITIVE_INFINITY))(
-    "are ignored in the data when they cannot be: %j",
+    "are ignored in the data if they are impossible: %j",
     (id) => {
       expect(read(tick({ data: { project_id: id, agent_id: id } })).events[0]).toMatchObject({
         projectId: null,
@@ -272,7 +272,7 @@ describe("the ids of project and agent", () => {
     },
   );
 
-  it("are not looked for in data that is no object, nor where they are inherited", () => {
+  it("are not read from data that is not an object, or from a prototype", () => {
     for (const data of ["project_id", ["project_id"], null, 7]) {
       expect(read(tick({ data })).events[0]).toMatchObject({ projectId: null });
     }
@@ -294,19 +294,19 @@ describe("the idempotency key", () => {
     },
   );
 
-  it("is absent when it is null", () => {
+  it("is absent if it is null", () => {
     expect(read(tick({ key: null })).events[0]).toMatchObject({ key: null });
   });
 });
 
 describe("the channel of a request", () => {
-  it("is that of its events, else that of the query", () => {
+  it("comes from its events, else from the query", () => {
     expect(read(tick()).channel).toBe("default");
     expect(read(tick({ channel: "a" }), tick({ channel: "a" })).channel).toBe("a");
     expect(read(tick({ channel: "default" }), tick()).channel).toBe("default");
   });
 
-  it("is one for all of them", () => {
+  it("is the same for all its events", () => {
     expect(faultOf(tick({ channel: "a" }), tick({ channel: "b" })).code).toBe("mixed_channels");
     expect(faultOf(tick({ channel: "a" }), tick()).code).toBe("mixed_channels");
   });
@@ -317,7 +317,7 @@ describe("the channel of a request", () => {
 });
 
 describe("a batch", () => {
-  it("is refused whole, with every mistake and where it stands", () => {
+  it("is refused as a whole, with every mistake and its place", () => {
     const { code, errors, message } = faultOf(tick(), tick({ type: "" }), tick(), { type: "tick" });
     expect(code).toBe("invalid_event");
     expect(errors.map(({ index, field }) => [index, field])).toEqual([
@@ -327,11 +327,11 @@ describe("a batch", () => {
     expect(message).toContain("event 1");
   });
 
-  it("lists 100 mistakes at most", () => {
+  it("is refused with at most 100 mistakes", () => {
     expect(faultOf(...Array.from({ length: 1_000 }, () => ({}))).errors).toHaveLength(100);
   });
 
-  it("says that an event is malformed before it says that one is too large, or that channels are mixed", () => {
+  it("reports malformed events before large ones and mixed channels", () => {
     const large = tick({ data: "x".repeat(70_000) });
     expect(faultOf(large, tick({ type: "" })).code).toBe("invalid_event");
     expect(faultOf(tick({ type: "" }), tick({ channel: "b" })).code).toBe("invalid_event");

@@ -15,7 +15,7 @@ function read(
   return readItems(new Request(URL, { method: "POST", body, headers: { "Content-Type": type, ...headers } }));
 }
 
-/** A body of unknown length, in pieces; counts how much of it was asked for. */
+/** A body of unknown length, in pieces. It counts how much was read. */
 function streamed(pieces: number, size: number): { body: ReadableStream<Uint8Array>; asked: () => number } {
   let asked = 0;
   const body = new ReadableStream<Uint8Array>({
@@ -40,12 +40,12 @@ function readStreamed(body: ReadableStream<Uint8Array>): Promise<readonly Item[]
   return readItems(new Request(URL, init));
 }
 
-/** A JSON body of so many bytes. */
+/** A JSON body of a number of bytes. */
 function textOf(size: number): string {
   return `"${"x".repeat(size - 2)}"`;
 }
 
-/** A JSON body of so many events. */
+/** A JSON body of a number of events. */
 function eventsOf(count: number): string {
   return JSON.stringify(Array.from({ length: count }, () => 1));
 }
@@ -60,13 +60,13 @@ describe("a JSON body", () => {
   });
 
   it.each(["", " ", "{", "[1,]", "undefined", "NaN", "{'a':1}", '{"a":1}{"b":2}', '{"a":1}\n{"b":2}'])(
-    "that is none is refused: %j",
+    "that is not valid JSON is refused: %j",
     async (body) => {
       await expect(read(body)).rejects.toMatchObject({ code: "invalid_body" });
     },
   );
 
-  it("without an event is refused", async () => {
+  it("without events is refused", async () => {
     await expect(read("[]")).rejects.toMatchObject({ code: "invalid_body" });
   });
 
@@ -76,7 +76,7 @@ describe("a JSON body", () => {
 });
 
 describe("an NDJSON body", () => {
-  it("is one event a line, whose numbers count blank lines too", async () => {
+  it("has one event on each line, and counts blank lines in line numbers", async () => {
     expect(await read('{"a":1}\n\n  \r\n{"b":2}\r\n{"c":3}', NDJSON_TYPE)).toEqual([
       { position: { line: 1 }, value: { a: 1 } },
       { position: { line: 4 }, value: { b: 2 } },
@@ -84,20 +84,20 @@ describe("an NDJSON body", () => {
     ]);
   });
 
-  it("may have its one event after a million blank lines", async () => {
+  it("may have a million blank lines before its event", async () => {
     expect(await read(`${"\n".repeat(1_000_000)}{"a":1}`, NDJSON_TYPE)).toEqual([
       { position: { line: 1_000_001 }, value: { a: 1 } },
     ]);
   });
 
-  it("hands on a line that is no JSON, to be reported with the other mistakes", async () => {
+  it("passes on a line that is not JSON, which is reported with the other mistakes", async () => {
     expect(await read('{"a":1}\n{"b":', NDJSON_TYPE)).toEqual([
       { position: { line: 1 }, value: { a: 1 } },
       { position: { line: 2 }, value: undefined },
     ]);
   });
 
-  it.each(["", "\n", "\n \r\n\t\n"])("without an event is refused: %j", async (body) => {
+  it.each(["", "\n", "\n \r\n\t\n"])("without events is refused: %j", async (body) => {
     await expect(read(body, NDJSON_TYPE)).rejects.toMatchObject({ code: "invalid_body" });
   });
 });
@@ -129,19 +129,19 @@ describe("the type of a body", () => {
     await expect(read("1", type)).rejects.toMatchObject({ code: "unsupported_media_type" });
   });
 
-  it("must be given", async () => {
+  it("is required", async () => {
     const request = new Request(URL, { method: "POST", body: new TextEncoder().encode("1") });
     await expect(readItems(request)).rejects.toMatchObject({ code: "unsupported_media_type" });
   });
 
-  it("must not be encoded", async () => {
+  it("must not come with a Content-Encoding", async () => {
     await expect(read("1", JSON_TYPE, { "Content-Encoding": "gzip" })).rejects.toMatchObject({
       code: "unsupported_media_type",
     });
     expect(await read("1", JSON_TYPE, { "Content-Encoding": "identity" })).toHaveLength(1);
   });
 
-  it("is looked at before the body", async () => {
+  it("is checked before the body is read", async () => {
     const { body, asked } = streamed(1_000, 1_000);
     const init: RequestInit & { duplex: "half" } = { method: "POST", body, duplex: "half" };
     const before = asked();
@@ -153,24 +153,24 @@ describe("the type of a body", () => {
 describe("the size of a body", () => {
   const MEBIBYTE = 1024 * 1024;
 
-  it("is 1 MiB at most, to the byte", async () => {
+  it("is at most 1 MiB, to the byte", async () => {
     expect(await read(textOf(MEBIBYTE))).toHaveLength(1);
     await expect(read(textOf(MEBIBYTE + 1))).rejects.toMatchObject({ code: "body_too_large" });
   });
 
-  it("is not read when the Content-Length says that it is too large", async () => {
+  it("is refused by its Content-Length, without reading the body", async () => {
     await expect(read("1", JSON_TYPE, { "Content-Length": String(MEBIBYTE + 1) })).rejects.toMatchObject({
       code: "body_too_large",
     });
   });
 
-  it("is read no further than that when nobody says how large it is", async () => {
+  it("is refused without a Content-Length once 1 MiB is read", async () => {
     const { body, asked } = streamed(1_000_000, 64 * 1024);
     await expect(readStreamed(body)).rejects.toMatchObject({ code: "body_too_large" });
     expect(asked()).toBeLessThan(24);
   });
 
-  it("may be unknown, in whatever pieces it comes", async () => {
+  it("may be unknown, and the body may come in any pieces", async () => {
     const bytes = new TextEncoder().encode('["€😀", 2]');
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
@@ -183,14 +183,14 @@ describe("the size of a body", () => {
     expect((await readStreamed(body)).map(({ value }) => value)).toEqual(["€😀", 2]);
   });
 
-  it("is 1,000 events at most", async () => {
+  it("is at most 1,000 events", async () => {
     expect(await read(eventsOf(1_000))).toHaveLength(1_000);
     await expect(read(eventsOf(1_001))).rejects.toMatchObject({ code: "too_many_events" });
     expect(await read("1\n".repeat(1_000), NDJSON_TYPE)).toHaveLength(1_000);
     await expect(read("1\n".repeat(1_001), NDJSON_TYPE)).rejects.toMatchObject({ code: "too_many_events" });
   });
 
-  it("is told before a malformed event is: 413 comes before 400", async () => {
+  it("is checked before its events are: 413 comes before 400", async () => {
     await expect(read("{\n".repeat(1_001), NDJSON_TYPE)).rejects.toMatchObject({ code: "too_many_events" });
   });
 });

@@ -21,7 +21,7 @@ function query(search: string): Query {
   return new Query(new URLSearchParams(search), STREAM);
 }
 
-/** The parameters that are wrong, after a reading of all of them. */
+/** Reads all parameters of a query. Returns the invalid ones. */
 function wrongIn(search: string): string[] {
   const read = query(search);
   read.channel();
@@ -60,13 +60,13 @@ function historyOf(search: string): object {
   return new Query(new URLSearchParams(search), ["after", "since", "log"]).historyStart(NOW);
 }
 
-/** A comma list of so many entries. */
+/** A list of a number of entries. */
 function listOf(count: number): string {
   return Array.from({ length: count }, (_, index) => `x${index}`).join(",");
 }
 
 describe("a query", () => {
-  it("without parameters asks for everything, live, of the default channel", () => {
+  it("without parameters asks for all live events of the default channel", () => {
     const read = query("");
     expect(read.channel()).toBe("default");
     expect(read.filter()).toEqual({});
@@ -75,7 +75,7 @@ describe("a query", () => {
     expect(wrongOf(read)).toEqual([]);
   });
 
-  it("names every parameter that nobody knows, and those that are wrong, at once", () => {
+  it("is refused with all unknown and all invalid parameters at once", () => {
     expect(wrongIn("typo=1&channel=A&since=x&project_id=&agent_id=,&types=a,,b&on_busy=1&Types=a")).toEqual([
       "typo",
       "Types",
@@ -88,17 +88,20 @@ describe("a query", () => {
     ]);
   });
 
-  it("names an unknown parameter once, and no more of it than 64 characters; 100 of them at most", () => {
+  it("is refused with at most 100 unknown parameters, each once and cut to 64 characters", () => {
     expect(wrongIn("x=1&x=2")).toEqual(["x"]);
     expect(wrongIn(`${"x".repeat(10_000)}=1`)).toEqual(["x".repeat(64)]);
     expect(wrongIn(Array.from({ length: 500 }, (_, index) => `x${index}=1`).join("&"))).toHaveLength(100);
   });
 
-  it.each(["__proto__=1", "constructor=1", "toString=1", "=1"])("does not know %s", (search) => {
-    expect(wrongIn(search)).toHaveLength(1);
-  });
+  it.each(["__proto__=1", "constructor=1", "toString=1", "=1"])(
+    "refuses the unknown parameter %s",
+    (search) => {
+      expect(wrongIn(search)).toHaveLength(1);
+    },
+  );
 
-  it("takes the channel, since and on_busy once only", () => {
+  it("accepts channel, since and on_busy only once", () => {
     expect(wrongIn("channel=a&channel=b&since=1h&since=2h&on_busy=stream&on_busy=stream")).toEqual([
       "channel",
       "since",
@@ -106,7 +109,7 @@ describe("a query", () => {
     ]);
   });
 
-  it("does not take an empty channel for the default one", () => {
+  it("does not read an empty channel as the default channel", () => {
     expect(wrongIn("channel=")).toEqual(["channel"]);
   });
 
@@ -136,7 +139,7 @@ describe("a query", () => {
 });
 
 describe("the filter of a query", () => {
-  it("is a comma list, and a repeated parameter is the same as a comma", () => {
+  it("is a list separated by commas; a repeated parameter continues the list", () => {
     expect(filterOf("types=a,b*&project_id=1,2&agent_id=3")).toEqual({
       types: ["a", "b*"],
       projectIds: ["1", "2"],
@@ -148,7 +151,7 @@ describe("the filter of a query", () => {
     });
   });
 
-  it("takes everything for `*` alone and for nothing", () => {
+  it("covers all types if it is `*` or empty", () => {
     expect(filterOf("types=")).toEqual({});
     expect(filterOf("types")).toEqual({});
     expect(filterOf("types=*")).toEqual({ types: ["*"] });
@@ -170,23 +173,23 @@ describe("the filter of a query", () => {
     "types=a%0A",
     `types=${"a".repeat(65)}`,
     `types=${"a".repeat(65)}*`,
-  ])("is refused when it is malformed: %s", (search) => {
+  ])("is refused if it is malformed: %s", (search) => {
     expect(wrongIn(search)).toEqual(["types"]);
   });
 
-  it.each(["connected", "gap", "heartbeat*", `${"a".repeat(64)}*`])("may ask for %s", (type) => {
+  it.each(["connected", "gap", "heartbeat*", `${"a".repeat(64)}*`])("accepts %s", (type) => {
     expect(wrongIn(`types=${type}`)).toEqual([]);
   });
 
   it.each(["", ",", "1,", "1%0A", "1%00", "1%7F", "1%C2%85", "x".repeat(129)])(
-    "refuses ids that cannot be: %j",
+    "refuses impossible ids: %j",
     (ids) => {
       expect(wrongIn(`project_id=${ids}`)).toEqual(["project_id"]);
       expect(wrongIn(`agent_id=${ids}`)).toEqual(["agent_id"]);
     },
   );
 
-  it("takes 100 entries each, and not one more", () => {
+  it("accepts up to 100 entries in each list", () => {
     expect(wrongIn(`types=${listOf(100)}&project_id=${listOf(100)}&agent_id=${listOf(100)}`)).toEqual([]);
     expect(wrongIn(`types=${listOf(101)}`)).toEqual(["types"]);
     expect(wrongIn(`project_id=${listOf(50)}&project_id=${listOf(51)}`)).toEqual(["project_id"]);
@@ -194,47 +197,47 @@ describe("the filter of a query", () => {
   });
 });
 
-describe("where a query starts", () => {
-  it("is after the id of the header, else of last_event_id, else of lastEventId", () => {
+describe("the start of a query", () => {
+  it("is the id in the header, else in last_event_id, else in lastEventId", () => {
     expect(startOf("last_event_id=2&lastEventId=3", "1")).toMatchObject({ lastEventId: "1" });
     expect(startOf("last_event_id=2&lastEventId=3")).toMatchObject({ lastEventId: "2" });
     expect(startOf("lastEventId=3")).toMatchObject({ lastEventId: "3" });
   });
 
-  it("takes an empty id for none", () => {
+  it("ignores an empty id", () => {
     expect(startOf("last_event_id=&lastEventId=3", "")).toMatchObject({ lastEventId: "3" });
     expect(startOf("last_event_id=", "")).toMatchObject({ lastEventId: null });
   });
 
-  it("never refuses an id: a stream answers it with a gap", () => {
+  it("accepts any id, because the stream reports a bad one as a gap", () => {
     for (const id of ["x", "-1", "9".repeat(10_000), "%0A", "1,2"]) {
       expect(wrongIn(`last_event_id=${id}`)).toEqual([]);
     }
   });
 
-  it("is told by since: a duration, a time or earliest", () => {
+  it("is a duration, a time or earliest in since", () => {
     expect(startOf("since=earliest")).toMatchObject({ since: "earliest" });
     expect(startOf("since=10m")).toMatchObject({ since: NOW - 600_000 });
     expect(startOf("since=2026-01-29T09:00:00%2B01:00")).toMatchObject({ since: Date.UTC(2026, 0, 29, 8) });
     expect(startOf("since=2026-01-29T09:00:00+01:00")).toMatchObject({ since: Date.UTC(2026, 0, 29, 8) });
   });
 
-  it.each(["", "latest", "Earliest", "0s", "2026-01-29"])("does not understand since=%j", (since) => {
+  it.each(["", "latest", "Earliest", "0s", "2026-01-29"])("refuses since=%j", (since) => {
     expect(wrongIn(`since=${since}`)).toEqual(["since"]);
   });
 
-  it("carries the name of the log, and takes an empty one for none", () => {
+  it("includes the name of the log, unless it is empty", () => {
     expect(startOf("log=abc")).toMatchObject({ logName: "abc" });
     expect(startOf("log=")).toMatchObject({ logName: null });
   });
 
-  it("is told by `on_busy=stream` whether a busy service answers by a stream", () => {
+  it("includes on_busy=stream", () => {
     expect(query("on_busy=stream").streamsWhenBusy()).toBe(true);
     expect(wrongIn("on_busy=")).toEqual(["on_busy"]);
     expect(wrongIn("on_busy=Stream")).toEqual(["on_busy"]);
   });
 
-  it("of the history is the oldest event, unless it says otherwise", () => {
+  it("of the history is the oldest event by default", () => {
     expect(historyOf("")).toEqual({ lastEventId: null, logName: null, since: "oldest" });
     expect(historyOf("after=5&log=x")).toEqual({ lastEventId: "5", logName: "x", since: "oldest" });
     expect(historyOf("since=1h")).toMatchObject({ lastEventId: null, since: NOW - 3_600_000 });

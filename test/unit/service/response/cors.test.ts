@@ -11,7 +11,7 @@ function requestOf(origin: string | null, method = "GET", headers: Record<string
   if (origin !== null) {
     all.set("Origin", origin);
   }
-  // `Request` in Node leaves Origin out, as a browser would; a server sees it.
+  // `Request` in Node drops Origin, as a browser does. A server receives it.
   const request = new Request("https://edge-sse.test/api/events", { method });
   Object.defineProperty(request, "headers", { value: all });
   return request;
@@ -26,7 +26,7 @@ const PREFLIGHT = { "Access-Control-Request-Method": "GET", "Access-Control-Requ
 
 describe("the headers for pages of other origins", () => {
   it.each([ORIGIN, "https://a.example.org", "https://a.b.example.org"])(
-    "let %s read, with credentials",
+    "let %s read with credentials",
     (origin) => {
       expect(corsOf(origin)).toEqual({
         "access-control-allow-origin": origin,
@@ -38,29 +38,29 @@ describe("the headers for pages of other origins", () => {
   );
 
   it.each([null, "", "null", "*", "https://evil.test", `${ORIGIN}.evil.test`, "https://example.org"])(
-    "are not there for %j, but say that it depends",
+    "are missing for %j, but Vary names the origin",
     (origin) => {
       expect(corsOf(origin)).toEqual({ vary: "Origin" });
     },
   );
 
-  it("are not there at all when no origin is listed", () => {
+  it("are missing if no origin is listed", () => {
     expect(corsOf(ORIGIN, NONE)).toEqual({});
   });
 
-  it("leave what a response depends on otherwise", () => {
+  it("keep the Vary of the response", () => {
     const headers = new Headers({ Vary: "Accept-Encoding" });
     expect(corsOf(ORIGIN, SETTING, headers)).toMatchObject({ vary: "Accept-Encoding, Origin" });
   });
 
-  it("replace those of somebody else", () => {
+  it("replace CORS headers that the response has", () => {
     const headers = new Headers({ "Access-Control-Allow-Origin": "*" });
     expect(corsOf(ORIGIN, SETTING, headers)).toMatchObject({ "access-control-allow-origin": ORIGIN });
   });
 });
 
 describe("the answer to a preflight", () => {
-  it("names the methods of the route, and headers that do not depend on what was asked for", () => {
+  it("lists the methods of the route, and the same headers for every request", () => {
     const response = preflightResponse(requestOf(ORIGIN, "OPTIONS", PREFLIGHT), SETTING, ["GET", "HEAD"]);
     expect(response?.status).toBe(204);
     expect(Object.fromEntries(response?.headers ?? [])).toEqual({
@@ -76,11 +76,11 @@ describe("the answer to a preflight", () => {
     ["null", requestOf("null", "OPTIONS", PREFLIGHT)],
     ["an OPTIONS that is no preflight", requestOf(ORIGIN, "OPTIONS")],
     ["another method", requestOf(ORIGIN, "POST", PREFLIGHT)],
-  ])("is none for %s", (_, request) => {
+  ])("is missing for %s", (_, request) => {
     expect(preflightResponse(request, SETTING, ["GET"])).toBeNull();
   });
 
-  it("is none when no origin is listed", () => {
+  it("is missing if no origin is listed", () => {
     expect(preflightResponse(requestOf(ORIGIN, "OPTIONS", PREFLIGHT), NONE, ["GET"])).toBeNull();
   });
 });

@@ -5,6 +5,7 @@ import {
   bugResponse,
   Problem,
   problemResponse,
+  unauthorized,
   type ProblemCode,
   type ProblemOptions,
 } from "../../../../src/service/response/problem.ts";
@@ -14,7 +15,7 @@ function respond(code: ProblemCode, options?: ProblemOptions): Response {
 }
 
 describe("a refusal as a response", () => {
-  it("is problem+json that says what and why, and is not cached", async () => {
+  it("is problem+json with code, title and detail, and is not cached", async () => {
     const response = respond("invalid_parameter", {
       errors: [{ field: "types", detail: "An entry is empty." }],
     });
@@ -77,50 +78,51 @@ describe("a refusal as a response", () => {
     "shutting_down",
     "storage_full",
     "keys_unavailable",
-  ] as const)("%s says when to come back", (code) => {
+  ] as const)("%s says when to try again", (code) => {
     expect(respond(code).headers.get("Retry-After")).toBe("7");
   });
 
-  it("says exactly when to come back where that is known", () => {
+  it("says exactly when to try again if that is known", () => {
     expect(respond("rate_limited", { retryAfterSeconds: 42 }).headers.get("Retry-After")).toBe("42");
   });
 
-  it("says nothing of coming back where that does not help", () => {
+  it("does not say when to try again if that does not help", () => {
     expect(respond("not_configured").headers.has("Retry-After")).toBe(false);
     expect(respond("invalid_event").headers.has("Retry-After")).toBe(false);
   });
 
-  it("says how to be let in", () => {
+  it("says how to authenticate", () => {
     expect(respond("unauthorized").headers.get("WWW-Authenticate")).toMatch(/^Bearer\b/);
     expect(respond("not_found").headers.has("WWW-Authenticate")).toBe(false);
   });
 
-  it("says which methods there are", () => {
+  it("lists the methods of the route", () => {
     expect(respond("method_not_allowed", { allow: ["GET", "HEAD"] }).headers.get("Allow")).toBe("GET, HEAD");
   });
 
-  it("of several things lists none when there are none", async () => {
+  it("has no errors if there are none", async () => {
     expect(await respond("not_found").json()).not.toHaveProperty("errors");
   });
 });
 
 describe("a refusal of a hub as a response", () => {
-  it("has the code of the hub, and what it says of time", async () => {
+  it("has the code of the hub and its time to wait", async () => {
     const refusal = new HubError("rate_limited", "Too many.", { retryAfterSeconds: 42 });
     const response = problemResponse(refusal, 7);
     expect([response.status, response.headers.get("Retry-After")]).toEqual([429, "42"]);
     expect(await response.json()).toMatchObject({ code: "rate_limited", detail: "Too many." });
   });
 
-  it("is 401 if the token of a stream has ended", async () => {
+  it("is 401 if the token of a stream has expired", async () => {
     const response = problemResponse(new HubError("token_ended", "The token has ended."), 7);
     expect(response.headers.get("WWW-Authenticate")).toMatch(/^Bearer\b/);
-    expect(await response.json()).toMatchObject({ status: 401, code: "unauthorized" });
+    // The answer to an unknown token: an attacker must not learn that this one was valid.
+    expect(await response.json()).toEqual(await problemResponse(unauthorized(), 7).json());
   });
 });
 
 describe("a bug as a response", () => {
-  it("says no more than where the log says more", async () => {
+  it("reveals only the id of the log line", async () => {
     const response = bugResponse("abc-123");
     expect(response.status).toBe(500);
     expect(await response.json()).toMatchObject({ status: 500, code: "internal", request_id: "abc-123" });

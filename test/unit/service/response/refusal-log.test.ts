@@ -5,7 +5,7 @@ import { RefusalLog } from "../../../../src/service/response/refusal-log.ts";
 
 const refusal = new HubError("rate_limited", "Too many.");
 
-/** Notes errors at times; answers the lines that are logged. */
+/** Notes errors at certain times. Returns the log lines. */
 function linesOf(notes: readonly [at: number, error: Error][]): unknown[] {
   const lines: unknown[] = [];
   let now = 0;
@@ -20,14 +20,14 @@ function linesOf(notes: readonly [at: number, error: Error][]): unknown[] {
 }
 
 describe("the log of refusals", () => {
-  it("has one line a second, with the number of refusals since the last one", () => {
+  it("has one line a second, with the number of refusals since the last line", () => {
     const times = Array.from({ length: 300 }, (_, index) => 1_000_000 + index * 10);
     expect(linesOf(times.map((at) => [at, refusal]))).toEqual(
       [1, 100, 100].map((count) => ["warn", "request_refused", { code: "rate_limited", count }]),
     );
   });
 
-  it("does not wait for a clock that was set back, and does not log what is no refusal", () => {
+  it("goes on after the clock was set back, and ignores other errors", () => {
     expect(
       linesOf([
         [1_000_000, refusal],

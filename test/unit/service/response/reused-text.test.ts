@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ReusedText } from "../../../../src/service/response/reused-text.ts";
 import { FakeClock } from "../../../support/hub/fake-clock.ts";
 
-/** A text that takes some time to make, and says which one it is. */
+/** Makes numbered texts, each of which takes some time. */
 function slowly(
   clock: FakeClock,
   ms: number,
@@ -19,8 +19,8 @@ function slowly(
   };
 }
 
-describe("a text that is reused", () => {
-  it("is made once for all requests of a second, counted from when its making began", async () => {
+describe("a reused text", () => {
+  it("is made once for all requests of a second, counted from the start of its making", async () => {
     const clock = new FakeClock();
     const text = new ReusedText(clock);
     const { make } = slowly(clock, 300);
@@ -35,7 +35,7 @@ describe("a text that is reused", () => {
     expect(await next).toBe("text 2");
   });
 
-  it("is reused by everybody who waits, even if it took longer than a second", async () => {
+  it("is reused by all requests that wait for it, even if it takes longer than a second", async () => {
     const clock = new FakeClock();
     const text = new ReusedText(clock);
     const { make, made } = slowly(clock, 980);
@@ -53,7 +53,7 @@ describe("a text that is reused", () => {
     expect(await text.read(async () => "there")).toBe("there");
   });
 
-  it("is made by a request that waits, if its making was cut", async () => {
+  it("is made by a waiting request if its making was cut", async () => {
     const clock = new FakeClock();
     const text = new ReusedText(clock);
     void text.read(() => new Promise(() => {}));

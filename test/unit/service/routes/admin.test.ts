@@ -30,7 +30,7 @@ describe("every route of the administration", () => {
   });
 });
 
-describe("the clients", () => {
+describe("the clients of a channel", () => {
   it("are listed with their filter and cursor, and can be kicked", async () => {
     const service = new MemoryService();
     await service.send("/api/events?types=a,b&project_id=7");
@@ -51,7 +51,7 @@ describe("the clients", () => {
     expect(await refusalOf(service.send(path, kick))).toEqual([404, "unknown_client"]);
   });
 
-  it("of another channel cannot be kicked", async () => {
+  it("cannot be kicked through another channel", async () => {
     const service = new MemoryService({ config: ANY });
     await service.send("/api/events");
     const [client] = await clientsOf(service);
@@ -63,7 +63,7 @@ describe("the clients", () => {
 });
 
 describe("a drain", () => {
-  it("of a channel ends its streams and lets nobody in, until it is resumed", async () => {
+  it("of a channel ends its streams and refuses new ones until the channel is resumed", async () => {
     const service = new MemoryService();
     await service.send("/api/events");
     expect(await jsonOf(service.send("/api/admin/drain?channel=default&for_seconds=60", POST))).toEqual({
@@ -76,21 +76,32 @@ describe("a drain", () => {
     expect((await service.send("/api/events")).status).toBe(200);
   });
 
-  it("of all reaches the channels that have clients, and wakes no other", async () => {
+  it("of all channels wakes only the channels that have clients", async () => {
     const service = new MemoryService({ config: ANY });
     await service.send("/api/events?channel=a");
     await service.publish("b", "tick");
     expect(await jsonOf(service.send("/api/admin/drain", POST))).toMatchObject({ channels: 1, closed: 1 });
   });
 
-  it("of a channel that nobody has used creates no hub", async () => {
+  it("of all channels ends with a resume of all channels, which tells the channels that know of it", async () => {
+    const service = new MemoryService({ config: ANY });
+    await service.send("/api/events?channel=a");
+    await service.publish("b", "tick");
+    await service.send("/api/admin/drain", POST);
+    expect(await refusalOf(service.send("/api/events?channel=a"))).toEqual([503, "draining"]);
+    expect(await jsonOf(service.send("/api/admin/resume", POST))).toEqual({ channels: 1 });
+    expect((await service.send("/api/events?channel=a")).status).toBe(200);
+    expect(await jsonOf(service.send("/api/admin/resume", POST))).toEqual({ channels: 0 });
+  });
+
+  it("of an unused channel creates no hub", async () => {
     const service = new MemoryService();
     const answer = await jsonOf(service.send("/api/admin/drain?channel=default", POST));
     expect(answer).toMatchObject({ channels: 1, closed: 0 });
     expect(service.host.existing.size).toBe(0);
   });
 
-  it("that misses a channel is not called a success", async () => {
+  it("fails if a channel cannot be reached", async () => {
     const service = new MemoryService();
     await service.send("/api/events");
     service.host.broken.set("default", new Error("gone"));
@@ -109,16 +120,16 @@ describe("a drain", () => {
 describe("the shutdown by the local launcher", () => {
   const path = "/api/admin/shutdown";
 
-  it("is not there without a launcher", async () => {
+  it("does not exist without a launcher", async () => {
     expect(await refusalOf(new MemoryService().send(path, POST))).toEqual([404, "not_found"]);
   });
 
-  it("takes the token of the launcher alone", async () => {
+  it("accepts only the token of the launcher", async () => {
     const service = new MemoryService({ launcherToken: "launcher" });
     expect(await refusalOf(service.send(path, POST))).toEqual([401, "unauthorized"]);
   });
 
-  it("ends all streams, and from then on refuses streams and publishes", async () => {
+  it("ends all streams, and then refuses streams and publishes", async () => {
     const service = new MemoryService({ config: ANY, launcherToken: "launcher" });
     await service.publish("default", "tick");
     await service.publish("quiet", "tick");
@@ -135,7 +146,7 @@ describe("the shutdown by the local launcher", () => {
     expect(await refusalOf(service.send(`/api/publish?${quiet}`, publish))).toEqual([503, "shutting_down"]);
   });
 
-  it("refuses streams, and not yet publishes, while it waits for a peer that does not read", async () => {
+  it("refuses streams but not publishes while it waits for a peer that does not read", async () => {
     const service = new MemoryService({ config: ANY, launcherToken: "launcher" });
     const unread = await service.send("/api/events");
     await service.publish("quiet", "tick");

@@ -6,7 +6,7 @@ import { MemoryService, openingOf, refusalOf } from "../../../support/service/me
 const LIMITED = { sse: { max_connections: 1 } };
 
 describe("GET /api/events", () => {
-  it("opens a stream with the headers of one, and tells where it stands", async () => {
+  it("opens a stream with its headers and its first frame", async () => {
     const service = new MemoryService();
     await service.publish("default", "tick");
     const response = await service.send("/api/events");
@@ -37,7 +37,7 @@ describe("GET /api/events", () => {
     expect(service.host.existing.size).toBe(0);
   });
 
-  it("is refused where Accept excludes a stream, and nowhere else", async () => {
+  it("is refused only if Accept excludes a stream", async () => {
     const service = new MemoryService();
     const statusFor = async (Accept: string): Promise<[string, number]> => [
       Accept,
@@ -62,7 +62,7 @@ describe("GET /api/events", () => {
     }
   });
 
-  it("refuses a client that has no place, as a problem or as a stream that repeats its id", async () => {
+  it("refuses a client at the limit by a problem, or by a stream that repeats its id", async () => {
     const service = new MemoryService({ config: LIMITED });
     await service.send("/api/events");
     const refused = await service.send("/api/events");
@@ -75,7 +75,7 @@ describe("GET /api/events", () => {
     );
   });
 
-  it("does not ask a hub again that has refused this address for its number of connects", async () => {
+  it("does not ask the hub again while it refuses this address", async () => {
     const service = new MemoryService();
     const limit = new HubError("rate_limited", "Too many.", { retryAfterSeconds: 40 });
     service.host.broken.set("default", limit);
@@ -86,7 +86,7 @@ describe("GET /api/events", () => {
     expect((await service.send("/api/events")).status).toBe(200);
   });
 
-  it("opens without the directory if the hub can be reached", async () => {
+  it("opens while the directory cannot be reached", async () => {
     const service = new MemoryService();
     service.host.directory.failure = new Error("unreachable");
     expect((await service.send("/api/events")).status).toBe(200);
@@ -95,7 +95,7 @@ describe("GET /api/events", () => {
 });
 
 describe("HEAD /api/events", () => {
-  it("answers the headers of a stream, and wakes no hub", async () => {
+  it("answers with the headers of a stream, and wakes no hub", async () => {
     const service = new MemoryService();
     const response = await service.send("/api/events", { method: "HEAD" });
     expect([response.status, response.headers.get("X-Accel-Buffering")]).toEqual([200, "no"]);

@@ -8,7 +8,7 @@ async function healthOf(service: MemoryService, path = "/health", token?: string
   return [response.status, ((await response.json()) as { sse: unknown }).sse];
 }
 
-/** A client of the default channel that got nothing for a second. */
+/** Connects a client to the default channel and lets it be quiet for a second. */
 async function quietClient(service: MemoryService): Promise<FakeStream> {
   await service.publish("default", "tick");
   const stream = new FakeStream();
@@ -25,7 +25,7 @@ const GUARDED = {
 } as const;
 
 describe("GET /health", () => {
-  it("answers the state and the numbers of a channel; probes may add parameters", async () => {
+  it("answers with the state and the numbers of a channel, and ignores unknown parameters", async () => {
     const service = new MemoryService();
     await service.publish("default", "a", "b");
     expect(await healthOf(service, "/health?probe=7")).toEqual([
@@ -43,14 +43,14 @@ describe("GET /health", () => {
     ]);
   });
 
-  it("is that of the service as a whole where the default channel is not allowed", async () => {
+  it("describes the service as a whole if the default channel is not allowed", async () => {
     const service = new MemoryService({ config: { channels: { allowed: ["board-*"] } } });
     const response = await service.send("/health");
     expect([response.status, response.headers.get("Cache-Control")]).toEqual([200, "no-store"]);
     expect(await response.json()).toEqual({ status: "healthy", version: expect.any(String), channels: 0 });
   });
 
-  it("of a channel that nobody has used has no events and no clients, and wakes no hub", async () => {
+  it("of an unused channel has no events and no clients, and wakes no hub", async () => {
     const service = new MemoryService();
     expect(await healthOf(service, "/health?channel=default")).toMatchObject([
       200,
@@ -69,7 +69,7 @@ describe("GET /health", () => {
     expect(service.host.lines.map(({ event }) => event)).toContain("hub_unreachable");
   });
 
-  it("says until when a channel is drained", async () => {
+  it("says when a drain ends", async () => {
     const service = new MemoryService();
     await service.send("/api/admin/drain?channel=default&for_seconds=60", { method: "POST", token: "admin" });
     expect(await healthOf(service)).toMatchObject([
@@ -78,7 +78,7 @@ describe("GET /health", () => {
     ]);
   });
 
-  it("shows the state alone to a probe where the numbers are guarded", async () => {
+  it("shows only the state to a request without a token if the numbers are guarded", async () => {
     const service = new MemoryService(GUARDED);
     const state = { channel: "default", status: "healthy", reasons: [] };
     expect(await healthOf(service)).toEqual([200, state]);
@@ -100,9 +100,9 @@ describe("GET /health", () => {
 });
 
 describe("GET /health?probe=1", () => {
-  it("counts no client that has left", async () => {
+  it("does not count a client that has left", async () => {
     const service = new MemoryService();
-    // It has left, but the runtime notices that only when something is written to it.
+    // The client has left, but the runtime notices that only at the next write.
     (await quietClient(service)).break();
     const path = "/health?channel=default";
     expect(await healthOf(service, path)).toMatchObject([200, { active_connections: 1 }]);
@@ -119,7 +119,7 @@ describe("GET /health?probe=1", () => {
     expect(service.host.clock.now() - from).toBeLessThanOrEqual(260);
   });
 
-  it("sends no heartbeat where the numbers are guarded and no token is given", async () => {
+  it("sends no heartbeat without a token if the numbers are guarded", async () => {
     const service = new MemoryService(GUARDED);
     const stream = await quietClient(service);
     const before = stream.writes.length;
@@ -132,7 +132,7 @@ describe("GET /health?probe=1", () => {
     expect(stream.writes.length).toBe(before + 1);
   });
 
-  it("of a channel that nobody has used wakes no hub", async () => {
+  it("of an unused channel wakes no hub", async () => {
     const service = new MemoryService();
     expect(await healthOf(service, "/health?probe=1")).toMatchObject([200, { active_connections: 0 }]);
     expect(service.host.existing.size).toBe(0);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { MemoryService, refusalOf } from "../../../support/service/memory-service.ts";
 
 describe("GET /api/history", () => {
-  it("answers the events of a filter, and where the reading has got", async () => {
+  it("answers with the events of a filter and the id to go on from", async () => {
     const service = new MemoryService();
     await service.publish("default", "a", "b", "a");
     const response = await service.send("/api/history?types=a&limit=1");
@@ -17,7 +17,7 @@ describe("GET /api/history", () => {
     });
   });
 
-  it("tells of a gap", async () => {
+  it("reports a gap", async () => {
     const service = new MemoryService();
     await service.publish("default", "a");
     expect(await (await service.send("/api/history?after=9")).json()).toMatchObject({
@@ -25,7 +25,7 @@ describe("GET /api/history", () => {
     });
   });
 
-  it("of a channel that nobody has used is empty, and wakes no hub", async () => {
+  it("of an unused channel is empty, and wakes no hub", async () => {
     const service = new MemoryService();
     expect(await (await service.send("/api/history")).json()).toEqual({
       events: [],

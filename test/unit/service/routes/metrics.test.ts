@@ -21,7 +21,7 @@ describe("GET /metrics", () => {
     expect(lines).toContain("edge_sse_channels_not_shown 0");
   });
 
-  it("goes on without a hub that cannot be reached, and counts it as not shown", async () => {
+  it("leaves out a hub that cannot be reached, and counts it as not shown", async () => {
     const service = new MemoryService({ config: ANY });
     await service.publish("a", "tick");
     await service.publish("b", "tick");
@@ -44,7 +44,7 @@ describe("GET /metrics", () => {
     expect(service.host.calls - before).toBe(1);
   });
 
-  it("shows no number that is older than a second, and the numbers of one channel as they are", async () => {
+  it("shows no number older than a second, and current numbers for one channel", async () => {
     const service = new MemoryService();
     await service.publish("default", "tick");
     await linesOf(service);
@@ -56,7 +56,7 @@ describe("GET /metrics", () => {
     expect(await linesOf(service)).toContain(two);
   });
 
-  it("counts refusals under the codes that clients are told", async () => {
+  it("counts refusals by the codes that clients see", async () => {
     const service = new MemoryService();
     await service.publish("default", "tick");
     const connecting = service.host.hubs.of("default").connect({

@@ -10,7 +10,7 @@ function sent(body: unknown, token = "publish"): Sent {
 }
 
 describe("POST /api/publish", () => {
-  it("answers the ids of what it stored, in order", async () => {
+  it("answers with the ids of the stored events, in order", async () => {
     const service = new MemoryService();
     const keyed = { ...TICK, key: "k" };
     const first = await service.send("/api/publish", sent([TICK, keyed]));
@@ -61,7 +61,7 @@ describe("POST /api/publish", () => {
     expect(service.host.existing.size).toBe(0);
   });
 
-  it("is closed without a token in the deployment, whatever is sent, but not to other methods", async () => {
+  it("is closed if the deployment has no token, but still names its methods", async () => {
     const service = new MemoryService({ secrets: {} });
     for (const Authorization of ["", "Bearer ", "Bearer undefined", "Bearer publish"]) {
       const headers = { Authorization, "Content-Type": "text/plain" };
@@ -72,16 +72,16 @@ describe("POST /api/publish", () => {
     expect((await service.send("/api/events")).status).toBe(200);
   });
 
-  it("stores in the channel of the event rather than in that of the query", async () => {
+  it("prefers the channel of the event to the channel of the query", async () => {
     const service = new MemoryService({ config: { channels: { allowed: ["own", "asked"] } } });
     await service.send("/api/publish?channel=asked", sent({ ...TICK, channel: "own" }));
     expect([...service.host.existing.keys()]).toEqual(["own"]);
-    // The default channel, which is not allowed here, does not matter.
+    // The default channel is not allowed here, but this event names another channel.
     expect((await service.send("/api/publish", sent({ ...TICK, channel: "own" }))).status).toBe(200);
     expect(await refusalOf(service.send("/api/publish", sent(TICK)))).toEqual([404, "unknown_channel"]);
   });
 
-  it("refuses a whole batch for one event, by its index or its line, and sends nothing of it", async () => {
+  it("refuses a whole batch for one event, names its index or line, and stores nothing", async () => {
     const service = new MemoryService();
     const lines = Array.from({ length: 999 }, (_, n) => JSON.stringify({ type: "tick", data: n })).toSpliced(
       500,
@@ -103,7 +103,7 @@ describe("POST /api/publish", () => {
     expect(service.host.existing.size).toBe(0);
   });
 
-  it("refuses the whole request for one event that the token does not grant, by its place", async () => {
+  it("refuses the whole request for one event that the token does not grant, and names its place", async () => {
     const config = { auth: { publish: "jwt" } };
     const service = new MemoryService({ config, secrets: { JWT_SECRET: jwtSecret } });
     const token = await tokenOf({ edge_sse: { publish: { types: ["tick"] } } });
@@ -115,7 +115,7 @@ describe("POST /api/publish", () => {
     expect(service.host.existing.size).toBe(0);
   });
 
-  it("names the line of an event whose key is taken by one beyond the grant", async () => {
+  it("names the line of an event whose key belongs to an event outside the grant", async () => {
     const config = { auth: { publish: ["token", "jwt"] } };
     const secrets = { PUBLISH_TOKEN: "publish", JWT_SECRET: jwtSecret };
     const service = new MemoryService({ config, secrets });

@@ -15,7 +15,7 @@ async function buy(service: MemoryService): Promise<string> {
 }
 
 describe("POST /api/tickets", () => {
-  it("sells a ticket that opens one stream within 30 seconds", async () => {
+  it("issues a ticket that opens one stream within 30 seconds", async () => {
     const service = new MemoryService(GUARDED);
     const response = await service.send("/api/tickets", BUY);
     expect(await response.json()).toEqual({
@@ -31,7 +31,7 @@ describe("POST /api/tickets", () => {
     expect(await refusalOf(service.send(`/api/events?ticket=${late}`))).toEqual([401, "unauthorized"]);
   });
 
-  it("is refused without a token, and when too many tickets wait", async () => {
+  it("is refused without a token, and if too many tickets are unused", async () => {
     const service = new MemoryService(GUARDED);
     expect(await refusalOf(service.send("/api/tickets", { method: "POST" }))).toEqual([401, "unauthorized"]);
     expect(await refusalOf(service.send("/api/tickets?a=1", BUY))).toEqual([400, "invalid_parameter"]);
@@ -43,7 +43,7 @@ describe("POST /api/tickets", () => {
     expect(await refusalOf(refused)).toEqual([429, "rate_limited"]);
   });
 
-  it("keeps nothing where streams are public", async () => {
+  it("stores nothing where streams are public", async () => {
     const service = new MemoryService();
     expect((await service.send("/api/tickets", { method: "POST" })).status).toBe(200);
     expect(service.host.tickets.kept.size).toBe(0);
