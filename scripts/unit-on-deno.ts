@@ -8,7 +8,10 @@ const project = join(import.meta.dirname, "..");
 const rooms = ["sse", "hub", "auth", "service", "client"].map((room) => `test/unit/${room}`);
 const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "unit", ...rooms];
 
-const { status } = spawnSync(denoBinary(), ["run", "--allow-all", "--no-lock", ...vitest], {
+// With "auto", as deno.json has it for people without npm, Deno would replace what npm has installed.
+const options = ["run", "--allow-all", "--no-lock", "--node-modules-dir=manual", ...vitest];
+
+const { status } = spawnSync(denoBinary(), options, {
   cwd: project,
   stdio: "inherit",
 });

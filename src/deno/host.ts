@@ -127,8 +127,8 @@ export class ProcessHost implements Host {
   /** Writes what is to be written, and closes all files. */
   close(): void {
     this.#cancelTidying();
-    this.#alarms.stop();
     this.hubs.close();
+    this.#alarms.stop();
     this.#ticketDatabase.close();
     this.#database.close();
   }

@@ -12,7 +12,7 @@ const wrangler = readWranglerConfig({ config: "wrangler.toml" });
 /** The upper-case names in a file that start a line: `readonly HUBS: ...`, `LAUNCH_ID: ...`. */
 function namesIn(file: string): string[] {
   const text = readFileSync(file, "utf8");
-  return [...text.matchAll(/^\s+(?:readonly )?([A-Z][A-Z_]+)\??:/gm)].map(([, name = ""]) => name);
+  return [...text.matchAll(/(?:^\s+|[{,] )(?:readonly )?([A-Z][A-Z_]+)\??:/gm)].map(([, name = ""]) => name);
 }
 
 describe("the bindings of the Worker", () => {
@@ -22,6 +22,7 @@ describe("the bindings of the Worker", () => {
       ...wrangler.ratelimits.map(({ name }: { name: string }) => name),
       wrangler.assets?.binding ?? "",
       ...namesIn("src/local/launch.ts"),
+      ...namesIn("src/local/workerd-host.ts"),
     ];
     expect(given).toContain("LAUNCH_ID");
     expect(namesIn("src/edge/env.ts").toSorted()).toEqual(given.toSorted());
