@@ -22,6 +22,17 @@ function text(longest: number) {
   return z.string({ error }).min(1, { error }).max(longest, { error });
 }
 
+/** An IP address or a network of them. */
+function address() {
+  const error = "an IP address, or a network such as 198.51.100.0/24";
+  return z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], { error });
+}
+
+/** IP addresses and networks. */
+function addresses(entry: z.ZodType<string>) {
+  return z.array(entry, { error: "a list of IP addresses" }).max(100, { error: "100 addresses at most" });
+}
+
 /** A group of keys. Every one of them has a default, so the whole section may be left out. */
 function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, { error: "a mapping of keys to values" });
@@ -287,15 +298,19 @@ const limits = section({
    * Addresses and networks (`198.51.100.0/24`) to which the limits per address do not apply. At most 100. Default this
    * machine's: 127.0.0.0/8 and ::1.
    */
-  exempt_addresses: z
-    .array(
-      z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
-        error: "an IP address, or a network such as 198.51.100.0/24",
-      }),
-      { error: "a list of IP addresses" },
-    )
-    .max(100, { error: "100 addresses at most" })
-    .default(["127.0.0.0/8", "::1"]),
+  exempt_addresses: addresses(address()).default(["127.0.0.0/8", "::1"]),
+
+  /**
+   * Addresses and networks of your own reverse proxies. If a request comes from one of them, the last address in its
+   * `X-Forwarded-For` that is not a proxy is the client's, and the limits per address count by that one. A proxy that
+   * is not in the list is itself the client. At most 100; not every address, since then any client could choose the
+   * address that it is counted by. Default none: `X-Forwarded-For` is ignored.
+   */
+  trusted_proxies: addresses(
+    address().refine((network) => !network.endsWith("/0"), {
+      error: "the addresses of your own proxies, not every address",
+    }),
+  ).default([]),
 });
 
 /** What the service writes into its log: one line of JSON each. */

@@ -28,7 +28,8 @@ export class Service {
     this.channels = new KnownChannels(host, this.refusals);
     this.floods = new FloodMemory(clock);
     this.stopping = new Stopping(this.refusals);
-    this.#addresses = new Addresses(config.limits.exempt_addresses);
+    const { exempt_addresses: exempt, trusted_proxies: trusted } = config.limits;
+    this.#addresses = new Addresses({ exempt, trusted });
   }
 
   /** Verifies JSON Web Tokens. It keeps the keys of the deployment. */
@@ -43,7 +44,7 @@ export class Service {
 
   /** The address of a request, as the limits count it; null: the limits per address do not apply. */
   addressOf(request: Request): string | null {
-    return this.#addresses.of(this.host.peerOf(request));
+    return this.#addresses.of(this.host.peerOf(request), request.headers.get("X-Forwarded-For"));
   }
 
   /** What a client waits that is not told otherwise, in seconds. */
