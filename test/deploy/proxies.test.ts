@@ -116,13 +116,17 @@ describe.each(PROXIES.map((proxy) => ({ proxy, lack: lackOf(proxy) })))("deploy/
         const channel = newChannel();
         expect(await publish(channel, batchOf(MEBIBYTE))).toBe(200);
         const large = { method: "POST", headers: publishing, body: batchOf(MEBIBYTE + 1) };
-        // The service answers before it has the body. HAProxy then closes a connection of HTTP/1.1 that is still being
-        // sent on, which can cost the client the answer.
+        // The service answers before it has the body, and closes the connection. A proxy that is still sending can then
+        // miss the answer: it says 502 or closes its own connection.
         const refused = await until(
-          () => send(door(), `/api/publish?channel=${channel}`, large).catch(() => undefined),
-          { what: "an answer to a body that is too large" },
+          async () => {
+            const answer = await send(door(), `/api/publish?channel=${channel}`, large).catch(
+              () => undefined,
+            );
+            return answer?.status === 413 ? answer : undefined;
+          },
+          { what: "413 for a body that is too large" },
         );
-        expect(refused.status).toBe(413);
         expect(refused.headers["content-type"]).toBe("application/problem+json");
       });
 

@@ -12,8 +12,8 @@ const QUIET_MS = 65_000;
 
 /** The default heartbeat comes within the minute; with the longest one not a byte does. */
 const INTERVALS = [
-  { heartbeatSeconds: 30, comments: 1, what: "heartbeats alone" },
-  { heartbeatSeconds: 300, comments: 0, what: "not a byte" },
+  { heartbeatSeconds: 30, hasHeartbeats: true, what: "heartbeats alone" },
+  { heartbeatSeconds: 300, hasHeartbeats: false, what: "not a byte" },
 ];
 
 const TRIED = PROXIES.map((proxy) => ({ proxy, lack: lackOf(proxy), cases: casesOf(proxy) }));
@@ -58,7 +58,7 @@ describe("a quiet minute", () => {
       it.each(cases)("is survived with $what over $protocol", async (each) => {
         const stream = streams.get(each);
         expect(stream?.isClosed).toBe(false);
-        expect(stream?.comments).toBe(each.comments);
+        expect((stream?.comments ?? 0) > 0).toBe(each.hasHeartbeats);
         await services.get(each.heartbeatSeconds)?.publish({ type: "late", data: 1 }, channelOf(each));
         expect((await stream?.nextEvent(1_000))?.type).toBe("late");
       });
