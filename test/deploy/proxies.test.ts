@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { lackOf, PROXIES, startProxy, titleOf, type RunningProxy } from "../support/proxies.ts";
+import { lackOfPrograms, titleWith } from "../support/programs.ts";
+import { PROXIES, startProxy, type RunningProxy } from "../support/proxies.ts";
 import { startSelfHosted } from "../support/self-hosted.ts";
 import { publishToken, type Service } from "../support/service.ts";
 import { openTlsStream, PROTOCOLS, send, type Door } from "../support/tls-client.ts";
@@ -39,8 +40,9 @@ beforeAll(async () => {
 });
 afterAll(() => service?.stop());
 
-describe.each(PROXIES.map((proxy) => ({ proxy, lack: lackOf(proxy) })))("deploy/", ({ proxy, lack }) => {
-  describe.skipIf(lack !== undefined)(`${titleOf(proxy, lack)}`, () => {
+describe.each(PROXIES)("deploy/", (proxy) => {
+  const lack = lackOfPrograms(proxy.programs);
+  describe.skipIf(lack !== undefined)(`${titleWith(`behind ${proxy.name}`, lack)}`, () => {
     let running: RunningProxy;
     beforeAll(async () => {
       running = await startProxy(proxy, service.port);

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { lackOf, PROXIES, startProxy, titleOf, type Proxy, type RunningProxy } from "../support/proxies.ts";
+import { lackOfPrograms, titleWith } from "../support/programs.ts";
+import { PROXIES, startProxy, type Proxy, type RunningProxy } from "../support/proxies.ts";
 import { startSelfHosted } from "../support/self-hosted.ts";
 import type { Service } from "../support/service.ts";
 import { openTlsStream, PROTOCOLS, type TlsStream } from "../support/tls-client.ts";
@@ -16,7 +17,11 @@ const INTERVALS = [
   { heartbeatSeconds: 300, hasHeartbeats: false, what: "not a byte" },
 ];
 
-const TRIED = PROXIES.map((proxy) => ({ proxy, lack: lackOf(proxy), cases: casesOf(proxy) }));
+const TRIED = PROXIES.map((proxy) => ({
+  name: proxy.name,
+  lack: lackOfPrograms(proxy.programs),
+  cases: casesOf(proxy),
+}));
 const CASES = TRIED.filter(({ lack }) => lack === undefined).flatMap(({ cases }) => cases);
 
 function casesOf(proxy: Proxy) {
@@ -53,8 +58,8 @@ describe("a quiet minute", () => {
     await Promise.all([...services.values()].map((service) => service.stop()));
   });
 
-  describe.each(TRIED)("deploy/", ({ proxy, lack, cases }) => {
-    describe.skipIf(lack !== undefined)(`${titleOf(proxy, lack)}`, () => {
+  describe.each(TRIED)("deploy/", ({ name, lack, cases }) => {
+    describe.skipIf(lack !== undefined)(`${titleWith(`a quiet minute behind ${name}`, lack)}`, () => {
       it.each(cases)("is survived with $what over $protocol", async (each) => {
         const stream = streams.get(each);
         expect(stream?.isClosed).toBe(false);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { run, type Printing } from "./launcher.ts";
+import { PATHS } from "./programs.ts";
 import { HOST, send } from "./tls-client.ts";
 import { until } from "./until.ts";
 
@@ -90,22 +91,6 @@ ${site}`;
   },
 ];
 
-/** Why a proxy cannot be run on this machine, which is also printed once; undefined: it can. */
-export function lackOf({ name, programs }: Proxy): string | undefined {
-  const missing = programs.filter((program) => !isInstalled(program));
-  if (missing.length === 0) {
-    return undefined;
-  }
-  const lack = `this machine has no ${missing.join(" and no ")}`;
-  console.warn(`deploy/ is not tested with ${name}: ${lack}`);
-  return lack;
-}
-
-/** The title of the tests behind a proxy. It says why they are skipped. */
-export function titleOf({ name }: Proxy, lack: string | undefined): string {
-  return `behind ${name}${lack === undefined ? "" : ` (skipped: ${lack})`}`;
-}
-
 /** Starts a proxy in front of a service. */
 export async function startProxy(proxy: Proxy, servicePort: number): Promise<RunningProxy> {
   const folder = await mkdtemp(join(tmpdir(), "edge-sse-proxy-"));
@@ -146,9 +131,6 @@ process.on("exit", () => {
 
 /** How long a proxy may take to stop. Caddy waits for streams without a limit. */
 const STOP_MS = 2_000;
-
-/** Debian keeps servers where only root looks for programs. */
-const PATHS = `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/local/sbin`;
 
 /**
  * What is around the settings of a site in nginx.conf. It compresses everything that a site does not exclude, and sends
@@ -204,15 +186,6 @@ async function makeCertificate(folder: string): Promise<{ certificate: string; k
   );
   await writeFile(both, `${await readFile(certificate, "utf8")}${await readFile(key, "utf8")}`);
   return { certificate, key, both };
-}
-
-function isInstalled(program: string): boolean {
-  try {
-    execFileSync("/bin/sh", ["-c", 'command -v "$0"', program], { env: { PATH: PATHS }, stdio: "pipe" });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isRoot(): boolean {
