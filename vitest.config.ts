@@ -103,6 +103,15 @@ export default defineConfig({
         },
       },
       {
+        // The files of deploy/: the service behind real proxies, through a quiet minute.
+        test: {
+          name: "deploy",
+          include: ["test/deploy/**/*.test.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
         // The pages, HTMX, the client and a native EventSource, in Chromium.
         test: {
           name: "browser",

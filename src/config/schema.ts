@@ -20,6 +20,18 @@ function text(longest: number) {
   return z.string({ error }).min(1, { error }).max(longest, { error });
 }
 
+/** An IP address or a network of them. */
+function address() {
+  const error = "an IP address or a network such as 198.51.100.0/24";
+  return z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], { error });
+}
+
+/** A list of IP addresses and networks. */
+function addresses(entry: z.ZodType<string>) {
+  const error = "a list of IP addresses and networks";
+  return z.array(entry, { error }).max(100, { error: "at most 100 addresses and networks" });
+}
+
 /** A group of keys. Every key has a default, so the whole section may be left out. */
 function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, { error: "a mapping of keys to values" });
@@ -304,15 +316,19 @@ const limits = section({
    * Addresses and networks (`198.51.100.0/24`) to which the limits per address do not apply. At most 100. Default
    * 127.0.0.0/8 and ::1, which are this machine.
    */
-  exempt_addresses: z
-    .array(
-      z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
-        error: "an IP address or a network such as 198.51.100.0/24",
-      }),
-      { error: "a list of IP addresses and networks" },
-    )
-    .max(100, { error: "at most 100 addresses and networks" })
-    .default(["127.0.0.0/8", "::1"]),
+  exempt_addresses: addresses(address()).default(["127.0.0.0/8", "::1"]),
+
+  /**
+   * Addresses and networks of your own reverse proxies. If a request comes from one of them, the last address in its
+   * `X-Forwarded-For` that is not in this list is the client's, and the limits per address count that one. Otherwise
+   * `X-Forwarded-For` is ignored. At most 100. A network of all addresses is refused, because any client could then
+   * choose its address. Default none.
+   */
+  trusted_proxies: addresses(
+    address().refine((network) => !network.endsWith("/0"), {
+      error: "the addresses of your own proxies, not every address",
+    }),
+  ).default([]),
 });
 
 /** The log of the service: one JSON object a line. */

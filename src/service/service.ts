@@ -32,7 +32,8 @@ export class Service {
     this.floods = new FloodMemory(clock);
     this.stopping = new Stopping(this.refusals);
     this.metrics = new ReusedText(clock);
-    this.#addresses = new Addresses(config.limits.exempt_addresses);
+    const { exempt_addresses: exempt, trusted_proxies: trusted } = config.limits;
+    this.#addresses = new Addresses({ exempt, trusted });
   }
 
   /** Verifies JSON Web Tokens, and keeps the keys that it has fetched. */
@@ -47,7 +48,7 @@ export class Service {
 
   /** The address of a request, as the limits count it; null if the limits per address do not apply. */
   addressOf(request: Request): string | null {
-    return this.#addresses.of(this.host.peerOf(request));
+    return this.#addresses.of(this.host.peerOf(request), request.headers.get("X-Forwarded-For"));
   }
 
   /** The default `Retry-After`. */

@@ -26,7 +26,7 @@ const CPU_MS = 50;
 const TRIES = 3;
 
 const ORIGINS = ["https://*.example.com", "https://app.example.com"];
-const ADDRESSES = new Addresses(["127.0.0.0/8", "::1"]);
+const ADDRESSES = new Addresses({ exempt: ["127.0.0.0/8", "::1"], trusted: ["10.0.0.2"] });
 const applyHeaders = parseHeadersFile(
   readFileSync(join(import.meta.dirname, "../../public/_headers"), "utf8"),
 );
@@ -53,11 +53,13 @@ const PARSERS: [name: string, parse: (text: string) => unknown][] = [
   ["a host", (text) => hostRefusal(`a${text}`, "http://a/", { allowed: ["*.example.com"] })],
   [
     "an address",
-    (text) =>
-      ADDRESSES.of(
-        peerOf({ headers: new Headers({ "CF-Connecting-IP": text.replaceAll(/[^!-~]/g, "1") }) }, false),
-      ),
+    (text) => {
+      const headers = new Headers({ "CF-Connecting-IP": text.replaceAll(/[^!-~]/g, "1") });
+      return ADDRESSES.of(peerOf({ headers }, false), null);
+    },
   ],
+  ["a forwarded address", (text) => ADDRESSES.of("10.0.0.2", text)],
+  ["forwarded addresses", (text) => ADDRESSES.of("10.0.0.2", `${text}10.0.0.2`.repeat(20))],
   ["_headers", (text) => applyHeaders(`/${text}`, new Headers())],
 ];
 

@@ -253,6 +253,7 @@ const yamlKeys = [
   "keys",
   "algorithm",
   "exempt_addresses",
+  "trusted_proxies",
 ];
 
 /** Any text, and what is a configuration more or less. */

@@ -28,6 +28,7 @@ const defaults = {
     max_new_channels_per_hour_per_token: 10_000,
     max_publishes_per_minute_per_token: 0,
     exempt_addresses: ["127.0.0.0/8", "::1"],
+    trusted_proxies: [],
   },
   auth: {
     publish: ["token"],

@@ -3,20 +3,20 @@ import { describe, expect, it } from "vitest";
 import { peerOf } from "../../../../src/edge/peer.ts";
 import { Addresses } from "../../../../src/service/request/address.ts";
 
-const ADDRESSES = new Addresses(["127.0.0.0/8", "::1"]);
+const ADDRESSES = new Addresses({ exempt: ["127.0.0.0/8", "::1"], trusted: [] });
 
 function onEdge(address: string | null, addresses = ADDRESSES): string | null {
-  return addresses.of(
-    peerOf({ headers: new Headers(address === null ? {} : { "CF-Connecting-IP": address }) }, false),
-  );
+  const headers = new Headers(address === null ? {} : { "CF-Connecting-IP": address });
+  return addresses.of(peerOf({ headers }, false), null);
 }
 
 function onThisMachine(clientIp: unknown, headers: Record<string, string> = {}): string | null {
-  return ADDRESSES.of(peerOf({ headers: new Headers(headers), cf: { clientIp } }, true));
+  const request = { headers: new Headers(headers), cf: { clientIp } };
+  return ADDRESSES.of(peerOf(request, true), request.headers.get("X-Forwarded-For"));
 }
 
 function exempting(address: string) {
-  return new Addresses([address]);
+  return new Addresses({ exempt: [address], trusted: [] });
 }
 
 describe("the key by which the limits count an address", () => {
@@ -95,6 +95,7 @@ describe("the key by which the limits count an address", () => {
     const forged = { "CF-Connecting-IP": "203.0.113.7", "X-Forwarded-For": "203.0.113.8" };
     expect(onThisMachine("198.51.100.1:4711", forged)).toBe("198.51.100.1");
     const headers = new Headers({ "X-Forwarded-For": "203.0.113.8", "X-Real-IP": "203.0.113.8" });
-    expect(ADDRESSES.of(peerOf({ headers, cf: { clientIp: "203.0.113.9:1" } }, false))).toBeNull();
+    const peer = peerOf({ headers, cf: { clientIp: "203.0.113.9:1" } }, false);
+    expect(ADDRESSES.of(peer, headers.get("X-Forwarded-For"))).toBeNull();
   });
 });
