@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Config } from "../config/schema.ts";
+import type { OpenStreams } from "../hub/audience/open-streams.ts";
 import type { FilterTerms } from "../hub/filter.ts";
 import { Hub } from "../hub/hub.ts";
 import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
@@ -19,6 +20,8 @@ export interface ChannelPlace {
   readonly config: Config;
   readonly directory: Directory;
   readonly alarms: Alarms;
+  /** Shared by all channels of the process. */
+  readonly openStreams: OpenStreams;
   readonly logger: (channel: string) => Logger;
   /** One SQLite file for each channel. */
   readonly folder: string;
@@ -59,6 +62,7 @@ export class Channel {
         clock,
         logger: this.#logger,
         random: Math.random,
+        openStreams: place.openStreams,
         setAlarm: (at) => this.#setAlarm(at),
         saveDrain: (until) => {
           this.#drainUntil = until;

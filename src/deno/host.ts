@@ -4,6 +4,7 @@ import { join } from "node:path";
 
 import { serveFile } from "../assets/serve-file.ts";
 import type { Config } from "../config/schema.ts";
+import { OpenStreams } from "../hub/audience/open-streams.ts";
 import { HubError } from "../hub/errors.ts";
 import { LogBudget } from "../hub/log-budget.ts";
 import type { Logger } from "../hub/logger.ts";
@@ -85,6 +86,7 @@ export class ProcessHost implements Host {
       config,
       directory: this.#directory,
       alarms: this.#alarms,
+      openStreams: new OpenStreams(),
       logger: (channel) => createLogger(level, { channel }),
       folder,
     });

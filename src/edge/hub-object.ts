@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Counters } from "../hub/counters.ts";
 import type { FilterTerms } from "../hub/filter.ts";
+import { OpenStreams } from "../hub/audience/open-streams.ts";
 import { Hub } from "../hub/hub.ts";
 import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import { LogBudget } from "../hub/log-budget.ts";
@@ -22,6 +23,9 @@ import type { Env } from "./env.ts";
 import { objectSql } from "./object-sql.ts";
 import { wantedStream, type HubRpc } from "./objects.ts";
 import { systemClock } from "./system-clock.ts";
+
+/** Objects of one class may share an isolate, and with it the memory. */
+const openStreams = new OpenStreams();
 
 /** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has what the hub does. */
 export class HubObject extends DurableObject<Env> implements HubRpc {
@@ -162,6 +166,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
       clock: systemClock,
       logger: this.#logger,
       random: Math.random,
+      openStreams,
       setAlarm: (at) => void storage.setAlarm(at),
       saveDrain: (until) => this.#saveDrain(until),
       beforeFirstClient: (address) => directory.occupy(address),

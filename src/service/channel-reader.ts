@@ -1,3 +1,4 @@
+import { OpenStreams } from "../hub/audience/open-streams.ts";
 import { Hub } from "../hub/hub.ts";
 import { MemoryEventLog } from "../hub/log/event-log.ts";
 import type { ChannelReader } from "./host.ts";
@@ -18,6 +19,7 @@ function emptyReader({ host }: Service, channel: string, drainUntil: number | nu
     clock: host.clock,
     logger: () => {},
     random: Math.random,
+    openStreams: new OpenStreams(),
     setAlarm: () => {},
     saveDrain: () => {},
     beforeFirstClient: () => Promise.resolve(),

@@ -10,6 +10,7 @@ import { Broadcaster } from "./broadcaster.ts";
 import { Client, type ClientStream, type LeaveReason } from "./client.ts";
 import { Departures } from "./departures.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import type { OpenStreams } from "./open-streams.ts";
 import { Registry, type Full } from "./registry.ts";
 import { goodbyeFrames, openingFrames, retryDelayMs } from "./service-frames.ts";
 import { StreamAges, type AgedStreams } from "./stream-ages.ts";
@@ -29,6 +30,8 @@ export interface ConnectRequest extends EntryRequest {
 
 /** What an audience needs from the place where it runs. */
 export interface AudienceHost extends AdmissionHost {
+  /** Shared by all hubs of a process. */
+  readonly openStreams: OpenStreams;
   random(): number;
 }
 
@@ -47,6 +50,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
   readonly #ages: StreamAges;
   readonly #departures = new Departures();
   readonly #encoder = new TextEncoder();
+  #isCounted = false;
 
   constructor(settings: HubSettings, view: LogView, host: AudienceHost, shared: Shared) {
     const { clock, counters, logger } = shared;
@@ -56,7 +60,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#shared = shared;
     this.#record = new AudienceRecord(counters, logger);
     this.#registry = new Registry(settings);
-    this.#broadcaster = new Broadcaster(this.#registry, view, clock, this, this.#record);
+    this.#broadcaster = new Broadcaster(this.#registry, host.openStreams, view, clock, this, this.#record);
     this.#heartbeat = new Heartbeat(settings, clock, this.#registry, this.#broadcaster, this.#record);
     this.#admission = new Admission(settings, this.#registry, this.#heartbeat, view, host, shared);
     this.#ages = new StreamAges(clock, this.#registry, this.#broadcaster, this, () => view.check());
@@ -193,6 +197,10 @@ export class Audience implements BroadcastObserver, AgedStreams {
       tokenEndsAt: request.endsAt ?? Number.POSITIVE_INFINITY,
     });
     this.#registry.add(client);
+    if (!this.#isCounted) {
+      this.#isCounted = true;
+      this.#host.openStreams.add(this.#registry);
+    }
     void stream.gone.then(() => this.lost(client));
     this.#record.connected(client);
     return client;

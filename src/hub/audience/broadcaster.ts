@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Gap, LogView, Page } from "../log/log-view.ts";
 import type { BroadcastObserver, BroadcastRecord } from "./broadcast-observer.ts";
 import type { Client } from "./client.ts";
+import type { OpenStreams } from "./open-streams.ts";
 import { pageBytes } from "./page-size.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import type { Registry } from "./registry.ts";
@@ -29,6 +30,7 @@ const RETRY_READ_MS = 1_000;
  */
 export class Broadcaster {
   readonly #clients: Registry;
+  readonly #openStreams: OpenStreams;
   readonly #view: LogView;
   readonly #clock: Clock;
   readonly #observer: BroadcastObserver;
@@ -42,12 +44,14 @@ export class Broadcaster {
 
   constructor(
     clients: Registry,
+    openStreams: OpenStreams,
     view: LogView,
     clock: Clock,
     observer: BroadcastObserver,
     record: BroadcastRecord,
   ) {
     this.#clients = clients;
+    this.#openStreams = openStreams;
     this.#view = view;
     this.#clock = clock;
     this.#observer = observer;
@@ -113,7 +117,7 @@ export class Broadcaster {
 
   /** Serves the clients that are behind and idle. Returns whether the next sweep can serve clients in replay. */
   async #sweep(startedAt: number): Promise<boolean> {
-    const pages = new SweepPages(this.#view, pageBytes(this.#clients.size));
+    const pages = new SweepPages(this.#view, pageBytes(this.#streamsNow(startedAt)));
     this.#writes.beginSweep();
     const replaying: Client[] = [];
     let now = startedAt;
@@ -225,6 +229,11 @@ export class Broadcaster {
       client.toldCursor = page.lastId;
       this.#writes.write(client, page.bytes, page, now);
     }
+  }
+
+  /** The streams of this process. The count may be a second old, so it may lack some of this hub's own. */
+  #streamsNow(now: number): number {
+    return Math.max(this.#clients.size, this.#openStreams.count(now));
   }
 
   #wakeIfBehind(client: Client): void {

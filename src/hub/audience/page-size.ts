@@ -5,12 +5,12 @@
 const PAGE_BYTES = { most: 128 * 1024, least: 16 * 1024 } as const;
 
 /**
- * The bytes of one write to each client of a hub, added up: the more clients there are, the smaller each write.
+ * The bytes of one write to each client of a process, added up: the more clients there are, the smaller each write.
  * Otherwise a crowd that connects and never reads costs more than 1 MB of memory per client.
  */
 const PAGES_BYTES = 8 * 1024 * 1024;
 
-/** The most bytes of one write in a hub with this many clients. A larger event gets a write of its own. */
+/** The most bytes of one write in a process with this many clients. A larger event gets a write of its own. */
 export function pageBytes(clients: number): number {
   return Math.max(PAGE_BYTES.least, Math.min(PAGE_BYTES.most, Math.floor(PAGES_BYTES / clients)));
 }

@@ -1,5 +1,6 @@
 import type { Ended } from "../../../src/hub/views.ts";
 import type { ConnectRequest } from "../../../src/hub/audience/audience.ts";
+import { OpenStreams } from "../../../src/hub/audience/open-streams.ts";
 import { Hub, type HubHost } from "../../../src/hub/hub.ts";
 import type { HubSettings } from "../../../src/hub/hub-settings.ts";
 import type { Receipt, NewEvent } from "../../../src/hub/log/event-log.ts";
@@ -44,6 +45,7 @@ export interface FakeHubOptions {
   readonly log?: UnrulyLog;
   readonly clock?: FakeClock;
   readonly random?: () => number;
+  readonly openStreams?: OpenStreams;
 }
 
 /** A hub whose time, storage, alarm and clients are controlled by a test. */
@@ -62,6 +64,7 @@ export class FakeHub implements HubHost {
   /** The hub waits for this before it admits its first client. */
   beforeFirstClient: (address: string | null) => Promise<void> = () => Promise.resolve();
   readonly random: () => number;
+  readonly openStreams: OpenStreams;
   hub: Hub;
   #cancelAlarm: () => void = () => {};
 
@@ -69,6 +72,7 @@ export class FakeHub implements HubHost {
     this.clock = options.clock ?? new FakeClock();
     this.log = options.log ?? new UnrulyLog();
     this.settings = { ...SETTINGS, ...options.settings };
+    this.openStreams = options.openStreams ?? new OpenStreams();
     this.random = options.random ?? (() => 0.5);
     this.hub = this.#wake();
   }

@@ -3,6 +3,7 @@ import { setImmediate as everythingElse } from "node:timers/promises";
 import { configSchema, type Config } from "../../../src/config/schema.ts";
 import { TransformClientStream } from "../../../src/edge/client-stream.ts";
 import { closedRefusal } from "../../../src/hub/closing.ts";
+import { OpenStreams } from "../../../src/hub/audience/open-streams.ts";
 import { Hub } from "../../../src/hub/hub.ts";
 import { MemoryEventLog } from "../../../src/hub/log/event-log.ts";
 import type { LogFields, LogLevel } from "../../../src/hub/logger.ts";
@@ -49,6 +50,7 @@ export class MemoryHost implements Host {
   readonly tickets: TicketsPort & { readonly kept: ReadonlyMap<string, unknown> };
   readonly lines: { level: LogLevel; event: string; fields: LogFields }[] = [];
   /** The hubs that exist. Reading a channel must not create one. */
+  readonly openStreams = new OpenStreams();
   readonly existing = new Map<string, Hub>();
   /** How many calls the hubs have had. */
   calls = 0;
@@ -131,6 +133,7 @@ export class MemoryHost implements Host {
       clock: this.clock,
       logger: this.logger,
       random: () => 0.5,
+      openStreams: this.openStreams,
       setAlarm: () => {},
       saveDrain: () => {},
       beforeFirstClient: async () => this.directory.occupy(channel),

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Broadcaster } from "../../../../src/hub/audience/broadcaster.ts";
 import { Client } from "../../../../src/hub/audience/client.ts";
 import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
+import { OpenStreams } from "../../../../src/hub/audience/open-streams.ts";
 import { Registry } from "../../../../src/hub/audience/registry.ts";
 import { FrameFeed } from "../../../../src/hub/log/frame-feed.ts";
 import type { LogView, Page, Start } from "../../../../src/hub/log/log-view.ts";
@@ -46,7 +47,7 @@ class Rig implements LogView {
       gap: (client: Client) => this.gaps.push(client),
       readFailed: (_client: Client, error: unknown) => this.failures.push(error),
     };
-    this.broadcaster = new Broadcaster(this.clients, this, this.clock, observer, record);
+    this.broadcaster = new Broadcaster(this.clients, new OpenStreams(), this, this.clock, observer, record);
   }
 
   head(): number {
