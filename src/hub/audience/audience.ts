@@ -167,10 +167,10 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#shared.alarm.arm(now + this.#settings.connectionTimeoutMs);
   }
 
-  taken(client: Client, page: Page | null, now: number): void {
+  accepted(client: Client, page: Page | null, now: number): void {
     this.#shared.alarm.arm(client.writtenAt + this.#settings.heartbeatIntervalMs);
     if (page !== null) {
-      this.#record.taken(page, now);
+      this.#record.accepted(page, now);
     }
   }
 

@@ -38,7 +38,7 @@ class Rig implements LogView {
   constructor() {
     const observer = {
       wrote: () => undefined,
-      taken: (_client: Client, page: Page | null) => page !== null && this.pages.push(page),
+      accepted: (_client: Client, page: Page | null) => page !== null && this.pages.push(page),
       lost: (client: Client) => this.remove(client),
     };
     const record = {
@@ -150,10 +150,10 @@ describe("a sweep", () => {
     const { client, stream } = rig.join(0, createFilter({ types: ["other"] }));
     await rig.publish(3);
     expect(stream.writes).toEqual([]);
-    expect([client.cursor, client.toldCursor]).toEqual([3, 0]);
+    expect([client.cursor, client.lastSentId]).toEqual([3, 0]);
     await rig.publish(1, { type: "other" });
     expect(stream.ids).toEqual([4]);
-    expect([client.cursor, client.toldCursor]).toEqual([4, 4]);
+    expect([client.cursor, client.lastSentId]).toEqual([4, 4]);
   });
 
   it("stops at the durable head", async () => {
@@ -347,7 +347,7 @@ describe("the patience of a sweep", () => {
     }
     await rig.clock.advance(200);
     for (const { client, stream } of crowd) {
-      expect(client.busy).toBe(false);
+      expect(client.isLate).toBe(false);
       // The first event, and then both later events in one write.
       expect(stream.writes).toHaveLength(2);
     }
@@ -361,7 +361,7 @@ describe("the patience of a sweep", () => {
     await rig.clock.advance(10);
     await rig.publish(1);
     await rig.clock.advance(290);
-    expect(crowd.map(({ client }) => client.busy)).toEqual(upTo(20).map((n) => n * 20 > 250));
+    expect(crowd.map(({ client }) => client.isLate)).toEqual(upTo(20).map((n) => n * 20 > 250));
     expect(crowd[0]?.stream.ids).toEqual([1, 2]);
   });
 });
@@ -472,7 +472,7 @@ describe("a client whose cursor falls out of the history", () => {
     expect(dataOf(gap)).toEqual({ requested_id: "2", oldest_id: "6", latest_id: "10", reason: "expired" });
     expect(rest.map(({ id }) => Number(id))).toEqual(upTo(10, 6));
     expect(rig.gaps).toEqual([client]);
-    expect(client.toldCursor).toBe(10);
+    expect(client.lastSentId).toBe(10);
   });
 
   it("gets a gap if no event is kept, and then the new events", async () => {
@@ -484,7 +484,7 @@ describe("a client whose cursor falls out of the history", () => {
     rig.broadcaster.wake();
     await rig.clock.settle();
     // The gap carried the cursor as its id, so no heartbeat has to carry it.
-    expect([client.cursor, client.toldCursor]).toEqual([5, 5]);
+    expect([client.cursor, client.lastSentId]).toEqual([5, 5]);
     const [gap] = stream.seen.events;
     expect([gap?.type, gap?.id]).toEqual(["gap", "5"]);
     expect(dataOf(gap)).toEqual({ requested_id: "2", oldest_id: null, latest_id: "5", reason: "expired" });
