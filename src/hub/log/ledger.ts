@@ -6,7 +6,7 @@ import { Refusals } from "../refusals.ts";
 import type { Shared } from "../shared.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
-import { FrameFeed } from "./frame-feed.ts";
+import { PageReader } from "./page-reader.ts";
 import { HistoryQueue } from "./history-queue.ts";
 import { HistoryReading, type HistoryPage } from "./history.ts";
 import type { LogView, StartRequest } from "./log-view.ts";
@@ -42,7 +42,7 @@ export class Ledger {
     const retention = new Retention(log, settings.retention);
     this.#log = log;
     this.#shared = shared;
-    this.#durable = new DurableLog(log, new FrameFeed(log), retention, clock);
+    this.#durable = new DurableLog(log, new PageReader(log), retention, clock);
     this.#trimmer = new Trimmer(log, retention, clock, alarm);
     this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
     this.#refusedPublishes = new Refusals("publish_refused", counters.publishRejections, clock, logger);

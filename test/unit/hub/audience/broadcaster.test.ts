@@ -4,7 +4,7 @@ import { Broadcaster } from "../../../../src/hub/audience/broadcaster.ts";
 import { Client } from "../../../../src/hub/audience/client.ts";
 import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
 import { Registry } from "../../../../src/hub/audience/registry.ts";
-import { FrameFeed } from "../../../../src/hub/log/frame-feed.ts";
+import { PageReader } from "../../../../src/hub/log/page-reader.ts";
 import type { LogView, Page, Start } from "../../../../src/hub/log/log-view.ts";
 import { FakeClock } from "../../../support/hub/fake-clock.ts";
 import { SETTINGS } from "../../../support/hub/fake-hub.ts";
@@ -23,7 +23,7 @@ class Rig implements LogView {
   readonly name = "rig";
   readonly clock = new FakeClock();
   readonly log = new UnrulyLog();
-  readonly feed = new FrameFeed(this.log);
+  readonly reader = new PageReader(this.log);
   readonly clients = new Registry(SETTINGS);
   /** How long the view takes to fetch a page; 0 returns pages at once. */
   fetchMs = 0;
@@ -62,12 +62,12 @@ class Rig implements LogView {
   }
 
   page(after: number, filter: Filter, maxBytes: number): Page | Promise<Page> {
-    const page = (): Page => this.feed.page(after, this.durable, filter, maxBytes);
+    const page = (): Page => this.reader.page(after, this.durable, filter, maxBytes);
     return this.fetchMs === 0 || this.isInMemory(after) ? page() : this.#fetched(page);
   }
 
   isInMemory(after: number): boolean {
-    return this.feed.isRecent(after);
+    return this.reader.isInMemory(after);
   }
 
   onAdvance(): void {}
@@ -107,7 +107,7 @@ class Rig implements LogView {
   /** Appends events that stay in memory and makes them durable. */
   append(count: number, { data = "{}", type = "tick" } = {}): void {
     const { stored } = this.log.append(newEvents(count, { data, type }), this.clock.now(), 1);
-    stored.forEach((event) => this.feed.push(event));
+    stored.forEach((event) => this.reader.push(event));
     this.durable = this.log.head;
   }
 
@@ -407,7 +407,7 @@ describe("a stream that fails", () => {
 async function failing(): Promise<{ rig: Rig; replaying: FakeStream; live: FakeStream }> {
   const rig = new Rig();
   rig.append(10);
-  rig.feed.forget(11);
+  rig.reader.forget(11);
   rig.log.failing = true;
   const [replaying, live] = [rig.join(0).stream, rig.join(10).stream];
   await rig.publish(1);
@@ -497,7 +497,7 @@ describe("clients in replay", () => {
   it("get the whole log, although each sweep reads only a part of it", async () => {
     const rig = new Rig();
     rig.append(20_000);
-    rig.feed.forget(20_001);
+    rig.reader.forget(20_001);
     const { stream } = rig.join(0);
     rig.broadcaster.wake();
     await rig.clock.settle();
@@ -507,7 +507,7 @@ describe("clients in replay", () => {
   it("share a bounded part of each sweep, so that live clients stay live", async () => {
     const rig = new Rig();
     rig.append(30_000);
-    rig.feed.forget(30_001);
+    rig.reader.forget(30_001);
     const replaying = upTo(8).map((cursor) => rig.join(cursor));
     const live = rig.join(30_000);
     live.stream.takeAfter(rig.clock, 1);
@@ -531,7 +531,7 @@ describe("clients in replay", () => {
   it("beyond that part are served if they can share a page, which costs no read", async () => {
     const rig = new Rig();
     rig.append(20_000);
-    rig.feed.forget(20_001);
+    rig.reader.forget(20_001);
     const joined = [0, 1, 2, 3, 0, 4].map((cursor) => rig.join(cursor).stream);
     joined.forEach((stream) => stream.stall());
     rig.log.reads = 0;
@@ -544,7 +544,7 @@ describe("clients in replay", () => {
   it("with a filter that matches nothing reach the head without a write", async () => {
     const rig = new Rig();
     rig.append(20_000);
-    rig.feed.forget(20_001);
+    rig.reader.forget(20_001);
     const { client, stream } = rig.join(0, createFilter({ types: ["other"] }));
     rig.broadcaster.wake();
     await rig.clock.settle();
@@ -555,7 +555,7 @@ describe("clients in replay", () => {
   it("at the same cursor read the log once", async () => {
     const rig = new Rig();
     rig.append(1_000);
-    rig.feed.forget(1_001);
+    rig.reader.forget(1_001);
     const joined = upTo(30).map(() => rig.join(0));
     rig.log.eventsRead = 0;
     rig.broadcaster.wake();
@@ -571,7 +571,7 @@ describe("a page that the view has to fetch", () => {
   it("arrives in order with the live events, exactly once", async () => {
     const rig = new Rig();
     rig.append(3_000);
-    rig.feed.forget(3_001);
+    rig.reader.forget(3_001);
     rig.fetchMs = 40;
     const { stream } = rig.join(0);
     rig.broadcaster.wake();
@@ -586,7 +586,7 @@ describe("a page that the view has to fetch", () => {
   it("delays no live client", async () => {
     const rig = new Rig();
     rig.append(100);
-    rig.feed.forget(101);
+    rig.reader.forget(101);
     rig.fetchMs = 5_000;
     const { stream: past } = rig.join(0);
     const { stream: live } = rig.join();
@@ -602,7 +602,7 @@ describe("a page that the view has to fetch", () => {
   it("is fetched for four clients at a time, and the others follow", async () => {
     const rig = new Rig();
     rig.append(100);
-    rig.feed.forget(101);
+    rig.reader.forget(101);
     rig.fetchMs = 100;
     const joined = upTo(10).map((cursor) => rig.join(cursor));
     rig.broadcaster.wake();
@@ -615,7 +615,7 @@ describe("a page that the view has to fetch", () => {
   it("is dropped if the client has left", async () => {
     const rig = new Rig();
     rig.append(100);
-    rig.feed.forget(101);
+    rig.reader.forget(101);
     rig.fetchMs = 100;
     const { client, stream } = rig.join(0);
     rig.broadcaster.wake();
@@ -628,7 +628,7 @@ describe("a page that the view has to fetch", () => {
   it("is fetched again a second after a failure, and the client gets an error frame", async () => {
     const rig = new Rig();
     rig.append(100);
-    rig.feed.forget(101);
+    rig.reader.forget(101);
     rig.fetchMs = 10;
     rig.log.failing = true;
     const { stream } = rig.join(0);
