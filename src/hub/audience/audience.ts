@@ -60,6 +60,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#heartbeat = new Heartbeat(settings, clock, this.#registry, this.#broadcaster, this.#record);
     this.#admission = new Admission(settings, this.#registry, this.#heartbeat, view, host, shared);
     this.#ages = new StreamAges(clock, this.#registry, this.#broadcaster, this, () => view.check());
+    // A publish moves the head, and a sweep delivers its events.
     view.onAdvance(() => this.#broadcaster.wake());
   }
 

@@ -71,8 +71,8 @@ export class DurableLog implements LogView {
   }
 
   /**
-   * Stores events in one transaction. Resolves when they are durable. The events that they duplicate are durable then
-   * too.
+   * Stores events in one transaction. Resolves when they are durable, and the events that they duplicate are durable
+   * too. If it has stored any, it moves the head and calls the listeners.
    *
    * @param grant the events that the publisher may know about
    */

@@ -61,7 +61,8 @@ export class Ledger {
   }
 
   /**
-   * Stores events in one transaction. Resolves once they are durable.
+   * Stores events in one transaction. Resolves once they are durable. The new head of `view` wakes the audience, which
+   * delivers them: see `LogView.onAdvance`.
    *
    * @param publisher the publisher's token, as the key by which the limit counts; null for no limit
    * @param grant the events that the publisher may know about: see `EventLog.append`
