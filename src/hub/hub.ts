@@ -108,7 +108,7 @@ export class Hub {
 
   /** Ends all streams for good and refuses connects. Returns at once; `settled` waits for the peers. */
   stop(): Ended {
-    this.#closing.stop();
+    this.#closing.stopStreams();
     const closed = this.#audience.endAll("shutdown");
     this.#logBudget.log("info", "channel_closed", { closed });
     this.#logBudget.flush();
@@ -120,7 +120,7 @@ export class Hub {
    */
   async settled(): Promise<number> {
     const lingering = await this.#audience.settled();
-    this.#closing.complete();
+    this.#closing.stopPublishes();
     return lingering;
   }
 

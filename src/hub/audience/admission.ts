@@ -110,7 +110,7 @@ export class Admission {
 
   /** Gives each free slot to the longest-waiting connect that fits. Call it after clients have left. */
   fillFreeSlots(): void {
-    if (this.#shared.closing.because !== null) {
+    if (this.#shared.closing.reason !== null) {
       return;
     }
     for (const waiting of this.#waiting) {

@@ -74,7 +74,7 @@ export class Ledger {
     grant: FilterTerms,
   ): Promise<Receipt[]> {
     try {
-      this.#shared.closing.requireOpenToEvents();
+      this.#shared.closing.requireOpenToPublishes();
       this.#publishes.use(publisher);
       this.#relieveLog();
       const receipts = await this.#append(events, createFilter(grant));
