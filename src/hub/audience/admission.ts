@@ -2,7 +2,7 @@ import { HubError } from "../errors.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { LogView, Start, StartRequest } from "../log/log-view.ts";
 import { Quota } from "../quota.ts";
-import { Refusals } from "../refusals.ts";
+import { RefusalRecord } from "../refusal-record.ts";
 import type { Shared } from "../shared.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Full, Registry } from "./registry.ts";
@@ -59,7 +59,7 @@ export class Admission {
   readonly #host: AdmissionHost;
   readonly #shared: Shared;
   readonly #connects: Quota;
-  readonly #refusals: Refusals;
+  readonly #refusals: RefusalRecord;
   readonly #waiting = new Set<Waiting>();
   /** When the clients of an address were last probed, or all clients (null). Entries are dropped after the pause. */
   readonly #probedAt = new Map<string | null, number>();
@@ -79,7 +79,7 @@ export class Admission {
     this.#host = host;
     this.#shared = shared;
     this.#connects = new Quota(settings.maxConnectsPerMinutePerAddress, TOO_MANY_CONNECTS, clock);
-    this.#refusals = new Refusals("connect_refused", counters.rejections, clock, logger);
+    this.#refusals = new RefusalRecord("connect_refused", counters.rejections, clock, logger);
   }
 
   /**

@@ -2,7 +2,7 @@ import { HubError } from "../errors.ts";
 import { createFilter, type Filter, type FilterTerms } from "../filter.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import { Quota } from "../quota.ts";
-import { Refusals } from "../refusals.ts";
+import { RefusalRecord } from "../refusal-record.ts";
 import type { Shared } from "../shared.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
@@ -32,9 +32,9 @@ export class Ledger {
   readonly #durable: DurableLog;
   readonly #trimmer: Trimmer;
   readonly #publishes: Quota;
-  readonly #refusedPublishes: Refusals;
+  readonly #refusedPublishes: RefusalRecord;
   readonly #readings: HistoryQueue;
-  readonly #refusedReadings: Refusals;
+  readonly #refusedReadings: RefusalRecord;
   #hasFailed = false;
 
   constructor(settings: HubSettings, log: EventLog, shared: Shared) {
@@ -45,9 +45,9 @@ export class Ledger {
     this.#durable = new DurableLog(log, new PageReader(log), retention, clock);
     this.#trimmer = new Trimmer(log, retention, clock, alarm);
     this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
-    this.#refusedPublishes = new Refusals("publish_refused", counters.publishRejections, clock, logger);
+    this.#refusedPublishes = new RefusalRecord("publish_refused", counters.publishRejections, clock, logger);
     this.#readings = new HistoryQueue(clock);
-    this.#refusedReadings = new Refusals("history_refused", counters.historyRejections, clock, logger);
+    this.#refusedReadings = new RefusalRecord("history_refused", counters.historyRejections, clock, logger);
   }
 
   /** The log as the audience sees it. */
