@@ -10,6 +10,7 @@ import { Broadcaster } from "./broadcaster.ts";
 import { Client, type ClientStream, type LeaveReason } from "./client.ts";
 import { Departures } from "./departures.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { Probe } from "./probe.ts";
 import { Registry, type Full } from "./registry.ts";
 import { goodbyeFrames, openingFrames, retryDelayMs } from "./service-frames.ts";
 import { StreamAges, type AgedStreams } from "./stream-ages.ts";
@@ -43,6 +44,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
   readonly #registry: Registry;
   readonly #broadcaster: Broadcaster;
   readonly #heartbeat: Heartbeat;
+  readonly #probe: Probe;
   readonly #admission: Admission;
   readonly #ages: StreamAges;
   readonly #departures = new Departures();
@@ -58,7 +60,8 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#registry = new Registry(settings);
     this.#broadcaster = new Broadcaster(this.#registry, view, clock, this, this.#record);
     this.#heartbeat = new Heartbeat(settings, clock, this.#registry, this.#broadcaster, this.#record);
-    this.#admission = new Admission(settings, this.#registry, this.#heartbeat, view, host, shared);
+    this.#probe = new Probe(clock, this.#heartbeat);
+    this.#admission = new Admission(settings, this.#registry, this.#probe, view, host, shared);
     this.#ages = new StreamAges(clock, this.#registry, this.#broadcaster, this, () => view.check());
     // A publish moves the head, and a sweep delivers its events.
     view.onAdvance(() => this.#broadcaster.wake());
@@ -150,8 +153,8 @@ export class Audience implements BroadcastObserver, AgedStreams {
   }
 
   /** Sends a heartbeat to the clients that were quiet for a while, and waits until the dead ones among them are out. */
-  async findDead(): Promise<void> {
-    await this.#admission.probe();
+  findDead(): Promise<void> {
+    return this.#probe.findDead();
   }
 
   /** The clients as an operator sees them. */
