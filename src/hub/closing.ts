@@ -37,7 +37,7 @@ export class Closing {
   }
 
   /** Why the hub accepts no streams; null if it does. */
-  get because(): "draining" | "shutting_down" | null {
+  get reason(): "draining" | "shutting_down" | null {
     if (this.#stopping !== "no") {
       return "shutting_down";
     }
@@ -46,7 +46,7 @@ export class Closing {
 
   /** When the drain ends; null if the channel is not draining. */
   get drainUntil(): number | null {
-    return this.because === "draining" ? this.#drainUntil : null;
+    return this.reason === "draining" ? this.#drainUntil : null;
   }
 
   /** When the drain has to be ended, in ms since the epoch; Infinity if the channel is not draining. */
@@ -56,14 +56,14 @@ export class Closing {
 
   /** @throws HubError `draining` or `shutting_down` */
   requireOpenToStreams(): void {
-    const reason = this.because;
+    const reason = this.reason;
     if (reason !== null) {
       throw closedRefusal(reason);
     }
   }
 
   /** @throws HubError `shutting_down` */
-  requireOpenToEvents(): void {
+  requireOpenToPublishes(): void {
     if (this.#stopping === "all") {
       throw closedRefusal("shutting_down");
     }
@@ -91,12 +91,12 @@ export class Closing {
   }
 
   /** Refuses streams from now on. */
-  stop(): void {
+  stopStreams(): void {
     this.#stopping = this.#stopping === "no" ? "streams" : this.#stopping;
   }
 
   /** Refuses streams and publishes from now on. */
-  complete(): void {
+  stopPublishes(): void {
     this.#stopping = "all";
   }
 }

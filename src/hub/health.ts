@@ -18,7 +18,7 @@ export function healthOf(
   ];
   const working = reasons.length > 0 ? "degraded" : "healthy";
   return {
-    status: closing.because === null ? working : "draining",
+    status: closing.reason === null ? working : "draining",
     reasons,
     drainUntil: closing.drainUntil,
     activeConnections: audience.size,

@@ -13,7 +13,7 @@ import { LogBudget } from "./log-budget.ts";
 import type { Logger } from "./logger.ts";
 import type { ClientView, Ended, HubHealth } from "./views.ts";
 
-/** What a hub needs from the place where it runs. */
+/** What a hub needs from the place where it runs, together with what its closing and its audience need. */
 export interface HubHost extends ClosingHost, AudienceHost {
   readonly log: EventLog;
   readonly logger: Logger;
@@ -22,7 +22,8 @@ export interface HubHost extends ClosingHost, AudienceHost {
 }
 
 /**
- * Orders, logs and delivers the events of one channel: a ledger and its audience. Knows neither HTTP nor Cloudflare.
+ * Orders, logs and delivers the events of one channel. Its ledger stores what is published, and its audience delivers
+ * what the ledger's view shows. Knows neither HTTP nor Cloudflare.
  */
 export class Hub {
   readonly counters: Counters = createCounters();
@@ -107,7 +108,7 @@ export class Hub {
 
   /** Ends all streams for good and refuses connects. Returns at once; `settled` waits for the peers. */
   stop(): Ended {
-    this.#closing.stop();
+    this.#closing.stopStreams();
     const closed = this.#audience.endAll("shutdown");
     this.#logBudget.log("info", "channel_closed", { closed });
     this.#logBudget.flush();
@@ -119,7 +120,7 @@ export class Hub {
    */
   async settled(): Promise<number> {
     const lingering = await this.#audience.settled();
-    this.#closing.complete();
+    this.#closing.stopPublishes();
     return lingering;
   }
 

@@ -2,16 +2,10 @@ import { HubError } from "../errors.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { LogView, Start, StartRequest } from "../log/log-view.ts";
 import { Quota } from "../quota.ts";
-import { Refusals } from "../refusals.ts";
+import { RefusalRecord } from "../refusal-record.ts";
 import type { Shared } from "../shared.ts";
-import type { Heartbeat } from "./heartbeat.ts";
+import type { Probe } from "./probe.ts";
 import type { Full, Registry } from "./registry.ts";
-
-/** How long a connect waits for a dead client's slot. */
-const PROBE_WAIT_MS = 250;
-
-/** The shortest time between two probes, however many connects are refused. */
-const PROBE_PAUSE_MS = 1_000;
 
 const FULL_DETAILS: Readonly<Record<Full, string>> = {
   limit: "All connections of this channel are in use.",
@@ -50,36 +44,34 @@ interface Waiting {
 
 /**
  * Decides which connects get a slot. A dead client must not hold a slot. Before a connect is refused, the quiet clients
- * get a heartbeat, and the waiting connects take the slots of the clients that turn out to be dead.
+ * are probed, and the waiting connects take the slots of the clients that turn out to be dead.
  */
 export class Admission {
   readonly #registry: Registry;
-  readonly #heartbeat: Heartbeat;
+  readonly #probe: Probe;
   readonly #view: LogView;
   readonly #host: AdmissionHost;
   readonly #shared: Shared;
   readonly #connects: Quota;
-  readonly #refusals: Refusals;
+  readonly #refusals: RefusalRecord;
   readonly #waiting = new Set<Waiting>();
-  /** When the clients of an address were last probed, or all clients (null). Entries are dropped after the pause. */
-  readonly #probedAt = new Map<string | null, number>();
 
   constructor(
     settings: HubSettings,
     registry: Registry,
-    heartbeat: Heartbeat,
+    probe: Probe,
     view: LogView,
     host: AdmissionHost,
     shared: Shared,
   ) {
     const { clock, logger, counters } = shared;
     this.#registry = registry;
-    this.#heartbeat = heartbeat;
+    this.#probe = probe;
     this.#view = view;
     this.#host = host;
     this.#shared = shared;
     this.#connects = new Quota(settings.maxConnectsPerMinutePerAddress, TOO_MANY_CONNECTS, clock);
-    this.#refusals = new Refusals("connect_refused", counters.rejections, clock, logger);
+    this.#refusals = new RefusalRecord("connect_refused", counters.rejections, clock, logger);
   }
 
   /**
@@ -110,7 +102,7 @@ export class Admission {
 
   /** Gives each free slot to the longest-waiting connect that fits. Call it after clients have left. */
   fillFreeSlots(): void {
-    if (this.#shared.closing.because !== null) {
+    if (this.#shared.closing.reason !== null) {
       return;
     }
     for (const waiting of this.#waiting) {
@@ -147,40 +139,12 @@ export class Admission {
       return;
     }
     // An address at its limit probes only its own clients: its connects must not cost the clients of others anything.
-    const probedAt = this.#probe(full === "limit" ? null : address);
-    const waitMs = probedAt + PROBE_WAIT_MS - this.#shared.clock.now();
+    const waitMs = this.#probe.start(full === "limit" ? null : address);
     const hasTaken = await this.#waitForSlot(address, take, waitMs);
     if (!hasTaken) {
       this.#shared.closing.requireOpenToStreams();
       throw new HubError(full, FULL_DETAILS[full]);
     }
-  }
-
-  /** Probes all quiet clients, unless the last probe was too recent, and waits until the dead ones have had time to show. */
-  async probe(): Promise<void> {
-    const waitMs = this.#probe(null) + PROBE_WAIT_MS - this.#shared.clock.now();
-    if (waitMs > 0) {
-      await new Promise<void>((resolve) => void this.#shared.clock.after(waitMs, resolve));
-    }
-  }
-
-  /**
-   * Probes the clients of an address, or all (null), unless the last probe was too recent. Returns when they were
-   * probed.
-   */
-  #probe(address: string | null): number {
-    const now = this.#shared.clock.now();
-    for (const [probed, at] of this.#probedAt) {
-      // If the clock was set back, the probe is due again. Otherwise connects would wait until the old time came round.
-      if (now < at || now - at >= PROBE_PAUSE_MS) {
-        this.#probedAt.delete(probed);
-      }
-    }
-    if (!this.#probedAt.has(null) && !this.#probedAt.has(address) && this.#heartbeat.probe(address)) {
-      this.#probedAt.set(address, now);
-    }
-    const never = Number.NEGATIVE_INFINITY;
-    return Math.max(this.#probedAt.get(null) ?? never, this.#probedAt.get(address) ?? never);
   }
 
   /** Resolves to whether a slot was taken in time. */

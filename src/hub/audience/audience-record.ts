@@ -43,7 +43,7 @@ export class AudienceRecord implements BroadcastRecord {
     this.#logger("warn", "slow_client", { client_id, stalled_ms, cursor });
   }
 
-  taken(page: Page, now: number): void {
+  accepted(page: Page, now: number): void {
     this.#counters.pages++;
     this.#counters.deliveries += page.events;
     if (page.publishedAt !== null) {

@@ -11,6 +11,7 @@ import { Client, type ClientStream, type LeaveReason } from "./client.ts";
 import { Departures } from "./departures.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { OpenStreams } from "./open-streams.ts";
+import { Probe } from "./probe.ts";
 import { Registry, type Full } from "./registry.ts";
 import { goodbyeFrames, openingFrames, retryDelayMs } from "./service-frames.ts";
 import { StreamAges, type AgedStreams } from "./stream-ages.ts";
@@ -46,6 +47,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
   readonly #registry: Registry;
   readonly #broadcaster: Broadcaster;
   readonly #heartbeat: Heartbeat;
+  readonly #probe: Probe;
   readonly #admission: Admission;
   readonly #ages: StreamAges;
   readonly #departures = new Departures();
@@ -62,8 +64,10 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#registry = new Registry(settings);
     this.#broadcaster = new Broadcaster(this.#registry, host.openStreams, view, clock, this, this.#record);
     this.#heartbeat = new Heartbeat(settings, clock, this.#registry, this.#broadcaster, this.#record);
-    this.#admission = new Admission(settings, this.#registry, this.#heartbeat, view, host, shared);
+    this.#probe = new Probe(clock, this.#heartbeat);
+    this.#admission = new Admission(settings, this.#registry, this.#probe, view, host, shared);
     this.#ages = new StreamAges(clock, this.#registry, this.#broadcaster, this, () => view.check());
+    // A publish moves the head, and a sweep delivers its events.
     view.onAdvance(() => this.#broadcaster.wake());
   }
 
@@ -153,8 +157,8 @@ export class Audience implements BroadcastObserver, AgedStreams {
   }
 
   /** Sends a heartbeat to the clients that were quiet for a while, and waits until the dead ones among them are out. */
-  async findDead(): Promise<void> {
-    await this.#admission.probe();
+  findDead(): Promise<void> {
+    return this.#probe.findDead();
   }
 
   /** The clients as an operator sees them. */
@@ -171,10 +175,10 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#shared.alarm.arm(now + this.#settings.connectionTimeoutMs);
   }
 
-  taken(client: Client, page: Page | null, now: number): void {
+  accepted(client: Client, page: Page | null, now: number): void {
     this.#shared.alarm.arm(client.writtenAt + this.#settings.heartbeatIntervalMs);
     if (page !== null) {
-      this.#record.taken(page, now);
+      this.#record.accepted(page, now);
     }
   }
 

@@ -89,8 +89,8 @@ export class Broadcaster {
 
   /** Writes a heartbeat to an idle client. It carries the cursor if the filter has hidden events since the last id. */
   beat(client: Client): void {
-    const hasHidden = client.cursor > client.toldCursor;
-    client.toldCursor = client.cursor;
+    const hasHidden = client.cursor > client.lastSentId;
+    client.lastSentId = client.cursor;
     this.write(client, heartbeatFrame(hasHidden ? client.cursor : null));
   }
 
@@ -101,7 +101,7 @@ export class Broadcaster {
         this.#isWoken = false;
         const hasMore = await this.#sweep(startedAt);
         if (this.#writes.awaited > 0) {
-          await this.#writes.taken(this.#clients, startedAt);
+          await this.#writes.awaitSweep(this.#clients, startedAt);
         } else if (hasMore) {
           // No write to wait for, only more of the log to read: everything else that is ready comes first.
           await this.#clock.turn();
@@ -217,7 +217,7 @@ export class Broadcaster {
     const requestedId = String(client.cursor);
     const gap: Gap = { reason: "expired", requestedId, oldest, latest: this.#view.head() };
     client.cursor = oldest - 1;
-    client.toldCursor = client.cursor;
+    client.lastSentId = client.cursor;
     this.#record.gap(client, gap);
     this.write(client, gapFrame(gap));
   }
@@ -226,7 +226,7 @@ export class Broadcaster {
   #deliver(client: Client, page: Page, now: number): void {
     client.cursor = page.cursor;
     if (page.bytes !== null) {
-      client.toldCursor = page.lastId;
+      client.lastSentId = page.lastId;
       this.#writes.write(client, page.bytes, page, now);
     }
   }

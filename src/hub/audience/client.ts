@@ -57,7 +57,7 @@ export class Client {
   /** The client was sent every event up to this seq that its filter lets through. */
   cursor: number;
   /** The last id that the client was sent. Behind the cursor if the filter has hidden events since. */
-  toldCursor: number;
+  lastSentId: number;
   /** The next page is being fetched. No sweep serves the client meanwhile. */
   isFetching = false;
   /** After a failed read of the log, no sweep serves the client before this time. */
@@ -75,7 +75,7 @@ export class Client {
   /** The number of the sweep that waits for the pending write; 0 if none does. */
   awaitedBy = 0;
   /** A sweep gave up waiting for the client. Sweeps do not wait for it until it accepts a write in time. */
-  busy = false;
+  isLate = false;
 
   // Written by `StreamAges`.
 
@@ -94,6 +94,6 @@ export class Client {
     this.tokenEndsAt = options.tokenEndsAt;
     this.warnAt = options.tokenEndsAt - TOKEN_WARNING_MS;
     this.cursor = options.cursor;
-    this.toldCursor = options.cursor;
+    this.lastSentId = options.cursor;
   }
 }

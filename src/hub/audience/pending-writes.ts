@@ -11,14 +11,14 @@ const SWEEP_MS = 250;
 /** What happens to a write. None of these methods may throw. */
 export interface WriteObserver {
   /** The client accepted a write and is idle again. The page is null for a frame of the service. */
-  taken(client: Client, page: Page | null, now: number): void;
+  accepted(client: Client, page: Page | null, now: number): void;
   /** The client's stream refused a write. */
   lost(client: Client): void;
 }
 
 /**
  * The writes that clients have not accepted yet, one per client at most. A sweep waits for the writes that it makes. A
- * client that accepts its write too late becomes busy: sweeps do not wait for it until it accepts a write in time
+ * client that accepts its write too late counts as late: sweeps do not wait for it until it accepts a write in time
  * again.
  */
 export class PendingWrites {
@@ -29,7 +29,7 @@ export class PendingWrites {
   #sweep = 0;
   #isSweeping = false;
   #awaited = 0;
-  #allTaken: () => void = () => {};
+  #allAccepted: () => void = () => {};
 
   /** @param onIdle called after a client has accepted its write */
   constructor(clock: Clock, observer: WriteObserver, onIdle: (client: Client) => void) {
@@ -67,13 +67,13 @@ export class PendingWrites {
   write(client: Client, bytes: Uint8Array, page: Page | null, now: number): void {
     client.pendingSince = now;
     client.writtenAt = now;
-    if (page !== null && !client.busy && !client.isFetching) {
+    if (page !== null && !client.isLate && !client.isFetching) {
       client.awaitedBy = this.#sweep;
       this.#awaited++;
     }
     const sweep = this.#sweep;
     hand(client, bytes).then(
-      () => this.#onTaken(client, sweep, page),
+      () => this.#onAccepted(client, sweep, page),
       () => this.#observer.lost(client),
     );
   }
@@ -83,11 +83,11 @@ export class PendingWrites {
     this.#settle(client);
   }
 
-  /** Resolves when the sweep has nothing to wait for. The clients that it gives up on are busy from then on. */
-  async taken(clients: Iterable<Client>, startedAt: number): Promise<void> {
+  /** Resolves when the sweep has nothing to wait for. The clients that it gives up on are late from then on. */
+  async awaitSweep(clients: Iterable<Client>, startedAt: number): Promise<void> {
     while (this.#awaited > 0) {
       const before = this.#awaited;
-      if (await this.#allTakenInTime()) {
+      if (await this.#allAcceptedInTime()) {
         return;
       }
       // The hub itself may have been held up. Writes that were accepted meanwhile are reported in this turn.
@@ -99,16 +99,16 @@ export class PendingWrites {
     }
   }
 
-  #onTaken(client: Client, sweep: number, page: Page | null): void {
+  #onAccepted(client: Client, sweep: number, page: Page | null): void {
     const now = this.#clock.now();
     const isPrompt = now - (client.pendingSince ?? now) <= PATIENCE_MS;
-    client.busy &&= !isPrompt && !(this.#isSweeping && sweep === this.#sweep);
+    client.isLate &&= !isPrompt && !(this.#isSweeping && sweep === this.#sweep);
     client.pendingSince = null;
     if (page !== null) {
       client.lastEventAt = now;
       client.eventsSent += page.events;
     }
-    this.#observer.taken(client, page, now);
+    this.#observer.accepted(client, page, now);
     this.#settle(client);
     this.#onIdle(client);
   }
@@ -118,15 +118,15 @@ export class PendingWrites {
       client.awaitedBy = 0;
       this.#awaited--;
       if (this.#awaited === 0) {
-        this.#allTaken();
+        this.#allAccepted();
       }
     }
   }
 
-  #allTakenInTime(): Promise<boolean> {
+  #allAcceptedInTime(): Promise<boolean> {
     return new Promise((resolve) => {
       const cancel = this.#clock.after(PATIENCE_MS, () => resolve(false));
-      this.#allTaken = () => {
+      this.#allAccepted = () => {
         cancel();
         resolve(true);
       };
@@ -135,7 +135,7 @@ export class PendingWrites {
 
   #giveUpOnTheLate(clients: Iterable<Client>): void {
     for (const client of clients) {
-      client.busy ||= client.awaitedBy === this.#sweep;
+      client.isLate ||= client.awaitedBy === this.#sweep;
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { Client } from "./client.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { ClientView } from "../views.ts";
-import { Addresses } from "./addresses.ts";
+import { StreamCounts } from "./stream-counts.ts";
 
 /** Which limit leaves no slot for a client. */
 export type Full = "limit" | "address_limit";
@@ -10,7 +10,7 @@ export type Full = "limit" | "address_limit";
 export class Registry {
   readonly #settings: HubSettings;
   readonly #clients = new Map<string, Client>();
-  readonly #addresses = new Addresses();
+  readonly #streamCounts = new StreamCounts();
 
   constructor(settings: HubSettings) {
     this.#settings = settings;
@@ -36,7 +36,7 @@ export class Registry {
   /** Which limit leaves no slot for a client of this address; null if there is a slot. */
   fullBecause(address: string | null): Full | null {
     const { maxConnections, maxConnectionsPerAddress } = this.#settings;
-    if (maxConnectionsPerAddress > 0 && this.#addresses.streamsOf(address) >= maxConnectionsPerAddress) {
+    if (maxConnectionsPerAddress > 0 && this.#streamCounts.of(address) >= maxConnectionsPerAddress) {
       return "address_limit";
     }
     return this.#clients.size < maxConnections ? null : "limit";
@@ -44,7 +44,7 @@ export class Registry {
 
   add(client: Client): void {
     this.#clients.set(client.id, client);
-    this.#addresses.came(client.address);
+    this.#streamCounts.add(client.address);
   }
 
   /** Returns false if the client was not registered. */
@@ -52,7 +52,7 @@ export class Registry {
     if (!this.#clients.delete(client.id)) {
       return false;
     }
-    this.#addresses.left(client.address);
+    this.#streamCounts.remove(client.address);
     return true;
   }
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { Filter } from "../filter.ts";
 import type { Appended, EventLog, NewEvent } from "./event-log.ts";
-import type { FrameFeed } from "./frame-feed.ts";
+import type { PageReader } from "./page-reader.ts";
 import type { LogView, Page, Start, StartRequest } from "./log-view.ts";
 import type { Retention } from "./retention.ts";
 import { startingPoint } from "./starting-point.ts";
@@ -12,21 +12,21 @@ import { startingPoint } from "./starting-point.ts";
  */
 export class DurableLog implements LogView {
   readonly #log: EventLog;
-  readonly #feed: FrameFeed;
+  readonly #reader: PageReader;
   readonly #retention: Retention;
   readonly #clock: Clock;
   readonly #listeners: (() => void)[] = [];
   #head: number;
   #created: Promise<void> | null;
 
-  constructor(log: EventLog, feed: FrameFeed, retention: Retention, clock: Clock) {
+  constructor(log: EventLog, reader: PageReader, retention: Retention, clock: Clock) {
     this.#log = log;
-    this.#feed = feed;
+    this.#reader = reader;
     this.#retention = retention;
     this.#clock = clock;
     this.#head = log.head;
     this.#created = log.name === null ? null : Promise.resolve();
-    feed.forget(log.head + 1);
+    reader.forget(log.head + 1);
   }
 
   get name(): string {
@@ -55,11 +55,11 @@ export class DurableLog implements LogView {
   }
 
   page(after: number, filter: Filter, maxBytes: number): Page {
-    return this.#feed.page(after, this.#head, filter, maxBytes);
+    return this.#reader.page(after, this.#head, filter, maxBytes);
   }
 
   isInMemory(after: number): boolean {
-    return this.#feed.isRecent(after);
+    return this.#reader.isInMemory(after);
   }
 
   onAdvance(listener: () => void): void {
@@ -71,8 +71,8 @@ export class DurableLog implements LogView {
   }
 
   /**
-   * Stores events in one transaction. Resolves when they are durable. The events that they duplicate are durable then
-   * too.
+   * Stores events in one transaction. Resolves when they are durable, and the events that they duplicate are durable
+   * too. If it has stored any, it moves the head and calls the listeners.
    *
    * @param grant the events that the publisher may know about
    */
@@ -80,7 +80,7 @@ export class DurableLog implements LogView {
     const now = this.#clock.now();
     const appended = this.#log.append(events, now, this.#retention.oldest(now), grant);
     const head = this.#log.head;
-    appended.stored.forEach((event) => this.#feed.push(event));
+    appended.stored.forEach((event) => this.#reader.push(event));
     await this.#log.sync();
     if (head > this.#head) {
       this.#head = head;

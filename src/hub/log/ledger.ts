@@ -2,11 +2,11 @@ import { HubError } from "../errors.ts";
 import { createFilter, type Filter, type FilterTerms } from "../filter.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import { Quota } from "../quota.ts";
-import { Refusals } from "../refusals.ts";
+import { RefusalRecord } from "../refusal-record.ts";
 import type { Shared } from "../shared.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
-import { FrameFeed } from "./frame-feed.ts";
+import { PageReader } from "./page-reader.ts";
 import { HistoryQueue } from "./history-queue.ts";
 import { HistoryReading, type HistoryPage } from "./history.ts";
 import type { LogView, StartRequest } from "./log-view.ts";
@@ -32,9 +32,9 @@ export class Ledger {
   readonly #durable: DurableLog;
   readonly #trimmer: Trimmer;
   readonly #publishes: Quota;
-  readonly #refusedPublishes: Refusals;
+  readonly #refusedPublishes: RefusalRecord;
   readonly #readings: HistoryQueue;
-  readonly #refusedReadings: Refusals;
+  readonly #refusedReadings: RefusalRecord;
   #hasFailed = false;
 
   constructor(settings: HubSettings, log: EventLog, shared: Shared) {
@@ -42,12 +42,12 @@ export class Ledger {
     const retention = new Retention(log, settings.retention);
     this.#log = log;
     this.#shared = shared;
-    this.#durable = new DurableLog(log, new FrameFeed(log), retention, clock);
+    this.#durable = new DurableLog(log, new PageReader(log), retention, clock);
     this.#trimmer = new Trimmer(log, retention, clock, alarm);
     this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
-    this.#refusedPublishes = new Refusals("publish_refused", counters.publishRejections, clock, logger);
+    this.#refusedPublishes = new RefusalRecord("publish_refused", counters.publishRejections, clock, logger);
     this.#readings = new HistoryQueue(clock);
-    this.#refusedReadings = new Refusals("history_refused", counters.historyRejections, clock, logger);
+    this.#refusedReadings = new RefusalRecord("history_refused", counters.historyRejections, clock, logger);
   }
 
   /** The log as the audience sees it. */
@@ -61,7 +61,8 @@ export class Ledger {
   }
 
   /**
-   * Stores events in one transaction. Resolves once they are durable.
+   * Stores events in one transaction. Resolves once they are durable. The new head of `view` wakes the audience, which
+   * delivers them: see `LogView.onAdvance`.
    *
    * @param publisher the publisher's token, as the key by which the limit counts; null for no limit
    * @param grant the events that the publisher may know about: see `EventLog.append`
@@ -73,7 +74,7 @@ export class Ledger {
     grant: FilterTerms,
   ): Promise<Receipt[]> {
     try {
-      this.#shared.closing.requireOpenToEvents();
+      this.#shared.closing.requireOpenToPublishes();
       this.#publishes.use(publisher);
       this.#relieveLog();
       const receipts = await this.#append(events, createFilter(grant));

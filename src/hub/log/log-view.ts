@@ -47,7 +47,8 @@ export interface Page {
 
 /**
  * The log as the audience sees it. It ends at the durable head, so an event that a crash can take back cannot be
- * delivered by mistake. A hub's view reads its own storage; a relay's view reads what its hub sent.
+ * delivered by mistake. `start` and `page` may return promises, so that a view can fetch its pages from elsewhere. The
+ * view of a hub, `DurableLog`, returns its pages at once.
  */
 export interface LogView {
   /** The random name of the log. Empty until the first `start`. */
@@ -67,7 +68,7 @@ export interface LogView {
   page(after: number, filter: Filter, maxBytes: number): Page | Promise<Page>;
   /** Whether the page after a cursor is in memory. Other pages have to be read, so a sweep asks for few of them. */
   isInMemory(after: number): boolean;
-  /** Calls back whenever the head has moved. */
+  /** Calls the listener whenever the head has moved. The audience then starts a sweep. */
   onAdvance(listener: () => void): void;
   /** Throws if the log cannot be read because the storage is broken or belongs to a newer instance. */
   check(): void;

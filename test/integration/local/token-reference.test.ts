@@ -33,14 +33,18 @@ describe("what stands for a token in a line to paste", () => {
   };
 
   it.each([
-    ["a line", "PUBLISH_TOKEN=abc\nADMIN_TOKEN=a\n", "abc"],
-    ["the first of a list", "ADMIN_TOKEN=a\nPUBLISH_TOKEN=new,old\n", "new"],
+    ["a line", "PUBLISH_TOKEN=abc-7f3a\nADMIN_TOKEN=a\n", "abc-7f3a"],
+    ["the first of a list", "ADMIN_TOKEN=a\nPUBLISH_TOKEN=new-7f3a,old-7f3a\n", "new-7f3a"],
     ["quotes", "ADMIN_TOKEN=a\nPUBLISH_TOKEN='a b#c'\n", "a b#c"],
-    ["spaces in a list", "ADMIN_TOKEN=a\nPUBLISH_TOKEN= , new , old # rotated\n", "new"],
-    ["a line that comes twice", "PUBLISH_TOKEN=one\nADMIN_TOKEN=a\nPUBLISH_TOKEN=two\n", "two"],
-    ["an export", "export PUBLISH_TOKEN=abc\nADMIN_TOKEN=a\n", "abc"],
-    ["Windows line ends", "PUBLISH_TOKEN=abc\r\nADMIN_TOKEN=a\r\n", "abc"],
-    ["a name that ends alike", "MY_PUBLISH_TOKEN=no\nPUBLISH_TOKEN=abc\nADMIN_TOKEN=a\n", "abc"],
+    ["spaces in a list", "ADMIN_TOKEN=a\nPUBLISH_TOKEN= , new-7f3a , old-7f3a # rotated\n", "new-7f3a"],
+    [
+      "a line that comes twice",
+      "PUBLISH_TOKEN=one-7f3a\nADMIN_TOKEN=a\nPUBLISH_TOKEN=two-7f3a\n",
+      "two-7f3a",
+    ],
+    ["an export", "export PUBLISH_TOKEN=abc-7f3a\nADMIN_TOKEN=a\n", "abc-7f3a"],
+    ["Windows line ends", "PUBLISH_TOKEN=abc-7f3a\r\nADMIN_TOKEN=a\r\n", "abc-7f3a"],
+    ["a name that ends alike", "MY_PUBLISH_TOKEN=no\nPUBLISH_TOKEN=abc-7f3a\nADMIN_TOKEN=a\n", "abc-7f3a"],
     ["a slash, and what sed takes for special", "PUBLISH_TOKEN=a/b&c\nADMIN_TOKEN=a\n", "a/b&c"],
     ["a dollar sign", "PUBLISH_TOKEN='$HOME`id`'\nADMIN_TOKEN=a\n", "$HOME`id`"],
   ])("is found in .dev.vars through %s", (_, text, token) => {
@@ -51,9 +55,9 @@ describe("what stands for a token in a line to paste", () => {
   });
 
   it.each([
-    ["abc", "$PUBLISH_TOKEN", "abc"],
-    ["new,old", "${PUBLISH_TOKEN%%,*}", "new"],
-    [" , a/b , old", undefined, "a/b"],
+    ["abc-7f3a", "$PUBLISH_TOKEN", "abc-7f3a"],
+    ["new-7f3a,old-7f3a", "${PUBLISH_TOKEN%%,*}", "new-7f3a"],
+    [" , a/b-7f3a , old", undefined, "a/b-7f3a"],
     ["$HOME", "$PUBLISH_TOKEN", "$HOME"],
   ])("is found in the environment as %j", (value, reference, token) => {
     const resolved = resolve("PUBLISH_TOKEN=file\nADMIN_TOKEN=a\n", { PUBLISH_TOKEN: value });

@@ -5,7 +5,7 @@ import { Client } from "../../../../src/hub/audience/client.ts";
 import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
 import { OpenStreams } from "../../../../src/hub/audience/open-streams.ts";
 import { Registry } from "../../../../src/hub/audience/registry.ts";
-import { FrameFeed } from "../../../../src/hub/log/frame-feed.ts";
+import { PageReader } from "../../../../src/hub/log/page-reader.ts";
 import type { LogView, Page, Start } from "../../../../src/hub/log/log-view.ts";
 import { FakeClock } from "../../../support/hub/fake-clock.ts";
 import { SETTINGS } from "../../../support/hub/fake-hub.ts";
@@ -24,7 +24,7 @@ class Rig implements LogView {
   readonly name = "rig";
   readonly clock = new FakeClock();
   readonly log = new UnrulyLog();
-  readonly feed = new FrameFeed(this.log);
+  readonly reader = new PageReader(this.log);
   readonly clients = new Registry(SETTINGS);
   /** How long the view takes to fetch a page; 0 returns pages at once. */
   fetchMs = 0;
@@ -39,7 +39,7 @@ class Rig implements LogView {
   constructor() {
     const observer = {
       wrote: () => undefined,
-      taken: (_client: Client, page: Page | null) => page !== null && this.pages.push(page),
+      accepted: (_client: Client, page: Page | null) => page !== null && this.pages.push(page),
       lost: (client: Client) => this.remove(client),
     };
     const record = {
@@ -63,12 +63,12 @@ class Rig implements LogView {
   }
 
   page(after: number, filter: Filter, maxBytes: number): Page | Promise<Page> {
-    const page = (): Page => this.feed.page(after, this.durable, filter, maxBytes);
+    const page = (): Page => this.reader.page(after, this.durable, filter, maxBytes);
     return this.fetchMs === 0 || this.isInMemory(after) ? page() : this.#fetched(page);
   }
 
   isInMemory(after: number): boolean {
-    return this.feed.isRecent(after);
+    return this.reader.isInMemory(after);
   }
 
   onAdvance(): void {}
@@ -108,7 +108,7 @@ class Rig implements LogView {
   /** Appends events that stay in memory and makes them durable. */
   append(count: number, { data = "{}", type = "tick" } = {}): void {
     const { stored } = this.log.append(newEvents(count, { data, type }), this.clock.now(), 1);
-    stored.forEach((event) => this.feed.push(event));
+    stored.forEach((event) => this.reader.push(event));
     this.durable = this.log.head;
   }
 
@@ -151,10 +151,10 @@ describe("a sweep", () => {
     const { client, stream } = rig.join(0, createFilter({ types: ["other"] }));
     await rig.publish(3);
     expect(stream.writes).toEqual([]);
-    expect([client.cursor, client.toldCursor]).toEqual([3, 0]);
+    expect([client.cursor, client.lastSentId]).toEqual([3, 0]);
     await rig.publish(1, { type: "other" });
     expect(stream.ids).toEqual([4]);
-    expect([client.cursor, client.toldCursor]).toEqual([4, 4]);
+    expect([client.cursor, client.lastSentId]).toEqual([4, 4]);
   });
 
   it("stops at the durable head", async () => {
@@ -348,7 +348,7 @@ describe("the patience of a sweep", () => {
     }
     await rig.clock.advance(200);
     for (const { client, stream } of crowd) {
-      expect(client.busy).toBe(false);
+      expect(client.isLate).toBe(false);
       // The first event, and then both later events in one write.
       expect(stream.writes).toHaveLength(2);
     }
@@ -362,7 +362,7 @@ describe("the patience of a sweep", () => {
     await rig.clock.advance(10);
     await rig.publish(1);
     await rig.clock.advance(290);
-    expect(crowd.map(({ client }) => client.busy)).toEqual(upTo(20).map((n) => n * 20 > 250));
+    expect(crowd.map(({ client }) => client.isLate)).toEqual(upTo(20).map((n) => n * 20 > 250));
     expect(crowd[0]?.stream.ids).toEqual([1, 2]);
   });
 });
@@ -408,7 +408,7 @@ describe("a stream that fails", () => {
 async function failing(): Promise<{ rig: Rig; replaying: FakeStream; live: FakeStream }> {
   const rig = new Rig();
   rig.append(10);
-  rig.feed.forget(11);
+  rig.reader.forget(11);
   rig.log.failing = true;
   const [replaying, live] = [rig.join(0).stream, rig.join(10).stream];
   await rig.publish(1);
@@ -473,7 +473,7 @@ describe("a client whose cursor falls out of the history", () => {
     expect(dataOf(gap)).toEqual({ requested_id: "2", oldest_id: "6", latest_id: "10", reason: "expired" });
     expect(rest.map(({ id }) => Number(id))).toEqual(upTo(10, 6));
     expect(rig.gaps).toEqual([client]);
-    expect(client.toldCursor).toBe(10);
+    expect(client.lastSentId).toBe(10);
   });
 
   it("gets a gap if no event is kept, and then the new events", async () => {
@@ -485,7 +485,7 @@ describe("a client whose cursor falls out of the history", () => {
     rig.broadcaster.wake();
     await rig.clock.settle();
     // The gap carried the cursor as its id, so no heartbeat has to carry it.
-    expect([client.cursor, client.toldCursor]).toEqual([5, 5]);
+    expect([client.cursor, client.lastSentId]).toEqual([5, 5]);
     const [gap] = stream.seen.events;
     expect([gap?.type, gap?.id]).toEqual(["gap", "5"]);
     expect(dataOf(gap)).toEqual({ requested_id: "2", oldest_id: null, latest_id: "5", reason: "expired" });
@@ -498,7 +498,7 @@ describe("clients in replay", () => {
   it("get the whole log, although each sweep reads only a part of it", async () => {
     const rig = new Rig();
     rig.append(20_000);
-    rig.feed.forget(20_001);
+    rig.reader.forget(20_001);
     const { stream } = rig.join(0);
     rig.broadcaster.wake();
     await rig.clock.settle();
@@ -508,7 +508,7 @@ describe("clients in replay", () => {
   it("share a bounded part of each sweep, so that live clients stay live", async () => {
     const rig = new Rig();
     rig.append(30_000);
-    rig.feed.forget(30_001);
+    rig.reader.forget(30_001);
     const replaying = upTo(8).map((cursor) => rig.join(cursor));
     const live = rig.join(30_000);
     live.stream.takeAfter(rig.clock, 1);
@@ -532,7 +532,7 @@ describe("clients in replay", () => {
   it("beyond that part are served if they can share a page, which costs no read", async () => {
     const rig = new Rig();
     rig.append(20_000);
-    rig.feed.forget(20_001);
+    rig.reader.forget(20_001);
     const joined = [0, 1, 2, 3, 0, 4].map((cursor) => rig.join(cursor).stream);
     joined.forEach((stream) => stream.stall());
     rig.log.reads = 0;
@@ -545,7 +545,7 @@ describe("clients in replay", () => {
   it("with a filter that matches nothing reach the head without a write", async () => {
     const rig = new Rig();
     rig.append(20_000);
-    rig.feed.forget(20_001);
+    rig.reader.forget(20_001);
     const { client, stream } = rig.join(0, createFilter({ types: ["other"] }));
     rig.broadcaster.wake();
     await rig.clock.settle();
@@ -556,7 +556,7 @@ describe("clients in replay", () => {
   it("at the same cursor read the log once", async () => {
     const rig = new Rig();
     rig.append(1_000);
-    rig.feed.forget(1_001);
+    rig.reader.forget(1_001);
     const joined = upTo(30).map(() => rig.join(0));
     rig.log.eventsRead = 0;
     rig.broadcaster.wake();
@@ -572,7 +572,7 @@ describe("a page that the view has to fetch", () => {
   it("arrives in order with the live events, exactly once", async () => {
     const rig = new Rig();
     rig.append(3_000);
-    rig.feed.forget(3_001);
+    rig.reader.forget(3_001);
     rig.fetchMs = 40;
     const { stream } = rig.join(0);
     rig.broadcaster.wake();
@@ -587,7 +587,7 @@ describe("a page that the view has to fetch", () => {
   it("delays no live client", async () => {
     const rig = new Rig();
     rig.append(100);
-    rig.feed.forget(101);
+    rig.reader.forget(101);
     rig.fetchMs = 5_000;
     const { stream: past } = rig.join(0);
     const { stream: live } = rig.join();
@@ -603,7 +603,7 @@ describe("a page that the view has to fetch", () => {
   it("is fetched for four clients at a time, and the others follow", async () => {
     const rig = new Rig();
     rig.append(100);
-    rig.feed.forget(101);
+    rig.reader.forget(101);
     rig.fetchMs = 100;
     const joined = upTo(10).map((cursor) => rig.join(cursor));
     rig.broadcaster.wake();
@@ -616,7 +616,7 @@ describe("a page that the view has to fetch", () => {
   it("is dropped if the client has left", async () => {
     const rig = new Rig();
     rig.append(100);
-    rig.feed.forget(101);
+    rig.reader.forget(101);
     rig.fetchMs = 100;
     const { client, stream } = rig.join(0);
     rig.broadcaster.wake();
@@ -629,7 +629,7 @@ describe("a page that the view has to fetch", () => {
   it("is fetched again a second after a failure, and the client gets an error frame", async () => {
     const rig = new Rig();
     rig.append(100);
-    rig.feed.forget(101);
+    rig.reader.forget(101);
     rig.fetchMs = 10;
     rig.log.failing = true;
     const { stream } = rig.join(0);

@@ -12,7 +12,7 @@ const RECENT_BYTES = 8 * 1024 * 1024;
 const RECENT_EVENTS = 16_384;
 
 /** Reads the log as pages of encoded frames. The newest events stay in memory; older events are read from the log. */
-export class FrameFeed {
+export class PageReader {
   readonly #log: EventLog;
   readonly #encoder = new TextEncoder();
   /** Events with consecutive seqs. The places before `#start` are empty, and are cut off from time to time. */
@@ -26,7 +26,7 @@ export class FrameFeed {
   }
 
   /** Whether the page after a cursor needs no read of the log. */
-  isRecent(cursor: number): boolean {
+  isInMemory(cursor: number): boolean {
     return cursor + 1 >= this.#firstSeq;
   }
 
@@ -64,7 +64,7 @@ export class FrameFeed {
    */
   page(cursor: number, head: number, filter: Filter, maxBytes: number): Page {
     const size = filter.form === "envelope" ? maxBytes / ENVELOPE_FACTOR : maxBytes;
-    return this.isRecent(cursor)
+    return this.isInMemory(cursor)
       ? this.#encode(cursor, this.#recentEvents(cursor, head, filter, size), filter, true)
       : this.#encode(cursor, this.#loggedEvents(cursor, head, filter, size), filter, false);
   }

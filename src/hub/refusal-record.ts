@@ -7,7 +7,7 @@ import type { Logger } from "./logger.ts";
 const SUM_UP_MS = 1_000;
 
 /** Counts and logs what the hub refuses. The log says why and how often, but not who was refused. */
-export class Refusals {
+export class RefusalRecord {
   readonly #event: string;
   readonly #counts: Partial<Record<RefusalCode, number>>;
   readonly #clock: Clock;

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { MemoryEventLog, sizeOf, type NewEvent } from "../../../../src/hub/log/event-log.ts";
 import { createFilter, type Filter } from "../../../../src/hub/filter.ts";
 import { pageBytes } from "../../../../src/hub/audience/page-size.ts";
-import { FrameFeed } from "../../../../src/hub/log/frame-feed.ts";
+import { PageReader } from "../../../../src/hub/log/page-reader.ts";
 import type { Page } from "../../../../src/hub/log/log-view.ts";
 import { encodeEvent } from "../../../../src/sse/encode.ts";
 import { decodeStream } from "../../../support/hub/frames.ts";
@@ -18,28 +18,38 @@ import { UnrulyLog } from "../../../support/hub/unruly-log.ts";
 const ALL = createFilter({});
 const KIBIBYTE = "x".repeat(1_000);
 
-function append(log: MemoryEventLog, feed: FrameFeed, events: readonly NewEvent[]): void {
-  log.append(events, 1_000 + log.head, 1).stored.forEach((event) => feed.push(event));
+function append(log: MemoryEventLog, reader: PageReader, events: readonly NewEvent[]): void {
+  log.append(events, 1_000 + log.head, 1).stored.forEach((event) => reader.push(event));
 }
 
 /** The most bytes of a page for a client in a small crowd. */
 const PAGE_BYTES = pageBytes(1);
 
-/** Two feeds of the same log, one with its events in memory and one without. */
-function feedsOf(events: readonly NewEvent[]): { log: MemoryEventLog; recent: FrameFeed; logged: FrameFeed } {
+/** Two readers of the same log, one with its events in memory and one without. */
+function readersOf(events: readonly NewEvent[]): {
+  log: MemoryEventLog;
+  recent: PageReader;
+  logged: PageReader;
+} {
   const log = new MemoryEventLog();
-  const recent = new FrameFeed(log);
+  const recent = new PageReader(log);
   append(log, recent, events);
-  const logged = new FrameFeed(log);
+  const logged = new PageReader(log);
   logged.forget(log.head + 1);
   return { log, recent, logged };
 }
 
 /** All pages from a cursor to the head. */
-function readAll(feed: FrameFeed, from: number, head: number, filter: Filter, maxBytes = PAGE_BYTES): Page[] {
+function readAll(
+  reader: PageReader,
+  from: number,
+  head: number,
+  filter: Filter,
+  maxBytes = PAGE_BYTES,
+): Page[] {
   const pages: Page[] = [];
   for (let cursor = from; cursor < head;) {
-    const page = feed.page(cursor, head, filter, maxBytes);
+    const page = reader.page(cursor, head, filter, maxBytes);
     expect(page.cursor).toBeGreaterThan(cursor);
     expect(page.cursor).toBeLessThanOrEqual(head);
     pages.push(page);
@@ -56,9 +66,11 @@ describe("a page of envelopes", () => {
   const enveloped = createFilter({ types: ["tick"] }, "envelope");
 
   it("holds all stored fields of each event", () => {
-    const { recent, logged } = feedsOf([newEvent({ type: "tick", data: '{"n":1}', projectId: "7" })]);
-    for (const feed of [recent, logged]) {
-      const [event] = decodeStream([feed.page(0, 1, enveloped, PAGE_BYTES).bytes ?? new Uint8Array()]).events;
+    const { recent, logged } = readersOf([newEvent({ type: "tick", data: '{"n":1}', projectId: "7" })]);
+    for (const reader of [recent, logged]) {
+      const [event] = decodeStream([
+        reader.page(0, 1, enveloped, PAGE_BYTES).bytes ?? new Uint8Array(),
+      ]).events;
       expect(event).toMatchObject({ type: "tick", id: "1" });
       expect(JSON.parse(event?.data ?? "")).toEqual({
         id: "1",
@@ -72,9 +84,9 @@ describe("a page of envelopes", () => {
 
   it.each([1, 200, 3_000])("never has more bytes than another page, with data of %i bytes", (length) => {
     const events = newEvents(2_000, { type: "tick", data: JSON.stringify("x".repeat(length)) });
-    const { log, recent, logged } = feedsOf(events);
-    for (const feed of [recent, logged]) {
-      const pages = readAll(feed, 0, log.head, enveloped);
+    const { log, recent, logged } = readersOf(events);
+    for (const reader of [recent, logged]) {
+      const pages = readAll(reader, 0, log.head, enveloped);
       expect(Math.max(...pages.map(({ bytes }) => bytes?.byteLength ?? 0))).toBeLessThanOrEqual(PAGE_BYTES);
       expect(pages.reduce((sum, { events: count }) => sum + count, 0)).toBe(2_000);
     }
@@ -87,9 +99,9 @@ describe("a page of envelopes", () => {
 
 describe("a page", () => {
   it("holds the frames after a cursor, up to the durable head", () => {
-    const { recent, logged } = feedsOf(newEvents(5));
-    for (const feed of [recent, logged]) {
-      const page = feed.page(1, 3, ALL, PAGE_BYTES);
+    const { recent, logged } = readersOf(newEvents(5));
+    for (const reader of [recent, logged]) {
+      const page = reader.page(1, 3, ALL, PAGE_BYTES);
       expect(decodeStream(page.bytes ? [page.bytes] : []).text).toBe(
         encodeEvent("tick", 2, "{}") + encodeEvent("tick", 3, "{}"),
       );
@@ -99,14 +111,14 @@ describe("a page", () => {
 
   it("gives the last scanned id if the filter hides the last events or all events", () => {
     const events = [newEvent({ type: "a" }), newEvent({ type: "b" }), newEvent({ type: "b" })];
-    const { recent, logged } = feedsOf(events);
-    for (const feed of [recent, logged]) {
-      expect(feed.page(0, 3, createFilter({ types: ["a"] }), PAGE_BYTES)).toMatchObject({
+    const { recent, logged } = readersOf(events);
+    for (const reader of [recent, logged]) {
+      expect(reader.page(0, 3, createFilter({ types: ["a"] }), PAGE_BYTES)).toMatchObject({
         cursor: 3,
         lastId: 1,
         events: 1,
       });
-      expect(feed.page(0, 3, createFilter({ types: ["c"] }), PAGE_BYTES)).toMatchObject({
+      expect(reader.page(0, 3, createFilter({ types: ["c"] }), PAGE_BYTES)).toMatchObject({
         bytes: null,
         cursor: 3,
         events: 0,
@@ -116,7 +128,7 @@ describe("a page", () => {
 
   it("gives the time of its first event if it is live, but not in a replay", () => {
     const log = new MemoryEventLog();
-    const recent = new FrameFeed(log);
+    const recent = new PageReader(log);
     append(log, recent, [newEvent({ type: "a" })]);
     append(log, recent, [newEvent({ type: "b" })]);
     append(log, recent, [newEvent({ type: "b" })]);
@@ -129,9 +141,9 @@ describe("a page", () => {
 
   it("is never larger than the bound for a slow client", () => {
     const events = newEvents(1_000, { data: JSON.stringify(KIBIBYTE) });
-    const { log, recent, logged } = feedsOf(events);
-    for (const feed of [recent, logged]) {
-      const sizes = readAll(feed, 0, log.head, ALL).map(({ bytes }) => bytes?.byteLength ?? 0);
+    const { log, recent, logged } = readersOf(events);
+    for (const reader of [recent, logged]) {
+      const sizes = readAll(reader, 0, log.head, ALL).map(({ bytes }) => bytes?.byteLength ?? 0);
       expect(Math.max(...sizes)).toBeLessThanOrEqual(PAGE_BYTES);
       // Pages that are too small cost too many writes.
       expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThan(0.9 * PAGE_BYTES);
@@ -152,9 +164,9 @@ describe("a page", () => {
   });
 
   it("holds only the next event if that event is larger than the bound", () => {
-    const { log, recent, logged } = feedsOf(newEvents(5, { data: JSON.stringify("x".repeat(40_000)) }));
-    for (const feed of [recent, logged]) {
-      const pages = readAll(feed, 0, log.head, ALL, 16 * 1024);
+    const { log, recent, logged } = readersOf(newEvents(5, { data: JSON.stringify("x".repeat(40_000)) }));
+    for (const reader of [recent, logged]) {
+      const pages = readAll(reader, 0, log.head, ALL, 16 * 1024);
       expect(pages.map(({ events, cursor }) => [events, cursor])).toEqual([
         [1, 1],
         [1, 2],
@@ -167,9 +179,9 @@ describe("a page", () => {
 
   it("holds an event of the largest size, in any characters", () => {
     for (const text of ["x".repeat(65_534), "é".repeat(32_767), "€".repeat(21_844), "😀".repeat(16_383)]) {
-      const { recent, logged } = feedsOf(newEvents(9, { data: JSON.stringify(text) }));
-      for (const feed of [recent, logged]) {
-        const pages = readAll(feed, 0, 9, ALL);
+      const { recent, logged } = readersOf(newEvents(9, { data: JSON.stringify(text) }));
+      for (const reader of [recent, logged]) {
+        const pages = readAll(reader, 0, 9, ALL);
         expect(
           decodeStream(pages.flatMap(({ bytes }) => bytes ?? [])).events.map(({ data }) => data),
         ).toEqual(Array.from({ length: 9 }, () => JSON.stringify(text)));
@@ -180,9 +192,9 @@ describe("a page", () => {
   it("does not scan the whole log if the filter hides everything", () => {
     const log = new UnrulyLog();
     log.append(newEvents(50_000), 1, 1);
-    const feed = new FrameFeed(log);
-    feed.forget(log.head + 1);
-    const page = feed.page(0, log.head, createFilter({ types: ["other"] }), PAGE_BYTES);
+    const reader = new PageReader(log);
+    reader.forget(log.head + 1);
+    const page = reader.page(0, log.head, createFilter({ types: ["other"] }), PAGE_BYTES);
     expect(page.bytes).toBeNull();
     expect(page.cursor).toBeGreaterThan(0);
     expect(log.eventsRead).toBeLessThanOrEqual(PAGE_BYTES / 64);
@@ -191,14 +203,14 @@ describe("a page", () => {
   it("does not read megabytes to find nothing", () => {
     const log = new UnrulyLog();
     log.append(newEvents(100, { data: JSON.stringify("x".repeat(60_000)) }), 1, 1);
-    const feed = new FrameFeed(log);
-    feed.forget(log.head + 1);
-    feed.page(0, log.head, createFilter({ types: ["other"] }), PAGE_BYTES);
+    const reader = new PageReader(log);
+    reader.forget(log.head + 1);
+    reader.page(0, log.head, createFilter({ types: ["other"] }), PAGE_BYTES);
     expect(log.eventsRead).toBeLessThanOrEqual(20);
   });
 
   it("does not change when later pages are made", () => {
-    const { logged } = feedsOf([newEvent({ data: '"first"' }), newEvent({ data: '"other"' })]);
+    const { logged } = readersOf([newEvent({ data: '"first"' }), newEvent({ data: '"other"' })]);
     const first = logged.page(0, 1, ALL, PAGE_BYTES);
     logged.page(1, 2, ALL, PAGE_BYTES);
     expect(textOf([first])).toBe(encodeEvent("tick", 1, '"first"'));
@@ -224,11 +236,11 @@ describe("a page", () => {
     );
     fc.assert(
       fc.property(events, terms, fc.nat(39), fc.nat(40), (all, asked, from, until) => {
-        const { log, recent, logged } = feedsOf(all);
+        const { log, recent, logged } = readersOf(all);
         const head = Math.min(until, log.head);
         const cursor = Math.min(from, head);
         const filter = createFilter(asked);
-        const pages = [recent, logged].map((feed) => readAll(feed, cursor, head, filter));
+        const pages = [recent, logged].map((reader) => readAll(reader, cursor, head, filter));
         const expected = eventsOf(log, cursor)
           .filter((event) => event.seq <= head && filter.matches(event))
           .map((event) => encodeEvent(event.type, event.seq, event.data));
@@ -245,27 +257,27 @@ describe("a page", () => {
 describe("the frames in memory", () => {
   it("are bounded by number, and older events are read from the log", () => {
     const log = new UnrulyLog();
-    const feed = new FrameFeed(log);
-    append(log, feed, newEvents(17_000));
+    const reader = new PageReader(log);
+    append(log, reader, newEvents(17_000));
     log.eventsRead = 0;
-    expect(feed.isRecent(17_000)).toBe(true);
-    expect(feed.isRecent(16_000)).toBe(true);
-    expect(feed.isRecent(0)).toBe(false);
-    feed.page(16_000, 17_000, ALL, PAGE_BYTES);
+    expect(reader.isInMemory(17_000)).toBe(true);
+    expect(reader.isInMemory(16_000)).toBe(true);
+    expect(reader.isInMemory(0)).toBe(false);
+    reader.page(16_000, 17_000, ALL, PAGE_BYTES);
     expect(log.eventsRead).toBe(0);
-    const ids = decodeStream(readAll(feed, 0, log.head, ALL).flatMap(({ bytes }) => bytes ?? [])).events;
+    const ids = decodeStream(readAll(reader, 0, log.head, ALL).flatMap(({ bytes }) => bytes ?? [])).events;
     expect(log.eventsRead).toBeGreaterThan(0);
     expect(ids.map(({ id }) => Number(id))).toEqual(Array.from({ length: 17_000 }, (_, index) => index + 1));
   });
 
   it("are bounded by size", () => {
     const log = new MemoryEventLog();
-    const feed = new FrameFeed(log);
+    const reader = new PageReader(log);
     const data = JSON.stringify("x".repeat(65_000));
-    append(log, feed, newEvents(200, { data }));
-    expect(feed.isRecent(0)).toBe(false);
-    expect(feed.isRecent(150)).toBe(true);
-    expect(textOf(readAll(feed, 190, 200, ALL))).toHaveLength(10 * encodeEvent("tick", 191, data).length);
+    append(log, reader, newEvents(200, { data }));
+    expect(reader.isInMemory(0)).toBe(false);
+    expect(reader.isInMemory(150)).toBe(true);
+    expect(textOf(readAll(reader, 190, 200, ALL))).toHaveLength(10 * encodeEvent("tick", 191, data).length);
   });
 
   it("use bounded memory, however many events pass through", () => {
@@ -276,23 +288,23 @@ describe("the frames in memory", () => {
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       return heapUsed + arrayBuffers;
     };
-    const feed = new FrameFeed(new MemoryEventLog());
+    const reader = new PageReader(new MemoryEventLog());
     const before = memory();
     for (let seq = 1; seq <= 1_500; seq++) {
       const event = newEvent({ data: JSON.stringify(`${seq}${"x".repeat(65_000)}`) });
-      feed.push({ ...event, seq, publishedAt: 1, size: sizeOf(event) });
+      reader.push({ ...event, seq, publishedAt: 1, size: sizeOf(event) });
     }
     const grown = memory() - before;
-    expect(feed.isRecent(1_499)).toBe(true);
+    expect(reader.isInMemory(1_499)).toBe(true);
     // 97 MB have passed through. 8 MiB may stay, and some garbage that was not collected yet.
     expect(grown).toBeLessThan(24 * 1024 * 1024);
   });
 
   it("start again if a seq does not follow the last one", () => {
-    const { log, recent } = feedsOf(newEvents(3));
+    const { log, recent } = readersOf(newEvents(3));
     log.append(newEvents(2), 2_000, 1);
     recent.push({ ...newEvent(), seq: 5, publishedAt: 2_000, size: 100 });
-    expect(recent.isRecent(3)).toBe(false);
+    expect(recent.isInMemory(3)).toBe(false);
     expect(textOf(readAll(recent, 0, 5, ALL))).toBe(
       [1, 2, 3, 4, 5].map((id) => encodeEvent("tick", id, "{}")).join(""),
     );
