@@ -103,10 +103,11 @@ export default defineConfig({
         },
       },
       {
-        // The files of deploy/: the service behind real proxies, through a quiet minute.
+        // The files of deploy/: the service by `npm run serve` behind real proxies, through a quiet minute.
         test: {
           name: "deploy",
           include: ["test/deploy/**/*.test.ts"],
+          env: { SERVICE_HOST: "deno" },
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
