@@ -252,7 +252,7 @@ describe("the console", () => {
     expect((await service.health()).status).toBe("healthy");
 
     await page.getByRole("button", { name: "Drain…" }).click();
-    await dialog.getByLabel("Duration").selectOption("1 day");
+    await dialog.getByLabel("Drain for").selectOption("1 day");
     await dialog.getByRole("button", { name: "Drain", exact: true }).click();
     await dialog.waitFor({ state: "hidden" });
     await page
