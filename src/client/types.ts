@@ -1,4 +1,4 @@
-import type { CloseNotice, Connected, ErrorNotice, GapNotice } from "../wire/frames.ts";
+import type { CloseNotice, ConnectedNotice, ErrorNotice, GapNotice } from "../wire/frames.ts";
 import type { SSEProblem } from "./problem.ts";
 import type { FetchLike, Id, Token } from "./request-types.ts";
 
@@ -31,7 +31,7 @@ export interface SSEEvent<Data = unknown, Type extends string = string> {
  */
 export interface ServiceEvents {
   /** A stream has opened. Comes again after every reconnect. */
-  connected: Connected;
+  connected: ConnectedNotice;
   /** Some events are no longer stored. The ones that are stored follow. Load the current state from elsewhere. */
   gap: GapNotice;
   /** The service ends this stream. The client reconnects by itself, except after `kicked`. */

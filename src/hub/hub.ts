@@ -41,9 +41,9 @@ export class Hub {
     const logger = this.#logBudget.log;
     this.#alarm = new Alarm(settings.heartbeatIntervalMs, (at) => host.setAlarm(at));
     this.#closing = new Closing(host, logger);
-    const shared = { clock, logger, counters: this.counters, alarm: this.#alarm, closing: this.#closing };
-    this.#ledger = new Ledger(settings, log, shared);
-    this.#audience = new Audience(settings, this.#ledger.view, host, shared);
+    const parts = { clock, logger, counters: this.counters, alarm: this.#alarm, closing: this.#closing };
+    this.#ledger = new Ledger(settings, log, parts);
+    this.#audience = new Audience(settings, this.#ledger.view, host, parts);
   }
 
   /** Whether no client is registered. */

@@ -1,7 +1,7 @@
 /** The data of the frames that the service itself sends on a stream. */
 
 /** The first frame of every stream. */
-export interface Connected {
+export interface ConnectedNotice {
   readonly client_id: string;
   readonly channel: string;
   /** The id after which this stream delivers. */

@@ -3,7 +3,7 @@ import type { HubSettings } from "../hub-settings.ts";
 import type { LogView, Start, StartRequest } from "../log/log-view.ts";
 import { Quota } from "../quota.ts";
 import { RefusalRecord } from "../refusal-record.ts";
-import type { Shared } from "../shared.ts";
+import type { HubParts } from "../hub-parts.ts";
 import type { Probe } from "./probe.ts";
 import type { Full, Registry } from "./registry.ts";
 
@@ -51,7 +51,7 @@ export class Admission {
   readonly #probe: Probe;
   readonly #view: LogView;
   readonly #host: AdmissionHost;
-  readonly #shared: Shared;
+  readonly #parts: HubParts;
   readonly #connects: Quota;
   readonly #refusals: RefusalRecord;
   readonly #waiting = new Set<Waiting>();
@@ -62,14 +62,14 @@ export class Admission {
     probe: Probe,
     view: LogView,
     host: AdmissionHost,
-    shared: Shared,
+    parts: HubParts,
   ) {
-    const { clock, logger, counters } = shared;
+    const { clock, logger, counters } = parts;
     this.#registry = registry;
     this.#probe = probe;
     this.#view = view;
     this.#host = host;
-    this.#shared = shared;
+    this.#parts = parts;
     this.#connects = new Quota(settings.maxConnectsPerMinutePerAddress, TOO_MANY_CONNECTS, clock);
     this.#refusals = new RefusalRecord("connect_refused", counters.rejections, clock, logger);
   }
@@ -82,7 +82,7 @@ export class Admission {
    * whatever `beforeFirstClient` throws
    */
   async enter(request: EntryRequest, take: (start: Start) => void): Promise<void> {
-    const { closing } = this.#shared;
+    const { closing } = this.#parts;
     try {
       this.#connects.use(request.address);
       this.#requireValidToken(request);
@@ -102,7 +102,7 @@ export class Admission {
 
   /** Gives each free slot to the longest-waiting connect that fits. Call it after clients have left. */
   fillFreeSlots(): void {
-    if (this.#shared.closing.reason !== null) {
+    if (this.#parts.closing.reason !== null) {
       return;
     }
     for (const waiting of this.#waiting) {
@@ -126,7 +126,7 @@ export class Admission {
   }
 
   #requireValidToken({ endsAt }: EntryRequest): void {
-    if (endsAt !== null && endsAt <= this.#shared.clock.now()) {
+    if (endsAt !== null && endsAt <= this.#parts.clock.now()) {
       throw new HubError("token_ended", TOKEN_HAS_ENDED);
     }
   }
@@ -142,7 +142,7 @@ export class Admission {
     const waitMs = this.#probe.start(full === "limit" ? null : address);
     const hasTaken = await this.#waitForSlot(address, take, waitMs);
     if (!hasTaken) {
-      this.#shared.closing.requireOpenToStreams();
+      this.#parts.closing.requireOpenToStreams();
       throw new HubError(full, FULL_DETAILS[full]);
     }
   }
@@ -162,7 +162,7 @@ export class Admission {
           resolve(hasTaken);
         },
       };
-      const cancel = this.#shared.clock.after(forMs, () => waiting.done(false));
+      const cancel = this.#parts.clock.after(forMs, () => waiting.done(false));
       this.#waiting.add(waiting);
     });
   }

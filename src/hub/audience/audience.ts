@@ -1,7 +1,7 @@
 import { type EventForm, FilterPool, type FilterTerms } from "../filter.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { Gap, LogView, Page, Start } from "../log/log-view.ts";
-import type { Shared } from "../shared.ts";
+import type { HubParts } from "../hub-parts.ts";
 import type { ClientView } from "../views.ts";
 import { Admission, type AdmissionHost, type EntryRequest } from "./admission.ts";
 import { AudienceRecord } from "./audience-record.ts";
@@ -41,7 +41,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
   readonly #settings: HubSettings;
   readonly #view: LogView;
   readonly #host: AudienceHost;
-  readonly #shared: Shared;
+  readonly #parts: HubParts;
   readonly #record: AudienceRecord;
   readonly #filters = new FilterPool();
   readonly #registry: Registry;
@@ -54,18 +54,18 @@ export class Audience implements BroadcastObserver, AgedStreams {
   readonly #encoder = new TextEncoder();
   #isCounted = false;
 
-  constructor(settings: HubSettings, view: LogView, host: AudienceHost, shared: Shared) {
-    const { clock, counters, logger } = shared;
+  constructor(settings: HubSettings, view: LogView, host: AudienceHost, parts: HubParts) {
+    const { clock, counters, logger } = parts;
     this.#settings = settings;
     this.#view = view;
     this.#host = host;
-    this.#shared = shared;
+    this.#parts = parts;
     this.#record = new AudienceRecord(counters, logger);
     this.#registry = new Registry(settings);
     this.#broadcaster = new Broadcaster(this.#registry, host.openStreams, view, clock, this, this.#record);
     this.#heartbeat = new Heartbeat(settings, clock, this.#registry, this.#broadcaster, this.#record);
     this.#probe = new Probe(clock, this.#heartbeat);
-    this.#admission = new Admission(settings, this.#registry, this.#probe, view, host, shared);
+    this.#admission = new Admission(settings, this.#registry, this.#probe, view, host, parts);
     this.#ages = new StreamAges(clock, this.#registry, this.#broadcaster, this, () => view.check());
     // A publish moves the head, and a sweep delivers its events.
     view.onAdvance(() => this.#broadcaster.wake());
@@ -141,7 +141,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
 
   /** Waits a moment for the peers of ended streams. Resolves to how many of these streams still linger. */
   async settled(): Promise<number> {
-    await this.#departures.settled(this.#shared.clock, STOP_WAIT_MS);
+    await this.#departures.settled(this.#parts.clock, STOP_WAIT_MS);
     return this.lingering;
   }
 
@@ -172,11 +172,11 @@ export class Audience implements BroadcastObserver, AgedStreams {
   }
 
   wrote(now: number): void {
-    this.#shared.alarm.arm(now + this.#settings.connectionTimeoutMs);
+    this.#parts.alarm.arm(now + this.#settings.connectionTimeoutMs);
   }
 
   accepted(client: Client, page: Page | null, now: number): void {
-    this.#shared.alarm.arm(client.writtenAt + this.#settings.heartbeatIntervalMs);
+    this.#parts.alarm.arm(client.writtenAt + this.#settings.heartbeatIntervalMs);
     if (page !== null) {
       this.#record.accepted(page, now);
     }
@@ -215,7 +215,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
     const opening = openingFrames(client, this.#view.name, this.#settings, gap);
     this.#broadcaster.start(client, opening + this.#ages.takeWarning(client));
     this.#ages.watch(client);
-    this.#shared.alarm.arm(this.#now() + this.#settings.heartbeatIntervalMs);
+    this.#parts.alarm.arm(this.#now() + this.#settings.heartbeatIntervalMs);
     if (gap !== null) {
       this.#record.gap(client, gap);
     }
@@ -234,6 +234,6 @@ export class Audience implements BroadcastObserver, AgedStreams {
   }
 
   #now(): number {
-    return this.#shared.clock.now();
+    return this.#parts.clock.now();
   }
 }

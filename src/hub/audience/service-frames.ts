@@ -1,5 +1,5 @@
 import { encodeFrame } from "../../sse/encode.ts";
-import type { CloseNotice, Connected, ErrorNotice, GapNotice } from "../../wire/frames.ts";
+import type { CloseNotice, ConnectedNotice, ErrorNotice, GapNotice } from "../../wire/frames.ts";
 import type { HubError, RefusalCode } from "../errors.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { Gap } from "../log/log-view.ts";
@@ -38,7 +38,7 @@ export function openingFrames(
       last_event_id: String(client.cursor),
       log: logName,
       heartbeat_interval_seconds: settings.heartbeatIntervalMs / 1_000,
-    } satisfies Connected),
+    } satisfies ConnectedNotice),
   };
   return gap === null
     ? encodeFrame({ ...connected, id: client.cursor })

@@ -3,7 +3,7 @@ import { createFilter, type Filter, type FilterTerms } from "../filter.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import { Quota } from "../quota.ts";
 import { RefusalRecord } from "../refusal-record.ts";
-import type { Shared } from "../shared.ts";
+import type { HubParts } from "../hub-parts.ts";
 import { DurableLog } from "./durable-log.ts";
 import type { EventLog, NewEvent, Receipt } from "./event-log.ts";
 import { PageReader } from "./page-reader.ts";
@@ -28,7 +28,7 @@ export interface HistoryRequest {
 /** The half of a hub that stores: order, durability, keys, retention and history of one channel. */
 export class Ledger {
   readonly #log: EventLog;
-  readonly #shared: Shared;
+  readonly #parts: HubParts;
   readonly #durable: DurableLog;
   readonly #trimmer: Trimmer;
   readonly #publishes: Quota;
@@ -37,11 +37,11 @@ export class Ledger {
   readonly #refusedReadings: RefusalRecord;
   #hasFailed = false;
 
-  constructor(settings: HubSettings, log: EventLog, shared: Shared) {
-    const { clock, logger, counters, alarm } = shared;
+  constructor(settings: HubSettings, log: EventLog, parts: HubParts) {
+    const { clock, logger, counters, alarm } = parts;
     const retention = new Retention(log, settings.retention);
     this.#log = log;
-    this.#shared = shared;
+    this.#parts = parts;
     this.#durable = new DurableLog(log, new PageReader(log), retention, clock);
     this.#trimmer = new Trimmer(log, retention, clock, alarm);
     this.#publishes = new Quota(settings.maxPublishesPerMinutePerToken, TOO_MANY_PUBLISHES, clock);
@@ -74,7 +74,7 @@ export class Ledger {
     grant: FilterTerms,
   ): Promise<Receipt[]> {
     try {
-      this.#shared.closing.requireOpenToPublishes();
+      this.#parts.closing.requireOpenToPublishes();
       this.#publishes.use(publisher);
       this.#relieveLog();
       const receipts = await this.#append(events, createFilter(grant));
@@ -109,7 +109,7 @@ export class Ledger {
    * @param between called between two steps, so that heartbeats do not wait for a long trimming
    */
   async trim(between: () => void): Promise<void> {
-    const { counters, logger } = this.#shared;
+    const { counters, logger } = this.#parts;
     this.#publishes.tidy();
     const trimmed = await this.#trimmer.trim(between);
     if (trimmed > 0) {
@@ -126,7 +126,7 @@ export class Ledger {
     try {
       this.#trimmer.arm();
     } catch (error) {
-      this.#shared.logger("error", "trim_not_armed", { error: String(error) });
+      this.#parts.logger("error", "trim_not_armed", { error: String(error) });
     }
   }
 
@@ -135,14 +135,14 @@ export class Ledger {
    */
   #relieveLog(): void {
     try {
-      this.#shared.counters.trimmed += this.#trimmer.relieve();
+      this.#parts.counters.trimmed += this.#trimmer.relieve();
     } catch (error) {
-      this.#shared.logger("error", "trim_failed", { error: String(error) });
+      this.#parts.logger("error", "trim_failed", { error: String(error) });
     }
   }
 
   async #append(events: readonly NewEvent[], grant: Filter): Promise<Receipt[]> {
-    const { counters, logger } = this.#shared;
+    const { counters, logger } = this.#parts;
     try {
       const { receipts, stored } = await this.#durable.append(events, grant);
       counters.published += stored.length;

@@ -4,8 +4,8 @@ import type { Closing } from "./closing.ts";
 import type { Counters } from "./counters.ts";
 import type { Logger } from "./logger.ts";
 
-/** What the ledger and the audience of a hub share. */
-export interface Shared {
+/** The parts of a hub that both its ledger and its audience use. */
+export interface HubParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: Counters;
