@@ -10,6 +10,12 @@ import { processClock as clock } from "./clock.ts";
 const IDLE_MS = 10_000;
 const LOOK_MS = 2_000;
 
+/** Idle hubs that stay open. With more, those that were used longest ago are closed sooner: each has 150 kB. */
+const OPEN_CHANNELS = 128;
+
+/** Channels that are looked at for one that can be closed, when another one is opened. */
+const LOOKED_AT = 4;
+
 /** The channels of this process. A hub is opened when it is used, and closed when it is idle and has no clients. */
 export class Channels implements Hubs {
   readonly #place: ChannelPlace;
@@ -81,7 +87,12 @@ export class Channels implements Hubs {
     if (this.#open.get(name)?.isBroken === true) {
       this.#close(name);
     }
-    const channel = this.#open.get(name) ?? new Channel(name, this.#place);
+    const open = this.#open.get(name);
+    if (open !== undefined) {
+      return open;
+    }
+    this.#makeRoom();
+    const channel = new Channel(name, this.#place);
     this.#open.set(name, channel);
     return channel;
   }
@@ -92,6 +103,25 @@ export class Channels implements Hubs {
     return health.status === "draining" || health.activeConnections > 0 || drainUntil === null
       ? health
       : { ...health, status: "draining", drainUntil };
+  }
+
+  /** Looks at the channels in turn, so that many busy ones cost no more than a few. */
+  #makeRoom(): void {
+    if (this.#open.size < OPEN_CHANNELS) {
+      return;
+    }
+    const now = clock.now();
+    let looked = 0;
+    for (const [name, channel] of this.#open) {
+      if (looked++ >= LOOKED_AT) {
+        return;
+      }
+      this.#open.delete(name);
+      this.#open.set(name, channel);
+      if (channel.isIdleSince(now)) {
+        this.#close(name);
+      }
+    }
   }
 
   #closeIdle(): void {

@@ -118,6 +118,19 @@ describe("a process that hosts channels", () => {
     expect(await idsOf("a")).toEqual(["1", "2"]);
   });
 
+  it("keeps only some idle channels open when many are used, and loses nothing of the others", async () => {
+    start();
+    const names = Array.from({ length: 180 }, (_, n) => `c-${n}`);
+    for (const name of names) {
+      expect((await publish(name)).status).toBe(200);
+    }
+    expect(isClosed("c-179")).toBe(false);
+    expect(names.filter(isClosed).length).toBeGreaterThan(40);
+    for (const name of names) {
+      expect(await idsOf(name)).toEqual(["1"]);
+    }
+  });
+
   it("keeps a channel open while it has a client, and lets it go when that has left", async () => {
     start();
     const stream = await send("/api/events?channel=a");
