@@ -4,7 +4,7 @@ import { lackOfPrograms, titleWith } from "../support/programs.ts";
 import { PROXIES, startProxy, type RunningProxy } from "../support/proxies.ts";
 import { startSelfHosted } from "../support/self-hosted.ts";
 import { publishToken, type Service } from "../support/service.ts";
-import { openTlsStream, PROTOCOLS, send, type Door } from "../support/tls-client.ts";
+import { endOfIncomplete, openTlsStream, PROTOCOLS, send, type Door } from "../support/tls-client.ts";
 import { until } from "../support/until.ts";
 
 /** How soon "at once" is on a busy machine. A proxy that collects bytes would keep a small event for good. */
@@ -56,6 +56,10 @@ describe.each(PROXIES)("deploy/", (proxy) => {
       });
       expect([301, 308]).toContain(answer.status);
       expect(answer.headers.get("Location")).toMatch(/^https:\/\/[^/]+\/api\/events\?types=a$/);
+    });
+
+    it("a connection that sends no complete request is ended", async () => {
+      expect(await endOfIncomplete(running.https)).toBeLessThan(20_000);
     });
 
     describe.each(PROTOCOLS)("%s", (protocol) => {

@@ -73,18 +73,18 @@ export const PROXIES: readonly Proxy[] = [
     name: "Caddy",
     programs: ["caddy"],
     prepare: async (folder, ports) => {
-      const site = replaced(await readFile(join(deploy, "Caddyfile"), "utf8"), [
+      const options = [
+        "admin off",
+        `http_port ${ports.http}`,
+        `https_port ${ports.https}`,
+        "local_certs",
+        "skip_install_trust",
+        `storage file_system ${folder}`,
+      ];
+      const settings = replaced(await readFile(join(deploy, "Caddyfile"), "utf8"), [
         [/127\.0\.0\.1:8787/, `127.0.0.1:${ports.service}`],
+        [/^\{$/m, `{\n\t${options.join("\n\t")}`],
       ]);
-      const settings = `{
-  admin off
-  http_port ${ports.http}
-  https_port ${ports.https}
-  local_certs
-  skip_install_trust
-  storage file_system ${folder}
-}
-${site}`;
       await writeFile(join(folder, "Caddyfile"), settings);
       return ["caddy", "run", "--adapter", "caddyfile", "--config", join(folder, "Caddyfile")];
     },

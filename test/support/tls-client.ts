@@ -3,6 +3,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { request as requestHttps } from "node:https";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { connect as connectTls } from "node:tls";
 
 import { createParser } from "eventsource-parser";
 
@@ -114,6 +115,17 @@ export async function openTlsStream(door: Door, path: string, request: TlsReques
     leave,
     end,
   };
+}
+
+/** Sends a piece of a request, and waits for the end of the connection. Resolves to how long that took. */
+export async function endOfIncomplete(port: number): Promise<number> {
+  const socket = connectTls({ ...UNVERIFIED, host: "127.0.0.1", port });
+  socket.on("error", () => {}).resume();
+  await once(socket, "secureConnect");
+  const start = performance.now();
+  socket.write("GET /api/events HTTP/1.1\r\nHost: ");
+  await once(socket, "close");
+  return performance.now() - start;
 }
 
 function exchange({ protocol, port }: Door, path: string, request: TlsRequest): Promise<Exchange> {
