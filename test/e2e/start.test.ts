@@ -114,8 +114,9 @@ describe(`the command ${host.command}`, () => {
           [["--data-dir", "package.json"], "cannot be used: ENOTDIR"],
           [["--data-dir", "/proc/data"], "the data folder /proc/data cannot be used"],
           [["--host", "192.0.2.1"], "this machine does not have that address"],
-        ].map(async ([args = [], reason]) => {
-          const service = workplace.launch(args as string[]);
+        ].map(async ([args = [], reason], index) => {
+          // Two starts in the same data folder would refuse each other. The last flag of a name wins.
+          const service = workplace.launch(["--data-dir", `data-${index}`, ...(args as string[])]);
           expect(await service.ended(), `${String(args)}: the exit code`).toBe(1);
           expect(service.output).toContain(`${host.command}: `);
           expect(service.output).toContain(reason);
