@@ -8,9 +8,6 @@ import type { LocalHost } from "./local-host.ts";
 import { replaceFile } from "./replace-file.ts";
 import { SECRET_PREFIX, secretVariable, startRuntime } from "./runtime.ts";
 
-/** A small space for young objects: a thousand connects at once would otherwise let it grow, and it does not shrink. */
-const YOUNG_OBJECTS = "--v8-flags=--max-semi-space-size=2";
-
 /** The service as one process on Deno. */
 export const denoHost: LocalHost = {
   name: "deno",
@@ -45,7 +42,6 @@ export const denoHost: LocalHost = {
         "--no-lock",
         "--no-remote",
         "--no-npm",
-        YOUNG_OBJECTS,
         // The port that stands for any free one is another one when the process has to listen again.
         `--allow-net=${[port === 0 ? url.hostname : address, ...keySetHosts(config)].join(",")}`,
         `--allow-read=${list([settingsFile, publicFolder, folder.storage])}`,
@@ -54,13 +50,7 @@ export const denoHost: LocalHost = {
         program,
         settingsFile,
       ],
-      env: {
-        DENO_DIR: join(folder.build, "../deno"),
-        DENO_NO_UPDATE_CHECK: "1",
-        NO_COLOR: "1",
-        // One heap for all threads: with one for each, the buffers of many connections leave gaps that stay resident.
-        MALLOC_ARENA_MAX: "1",
-      },
+      env: { DENO_DIR: join(folder.build, "../deno"), DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
       secrets,
       portIsToldOn: "stderr",
     });
