@@ -257,13 +257,16 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
     return () => answerTo(Buffer.from(`${head.join("\r\n")}\r\n\r\n${body}`, "latin1"));
   };
 
-  it("a body in 200,000 chunks costs less than 50 MB of memory", async () => {
-    await chunked(20_000)();
-    const usage = usageOf(service);
-    const before = usage.residentMegabytes();
-    expect(await chunked(200_000)()).toBe(200);
-    expect(usage.residentMegabytes() - before).toBeLessThan(50);
-  });
+  it.skipIf(isExcepted("chunks that are read many at a time"))(
+    "a body in 200,000 chunks costs less than 50 MB of memory",
+    async () => {
+      await chunked(20_000)();
+      const usage = usageOf(service);
+      const before = usage.residentMegabytes();
+      expect(await chunked(200_000)()).toBe(200);
+      expect(usage.residentMegabytes() - before).toBeLessThan(50);
+    },
+  );
 
   it.skipIf(isExcepted("chunks that are read many at a time"))(
     "a body in 20,000 chunks costs no more than its names may",
