@@ -15,7 +15,7 @@ import { SqlLog } from "../sql/sql-log.ts";
 import { processClock as clock } from "./clock.ts";
 import { Database } from "./database.ts";
 
-/** Where the channels of a process live. */
+/** What the channels of a process share. */
 export interface ChannelPlace {
   readonly config: Config;
   readonly directory: Directory;
@@ -36,13 +36,13 @@ export class Channel {
   readonly #database: Database;
   readonly #log: SqlLog;
   readonly #logger: Logger;
-  /** Requests that are being answered. While there are any, nothing is given up. */
+  /** How many requests are running. Meanwhile the channel is not closed or forgotten. */
   #arriving = 0;
   #usedAt = clock.now();
   #alarmAt: number | null = null;
   #hasAlarmRow = false;
   #cancelAlarm: () => void = () => {};
-  /** The newest drain or resume that this hub has heard of: two of them can come in the wrong order. */
+  /** The newest drain or resume that this hub was told of. Two of them can arrive in the wrong order. */
   #epoch = 0;
   #drainUntil: number | null = null;
   #isBroken = false;
@@ -76,12 +76,12 @@ export class Channel {
     }
   }
 
-  /** Its file can no longer be read: it has to be opened anew. */
+  /** Whether its file can no longer be read. Then it has to be opened again. */
   get isBroken(): boolean {
     return this.#isBroken;
   }
 
-  /** Does something at the hub, which stays open meanwhile. */
+  /** Runs work on the channel, and keeps it open meanwhile. */
   async use<Value>(work: (channel: this) => Value | Promise<Value>): Promise<Value> {
     this.#arriving++;
     try {
@@ -93,7 +93,7 @@ export class Channel {
   }
 
   /**
-   * Says that the channel is published to. Asks once in the life of an open hub.
+   * Enters the channel in the directory as published. Asks the directory only once while the hub is open.
    *
    * @throws HubError as `Directory.enter`
    */
@@ -104,7 +104,7 @@ export class Channel {
     }
   }
 
-  /** Publishes, and keeps the alarm that trims the log: a process that dies after its answer must not forget it. */
+  /** Publishes, and stores the alarm that trims the log before it answers, so that a crash does not forget the alarm. */
   async publish(
     events: readonly NewEvent[],
     publisher: string | null,
@@ -112,12 +112,12 @@ export class Channel {
   ): Promise<Receipt[]> {
     this.enter(publisher);
     const receipts = await this.hub.publish(events, publisher, grant);
-    // The events are stored: a failure is the alarm's alone, and is logged where its file is.
+    // The events are stored. Only the alarm can fail here, and its own database logs that.
     await this.#place.alarms.kept().catch(() => {});
     return receipts;
   }
 
-  /** Whether a drain or a resume is newer than what this hub has heard. */
+  /** Whether a drain or a resume is newer than the last one that this hub was told of. */
   isNews(epoch: number | null): boolean {
     if (epoch !== null && epoch < this.#epoch) {
       return false;
@@ -126,7 +126,7 @@ export class Channel {
     return true;
   }
 
-  /** Whether nothing would be lost by closing it, and nothing was asked of it since a time. */
+  /** Whether the channel can be closed: without clients or running requests, and unused since a time. */
   isIdleSince(time: number): boolean {
     if (!this.#isUnused || this.#usedAt > time) {
       return false;
@@ -135,7 +135,7 @@ export class Channel {
     return lingeringConnections === 0 && status !== "draining";
   }
 
-  /** Closes the file. What is due later is left to the alarms. */
+  /** Closes the file, and leaves its later work to the alarms. */
   close(): void {
     this.#cancelAlarm();
     this.#vacate();
@@ -143,7 +143,7 @@ export class Channel {
     this.#database.close();
   }
 
-  /** Deletes everything of a channel that nobody has published to and that has no client, and closes it. */
+  /** Deletes the channel if it was never published to and has no client. */
   forget(): Forgotten {
     if (!this.#isUnused) {
       return "in_use";
@@ -206,7 +206,7 @@ export class Channel {
     }
   }
 
-  /** Writes were lost before they were durable: the hub goes on from what is. */
+  /** Continues from the durable events after writes were lost. */
   #takeBack(error: unknown): void {
     this.#logger("error", "commit_failed", { error: String(error) });
     try {

@@ -6,14 +6,14 @@ import { Channel, type ChannelPlace } from "./channel.ts";
 import { PulledClientStream } from "./client-stream.ts";
 import { processClock as clock } from "./clock.ts";
 
-/** How long a hub that nobody uses stays open, and how often such hubs are looked for. */
+/** How long an unused hub stays open, and how often to look for such hubs. */
 const IDLE_MS = 10_000;
 const LOOK_MS = 2_000;
 
-/** Idle hubs that stay open. With more, those that were used longest ago are closed sooner: each has 150 kB. */
+/** How many idle hubs stay open. If there are more, the longest unused are closed sooner: each takes 150 kB. */
 const OPEN_CHANNELS = 128;
 
-/** Channels that are looked at for one that can be closed, when another one is opened. */
+/** How many channels are tried, to close one of them, when another one is opened. */
 const LOOKED_AT = 4;
 
 /** The channels of this process. A hub is opened when it is used, and closed when it is idle and has no clients. */
@@ -57,7 +57,7 @@ export class Channels implements Hubs {
     };
   }
 
-  /** Opens a channel for what is due, and nothing else. */
+  /** Opens a channel, so that its hub does the work that is due. */
   wake(name: string): void {
     try {
       this.#opened(name);
@@ -66,7 +66,7 @@ export class Channels implements Hubs {
     }
   }
 
-  /** Deletes a channel that nobody has published to and that has no client. */
+  /** Deletes a channel that was never published to and has no client. */
   forget(name: string): Forgotten {
     const found = this.#opened(name).forget();
     if (found === "forgotten") {
@@ -97,7 +97,7 @@ export class Channels implements Hubs {
     return channel;
   }
 
-  /** A hub without clients is not told of a drain of all; but that is what its next client will meet. */
+  /** A hub without clients is not told of a drain of all channels, but its next client would be refused. */
   #health(name: string, health: HubHealth): HubHealth {
     const { drainUntil } = this.#place.directory.look(name);
     return health.status === "draining" || health.activeConnections > 0 || drainUntil === null

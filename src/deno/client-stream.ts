@@ -1,19 +1,19 @@
 import type { ClientStream } from "../hub/audience/client.ts";
 
 /**
- * A client's response as a stream that the socket pulls. A write is taken when the socket asks for the next one, so that
- * a sweep feels how fast each client reads. The runtime cancels the stream as soon as the peer leaves.
+ * A client's response as a stream from which the socket pulls. A write counts as taken when the socket asks for the next
+ * one, so sweeps follow the speed of each client. The runtime cancels the stream as soon as the peer leaves.
  */
 export class PulledClientStream implements ClientStream {
   readonly readable: ReadableStream<Uint8Array>;
   readonly gone: Promise<void>;
   readonly #gone = Promise.withResolvers<void>();
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
-  /** The socket waits for bytes. */
+  /** Whether the socket waits for bytes. */
   #isAsked = false;
-  /** Ended, or left. */
+  /** Whether the stream was ended, or its peer has left. */
   #isOver = false;
-  /** What waits for the socket to ask. */
+  /** Writes that wait until the socket asks for them. */
   #untaken = Promise.withResolvers<void>();
 
   constructor() {
@@ -27,7 +27,7 @@ export class PulledClientStream implements ClientStream {
         pull: () => this.#take(),
         cancel: () => this.#leave(),
       },
-      // Without a buffer of its own the stream is pulled only when the socket has passed on what it had.
+      // Without a buffer of its own, the stream is pulled only when the socket has sent its last bytes.
       { highWaterMark: 0 },
     );
   }

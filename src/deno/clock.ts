@@ -2,10 +2,10 @@ import { setImmediate as everythingElse } from "node:timers/promises";
 
 import type { Clock } from "../hub/clock.ts";
 
-/** The longest delay of a timer: a longer one would ring at once. */
+/** The longest delay of a timer. A longer one would fire at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** The clock and the timers of the process. A turn is cheaper than a timer of 0 ms, which takes one. */
+/** The clock and the timers of the process. A turn is an immediate, which is cheaper than a timer of 0 ms. */
 export const processClock: Clock = {
   now: () => Date.now(),
   after: (ms, callback) => {

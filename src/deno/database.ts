@@ -13,8 +13,8 @@ interface Group {
 const READING = /^\s*SELECT\b/i;
 
 /**
- * A SQLite file that this process has for itself. The first write opens a transaction, and everything that is written in
- * the same turn of the event loop joins it: so publishes that arrive together share one commit, and one fsync.
+ * A SQLite file that only this process can open. The first write begins a transaction, and all writes in the same turn of
+ * the event loop join it, so publishes that arrive together share one commit and one fsync.
  */
 export class Database implements Sql {
   readonly #database: DatabaseSync;
@@ -25,7 +25,7 @@ export class Database implements Sql {
   /**
    * Opens a file, or creates it.
    *
-   * @param onLost is called when a group of writes could not be kept: what was read of them must be read again
+   * @param onLost is called when a group of writes could not be committed, so that readers forget what they read of it
    */
   constructor(file: string, onLost: (error: unknown) => void) {
     this.#onLost = onLost;
@@ -77,7 +77,7 @@ export class Database implements Sql {
     return this.#group?.promise ?? Promise.resolve();
   }
 
-  /** Keeps what is written, and closes the file. */
+  /** Commits the pending writes, and closes the file. */
   close(): void {
     this.#commit();
     this.#database.close();
@@ -100,13 +100,13 @@ export class Database implements Sql {
     if (this.#group === null) {
       this.#database.exec("BEGIN IMMEDIATE");
       this.#group = Promise.withResolvers<void>();
-      // A caller that does not wait is told by `onLost`.
+      // `onLost` tells callers that do not wait.
       this.#group.promise.catch(() => {});
       setImmediate(() => this.#commit());
     }
   }
 
-  /** SQLite takes a statement back, or all of the transaction when a disk is full or broken. */
+  /** SQLite rolls back the statement, or the whole transaction if the disk is full or broken. */
   #takeBack(error: unknown): void {
     if (this.#database.isTransaction) {
       this.#database.exec("ROLLBACK TO work; RELEASE work");

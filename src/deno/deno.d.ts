@@ -1,4 +1,4 @@
-/** The part of Deno that is not a standard of the web or of Node, as far as it is used here. */
+/** The parts of Deno used here that are neither web standards nor part of Node. */
 declare namespace Deno {
   interface Peer {
     readonly remoteAddr: { readonly hostname: string };

@@ -20,14 +20,14 @@ import { Channels } from "./channels.ts";
 import { processClock as clock } from "./clock.ts";
 import { Database } from "./database.ts";
 
-/** How often unused channels and tickets are looked for. */
+/** How often to look for unused channels and expired tickets. */
 const TIDY_MS = 30_000;
 
 /** What a process serves. */
 export interface HostOptions {
   readonly config: Config;
   readonly secrets: Secrets;
-  /** Tells the launcher from anybody else. */
+  /** Authenticates the launcher. */
   readonly launcherToken: string;
   /** The host that the service listens on, as `--host` names it. */
   readonly listenHost: string;
@@ -36,7 +36,7 @@ export interface HostOptions {
   readonly publicFolder: string;
 }
 
-/** How the ports of the service are kept in one process: everything is in its memory or in SQLite files of its own. */
+/** The ports of the service in one process. Everything is in its memory or in its own SQLite files. */
 export class ProcessHost implements Host {
   readonly config: Config;
   readonly secrets: Secrets;
@@ -94,7 +94,7 @@ export class ProcessHost implements Host {
     this.#tidy();
   }
 
-  /** Remembers where a request comes from. */
+  /** Remembers the address of a request's peer. */
   received(request: Request, peer: string): void {
     this.#peers.set(request, peer);
   }
@@ -113,7 +113,7 @@ export class ProcessHost implements Host {
     });
   }
 
-  /** A process keeps every promise running. */
+  /** Does nothing: a process does not end with a request. */
   keepAlive(): void {}
 
   refusalOf(failure: unknown): HubError | null {
@@ -126,7 +126,7 @@ export class ProcessHost implements Host {
       : null;
   }
 
-  /** Writes what is to be written, and closes all files. */
+  /** Commits the pending writes, and closes all files. */
   close(): void {
     this.#cancelTidying();
     this.hubs.close();
@@ -135,14 +135,14 @@ export class ProcessHost implements Host {
     this.#database.close();
   }
 
-  /** Forgets channels that nobody has published to and that have no client, so that there is room for others. */
+  /** Forgets vacant channels, because others need their places. */
   #tidy(): void {
     this.#cancelTidying = clock.after(TIDY_MS, () => this.#tidy());
     for (const vacant of this.#directory.vacant()) {
       try {
         this.#directory.settle(vacant, this.hubs.forget(vacant.name));
       } catch (error) {
-        // It is tried again after another while, and until then holds its place.
+        // It keeps its place until the next try.
         this.#directory.settle(vacant, "in_use");
         this.logger("warn", "channel_not_forgotten", { channel: vacant.name, error: String(error) });
       }

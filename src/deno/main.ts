@@ -19,7 +19,7 @@ const host = new ProcessHost({
 });
 const service = createService(host);
 
-// A timer of one channel, or a write that nobody waits for, must not end the others.
+// A failure in a timer of one channel, or in a write that nobody awaits, must not end the process.
 for (const event of ["uncaughtException", "unhandledRejection"] as const) {
   process.on(event, (error: unknown) => host.logger("error", "unexpected", { error: String(error) }));
 }
@@ -30,7 +30,7 @@ process.on("SIGTERM", () => {
 });
 
 try {
-  // What the launcher waits for.
+  // The launcher waits for this line.
   listen(settings.port, (port) => console.error(JSON.stringify({ event: "listen", socket: "http", port })));
 } catch (error) {
   console.error(String(error));
@@ -38,8 +38,8 @@ try {
 }
 
 /**
- * Listens for as long as the process lives. When no descriptor is left for a connection, Deno stops listening and goes on
- * with the connections that it has. A client that opens more connections than there are descriptors must not end the service.
+ * Listens until the process ends. If no file descriptor is left for a connection, Deno stops listening and serves only the
+ * connections that it has. A client must not end the service by opening more connections than there are descriptors.
  */
 function listen(port: number, onListen: (port: number) => void): void {
   const { addr, finished } = Deno.serve(

@@ -1,6 +1,6 @@
 import type { Config } from "../config/schema.ts";
 
-/** What the launcher tells the process. Secrets are in its environment, so that they are in no file. */
+/** The settings of the process. Its secrets are in its environment instead, so that no file holds them. */
 export interface Settings {
   readonly config: Config;
   /** A numeric address. */
@@ -12,6 +12,6 @@ export interface Settings {
   readonly publicFolder: string;
   /** The names of the secrets. */
   readonly secrets: readonly string[];
-  /** What stands before such a name in the environment. */
+  /** The prefix of these names in the environment. */
   readonly secretPrefix: string;
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { LaunchError } from "./launch-error.ts";
 
-/** The Deno that runs this, or else the binary of the package: its command `deno` would start Node first, to find that. */
+/** The Deno that runs this program, or the binary of the npm package. The command `deno` of the package would start Node first. */
 export function denoBinary(): string {
   if ("deno" in process.versions) {
     return process.execPath;

@@ -36,13 +36,13 @@ export const denoHost: LocalHost = {
       command: [
         denoBinary(),
         "run",
-        // Nothing but the bundle is loaded, and nobody is asked for a permission.
+        // Load nothing but the bundle, and never ask for a permission.
         "--no-prompt",
         "--no-config",
         "--no-lock",
         "--no-remote",
         "--no-npm",
-        // The port that stands for any free one is another one when the process has to listen again.
+        // With port 0, the process may get another port when it has to listen again.
         `--allow-net=${[port === 0 ? url.hostname : address, ...keySetHosts(config)].join(",")}`,
         `--allow-read=${list([settingsFile, publicFolder, folder.storage])}`,
         `--allow-write=${list([folder.storage])}`,
@@ -57,12 +57,12 @@ export const denoHost: LocalHost = {
   },
 };
 
-/** Paths as a permission lists them: a comma within one is doubled. */
+/** Paths in the form of a permission list, in which a comma within a path is doubled. */
 function list(paths: readonly string[]): string {
   return paths.map((path) => path.replaceAll(",", ",,")).join(",");
 }
 
-/** Where the key set of the JSON Web Tokens is fetched. */
+/** The host of the key set for JSON Web Tokens. */
 function keySetHosts({ auth }: Config): string[] {
   const { jwks_url: url } = auth.jwt;
   if (url === undefined) {

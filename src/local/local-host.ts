@@ -4,7 +4,7 @@ import type { Runtime } from "./runtime.ts";
 
 /** One of the ways to run the service on this machine. */
 export interface LocalHost extends FolderOwner {
-  /** The data folder, if none is named. Each host has its own. */
+  /** The default data folder. Each host has its own. */
   readonly dataFolder: string;
   /** Whether it can run as several processes. */
   readonly hasProcesses: boolean;
@@ -12,7 +12,7 @@ export interface LocalHost extends FolderOwner {
   start(plan: StartPlan): Promise<Runtime>;
 }
 
-/** What is started. */
+/** The parameters of a start. */
 export interface StartPlan {
   readonly project: string;
   readonly folder: DataFolder;
@@ -21,7 +21,7 @@ export interface StartPlan {
   readonly address: string;
   /** The host as `--host` names it. */
   readonly listenHost: string;
-  /** The same for all starts of one launch: what ends with a launch, such as a drain, survives a restart. */
+  /** The same when the runtime is started again, so that a drain survives that. */
   readonly launchId: string;
   readonly secrets: Readonly<Record<string, string>>;
 }

@@ -6,12 +6,12 @@ import { listenForStop } from "./stop-signal.ts";
 
 const stop = listenForStop();
 
-// A third of a start is compiling what the last one has compiled already. Deno has a cache of its own.
+// Reuse what the last start has compiled, which saves a third of a start. Deno has a cache of its own.
 if ("enableCompileCache" in nodeModule) {
   nodeModule.enableCompileCache(join(import.meta.dirname, "../../node_modules/.cache/edge-sse/node"));
 }
 
-// Only now the rest, which takes its time to load: a signal may come before it has.
+// Loading the rest takes a while, and a signal may arrive before it is done.
 const { launch } = await import("./launch.ts");
 const { denoHost } = await import("./deno-host.ts");
 

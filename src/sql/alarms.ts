@@ -24,7 +24,7 @@ export class Alarms {
   #at = Number.POSITIVE_INFINITY;
   #cancel: () => void = () => {};
 
-  /** @param wake opens the hub of a channel, which then knows what is due. */
+  /** @param wake opens the hub of a channel, which then does the work that is due */
   constructor(sql: Sql, clock: Clock, wake: (channel: string) => void) {
     sql.script(`CREATE TABLE IF NOT EXISTS alarms (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
       CREATE INDEX IF NOT EXISTS alarms_by_time ON alarms (at);`);

@@ -9,7 +9,7 @@ interface DrainOfAll {
 
 type Row = { own_until: number; exempt_from: number };
 
-/** Which channels are draining, until when, and which hubs know it. */
+/** Which channels are draining, until when, and which hubs were told. */
 export class DrainTable {
   readonly #sql: Sql;
   readonly #kv: KeyValues;
@@ -20,7 +20,7 @@ export class DrainTable {
     this.#adopt();
   }
 
-  /** Until when a channel is draining, by a drain of its own or of all channels. */
+  /** When the drain of a channel ends, whether it was drained alone or with all channels. */
   of(channel: string): { readonly epoch: number; readonly drainUntil: number | null } {
     const query = "SELECT own_until, exempt_from FROM drains WHERE name = ?";
     const [row] = this.#sql.rows<Row>(query, channel);
@@ -45,7 +45,7 @@ export class DrainTable {
     return epoch;
   }
 
-  /** Ends all drains. What each hub knows stays noted until it knows of the end. Returns the epoch. */
+  /** Ends all drains. The note about each hub stays until the hub was told of the end. Returns the epoch. */
   resumeAll(): number {
     this.#kv.delete("drain");
     this.#sql.rows("UPDATE drains SET own_until = 0, exempt_from = 0");

@@ -3,7 +3,7 @@ import type { Sql } from "./sql.ts";
 /**
  * Brings the tables of a database up to date, one numbered step after the other, each applied once.
  *
- * @param steps only ever appended to: a step that was deployed stays as it is.
+ * @param steps append to them only: a step that was deployed must not change
  */
 export function migrate(sql: Sql, steps: readonly string[]): void {
   sql.transaction(() => {
@@ -18,7 +18,7 @@ export function migrate(sql: Sql, steps: readonly string[]): void {
   });
 }
 
-/** Whether the database has tables at all. Asking writes nothing: a channel that is only looked at stays empty. */
+/** Whether the database has any tables. Writes nothing, so that reading from an unused channel creates nothing. */
 export function isMigrated(sql: Sql): boolean {
   return sql.rows("SELECT 1 AS found FROM sqlite_master WHERE name = 'migrations'").length > 0;
 }

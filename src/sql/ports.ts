@@ -4,7 +4,7 @@ import type { Directory } from "./directory.ts";
 import type { Sql } from "./sql.ts";
 import type { TicketTable } from "./ticket-table.ts";
 
-/** A directory in this process as the service reaches it. */
+/** The port of a directory in the same process. */
 export function directoryPort(directory: Directory, sql: Sql): DirectoryPort {
   return {
     look: async (channel) => directory.look(channel),
@@ -24,7 +24,7 @@ export function directoryPort(directory: Directory, sql: Sql): DirectoryPort {
   };
 }
 
-/** A table of tickets in this process as the service reaches it. It gets only the digest of a ticket. */
+/** The port of a table of tickets in the same process. The table gets only the digest of a ticket. */
 export function ticketsPort(tickets: TicketTable, sql: Sql): TicketsPort {
   return {
     keep: async (ticket, principal, expiresAt, address) => {
@@ -32,7 +32,7 @@ export function ticketsPort(tickets: TicketTable, sql: Sql): TicketsPort {
       await sql.sync();
       return isKept;
     },
-    // Durable before it lets anybody in: a crash must not make a used ticket good again.
+    // Durable before it opens a stream: after a crash, a used ticket must not work again.
     take: async (ticket) => {
       const principal = tickets.take(await hexDigest(ticket));
       await sql.sync();

@@ -2,8 +2,8 @@
 export type SqlValue = string | number | null;
 
 /**
- * A SQLite database as the log, the directory and the tickets use it. A Durable Object has one in its storage, and a
- * process of its own opens a file. Everything but `sync` is synchronous: rows can be read at once, and are durable later.
+ * The SQLite database of a log, the directory or the tickets: the storage of a Durable Object, or a file of a process. All
+ * methods but `sync` are synchronous. Rows can be read at once, and are durable later.
  */
 export interface Sql {
   /** Runs one statement and returns its rows, each as an object of its columns. */
@@ -15,7 +15,7 @@ export interface Sql {
   values(query: string, ...bindings: readonly SqlValue[]): Iterable<readonly SqlValue[]>;
   /** Runs several statements that have no bindings. */
   script(statements: string): void;
-  /** Runs work whose writes are kept together or, if it throws, not at all. */
+  /** Runs work. If it throws, all of its writes are rolled back. */
   transaction(work: () => void): void;
   /** Resolves when everything that was written before the call is durable. */
   sync(): Promise<void>;

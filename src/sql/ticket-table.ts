@@ -15,23 +15,23 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX tickets_by_address ON tickets (address);`,
 ];
 
-/** The tickets are in 16 shares, by their first digit. */
+/** Tickets are divided into 16 shares by their first digit. */
 export const TICKET_SHARES = 16;
 
-/** Tickets that wait in one share, of one subject and of all. */
+/** The most unused tickets in a share, for one subject and for all. */
 const TICKETS_OF_SUBJECT = 200;
 const TICKETS = 20_000;
 
-/** Tickets that wait in one share for one address: it must not use up what its subject may have. */
+/** The most unused tickets of an address in a share. One address must not use up the tickets of its subject. */
 const TICKETS_OF_ADDRESS = 20;
 
-/** A ticket as it is kept. */
+/** A stored ticket. */
 export interface KeptTicket {
-  /** Of the ticket: a reader of the storage cannot use it. */
+  /** The digest of the ticket, so that a reader of the storage cannot use it. */
   readonly digest: string;
   readonly principal: Principal;
   readonly expiresAt: number;
-  /** The address that buys it, as the limits per address count; null: they do not apply. */
+  /** The buyer's address, as the limits per address count it; null if they do not apply. */
   readonly address: string | null;
 }
 
@@ -40,14 +40,14 @@ export class TicketTable {
   readonly #sql: Sql;
   readonly #shares: number;
 
-  /** @param shares that are in this table */
+  /** @param shares how many shares are in this table */
   constructor(sql: Sql, shares: number) {
     migrate(sql, MIGRATIONS);
     this.#sql = sql;
     this.#shares = shares;
   }
 
-  /** Keeps a ticket until it is used or expires. False: too many wait already. */
+  /** Stores a ticket until it is used or expires. Returns false if too many are unused already. */
   keep({ digest, principal, expiresAt, address }: KeptTicket): boolean {
     this.forgetExpired();
     const subject = principal.subject ?? "";
@@ -69,7 +69,7 @@ export class TicketTable {
     return true;
   }
 
-  /** Takes a ticket: nobody gets it a second time. Null: there is none, or not any more. */
+  /** Takes a ticket, which can be taken once. Null if there is no such ticket, or if it has expired. */
   take(digest: string): Principal | null {
     const [taken] = this.#sql.rows<{ principal: string; expires_at: number }>(
       "DELETE FROM tickets WHERE digest = ? RETURNING principal, expires_at",
@@ -84,7 +84,7 @@ export class TicketTable {
     this.#sql.rows("DELETE FROM tickets WHERE expires_at <= ?", Date.now());
   }
 
-  /** When the next ticket expires; null: none waits. */
+  /** When the next ticket expires; null if there is none. */
   nextExpiry(): number | null {
     return this.#sql.rows<{ at: number | null }>("SELECT MIN(expires_at) AS at FROM tickets")[0]?.at ?? null;
   }
