@@ -158,6 +158,20 @@ export class Channel {
     return "forgotten";
   }
 
+  /** Does the work that is due, such as heartbeats and trimming. */
+  async tick(): Promise<void> {
+    this.#alarmAt = null;
+    this.#arriving++;
+    try {
+      await this.hub.tick();
+    } finally {
+      this.#arriving--;
+    }
+    if (this.#isUnused) {
+      this.#vacate();
+    }
+  }
+
   get #isUnused(): boolean {
     return this.hub.isEmpty && this.#arriving === 0;
   }
@@ -169,20 +183,7 @@ export class Channel {
       this.#hasAlarmRow = true;
       this.#place.alarms.leaveToHub(this.#name);
     }
-    this.#cancelAlarm = clock.after(Math.max(0, at - clock.now()), () => void this.#tick());
-  }
-
-  async #tick(): Promise<void> {
-    this.#alarmAt = null;
-    this.#arriving++;
-    try {
-      await this.hub.tick();
-    } finally {
-      this.#arriving--;
-    }
-    if (this.#isUnused) {
-      this.#vacate();
-    }
+    this.#cancelAlarm = clock.after(Math.max(0, at - clock.now()), () => void this.tick());
   }
 
   async #occupy(address: string | null): Promise<void> {

@@ -57,10 +57,13 @@ export class Channels implements Hubs {
     };
   }
 
-  /** Opens a channel, so that its hub does the work that is due. */
+  /** Opens a channel, and does the work that is due. An open channel has its own timer for that. */
   wake(name: string): void {
+    if (this.#open.get(name)?.isBroken === false) {
+      return;
+    }
     try {
-      this.#opened(name);
+      void this.#opened(name).tick();
     } catch (error) {
       this.#place.logger(name)("error", "channel_not_opened", { error: String(error) });
     }
