@@ -31,6 +31,8 @@ export interface HostOptions {
   readonly launcherToken: string;
   /** The host that the service listens on, as `--host` names it. */
   readonly listenHost: string;
+  /** Drains end when this changes. */
+  readonly launchId: string;
   /** Holds the directory, and a file for each channel. */
   readonly storageFolder: string;
   readonly publicFolder: string;
@@ -56,7 +58,8 @@ export class ProcessHost implements Host {
   readonly #peers = new WeakMap<Request, string>();
   #cancelTidying: () => void = () => {};
 
-  constructor({ config, secrets, launcherToken, listenHost, storageFolder, publicFolder }: HostOptions) {
+  constructor(options: HostOptions) {
+    const { config, secrets, launcherToken, listenHost, launchId, storageFolder, publicFolder } = options;
     const { level } = config.logging;
     const folder = join(storageFolder, "channels");
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -76,8 +79,9 @@ export class ProcessHost implements Host {
       sql: this.#database,
       kv: keyValues(this.#database),
       limits: config.limits,
-      launchId: crypto.randomUUID(),
+      launchId,
     });
+    this.#directory.vacateAll();
     this.#tickets = new TicketTable(this.#ticketDatabase, TICKET_SHARES);
     this.#alarms = new Alarms(this.#database, clock, (channel) => this.hubs.wake(channel));
     this.directory = directoryPort(this.#directory, this.#database);

@@ -8,6 +8,8 @@ export interface Settings {
   readonly port: number;
   /** The host as `--host` names it. */
   readonly listenHost: string;
+  /** Differs for each launch. If the launcher starts the process again, it stays the same. */
+  readonly launchId: string;
   readonly storageFolder: string;
   readonly publicFolder: string;
   /** The names of the secrets. */

@@ -14,7 +14,7 @@ export const denoHost: LocalHost = {
   command: "npm run serve",
   dataFolder: ".data-deno",
   hasProcesses: true,
-  start: async ({ project, folder, config, address, listenHost, secrets }) => {
+  start: async ({ project, folder, config, address, listenHost, launchId, secrets }) => {
     const program = await buildProcess(project, folder.build);
     const publicFolder = join(project, "public");
     const settingsFile = join(folder.build, "settings.json");
@@ -26,6 +26,7 @@ export const denoHost: LocalHost = {
       hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
       port,
       listenHost,
+      launchId,
       storageFolder: folder.storage,
       publicFolder,
       secrets: names,

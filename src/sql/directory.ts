@@ -95,6 +95,11 @@ export class Directory {
     this.#channels.setOccupied(channel, false);
   }
 
+  /** Notes that no channel has clients. A process that has just started calls it. */
+  vacateAll(): void {
+    this.#channels.vacateAll();
+  }
+
   /** The next channels that have clients, in the order of their names, after a name. */
   occupied(after = "", limit = PAGE): string[] {
     return this.#channels.occupied(after, limit);

@@ -29,12 +29,13 @@ describe("a process that hosts channels", () => {
   let host: ProcessHost;
   let logged: Record<string, unknown>[];
 
-  const start = (history: object = {}): void => {
+  const start = ({ history = {}, launchId = crypto.randomUUID() as string } = {}): void => {
     host = new ProcessHost({
       config: configSchema.parse({ channels: { allowed: ["*"] }, history }),
       secrets: { PUBLISH_TOKEN: "publish", ADMIN_TOKEN: "admin" },
       launcherToken: "launcher",
       listenHost: "127.0.0.1",
+      launchId,
       storageFolder: folder,
       publicFolder: join(import.meta.dirname, "../../../public"),
     });
@@ -145,7 +146,7 @@ describe("a process that hosts channels", () => {
   });
 
   it("trims a channel that is closed, when its events get too old", async () => {
-    start({ max_age_seconds: 60 });
+    start({ history: { max_age_seconds: 60 } });
     await publish("a");
     // The events get too old after 60 s, and a log over a bound is trimmed within 10 s.
     await vi.advanceTimersByTimeAsync(70 * SECOND);
@@ -157,7 +158,7 @@ describe("a process that hosts channels", () => {
   it.each(["was stopped", "was killed"])(
     "trims what became too old since it %s as soon as it starts again",
     async (how) => {
-      start({ max_age_seconds: 60 });
+      start({ history: { max_age_seconds: 60 } });
       await publish("a");
       await new Promise(setImmediate);
       const killed = `${folder}-killed`;
@@ -168,7 +169,7 @@ describe("a process that hosts channels", () => {
         renameSync(killed, folder);
       }
       await vi.advanceTimersByTimeAsync(300 * SECOND);
-      start({ max_age_seconds: 60 });
+      start({ history: { max_age_seconds: 60 } });
       await vi.advanceTimersByTimeAsync(1 * SECOND);
       expect(logged.find(({ event }) => event === "log_trimmed")).toMatchObject({ channel: "a", events: 1 });
     },
@@ -221,15 +222,33 @@ describe("a process that hosts channels", () => {
     expect(await idsOf("a")).toEqual(["1", "2"]);
   });
 
-  it("ends a drain by a restart, as npm start does", async () => {
-    start();
+  it("knows that nobody is connected when it starts again after it was killed", async () => {
+    start({ launchId: "first" });
+    const stream = await send("/api/events?channel=a");
+    expect(await host.directory.occupied()).toEqual(["a"]);
+    const killed = `${folder}-killed`;
+    await new Promise(setImmediate);
+    cpSync(folder, killed, { recursive: true });
+    await stream.body?.cancel();
+    host.close();
+    rmSync(folder, { recursive: true });
+    renameSync(killed, folder);
+    start({ launchId: "first" });
+    expect(await host.directory.occupied()).toEqual([]);
+  });
+
+  it("keeps a drain when the launcher starts it again, and ends it with a new launch", async () => {
+    start({ launchId: "first" });
     const drain = (): Promise<Response> =>
       send("/api/admin/drain", { method: "POST", headers: { Authorization: "Bearer admin" } });
     await publish("a");
     expect((await drain()).status).toBe(200);
     expect((await send("/api/events?channel=a")).status).toBe(503);
     host.close();
-    start();
+    start({ launchId: "first" });
+    expect((await send("/api/events?channel=a")).status).toBe(503);
+    host.close();
+    start({ launchId: "second" });
     const stream = await send("/api/events?channel=a");
     expect(stream.status).toBe(200);
     await stream.body?.cancel();
