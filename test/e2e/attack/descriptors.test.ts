@@ -5,7 +5,13 @@ import { describe, expect, it, type TestContext } from "vitest";
 import { findDescendant, residentKilobytes } from "../../../bench/process-usage.ts";
 import { gather, type Crowd, type CrowdOptions } from "../../support/crowd.ts";
 import { host, isExcepted } from "../../support/host.ts";
-import { publishToken, startService, type Service, type ServiceOptions } from "../../support/service.ts";
+import {
+  adminToken,
+  publishToken,
+  startService,
+  type Service,
+  type ServiceOptions,
+} from "../../support/service.ts";
 import { until } from "../../support/until.ts";
 
 const linux = process.platform === "linux";
@@ -158,13 +164,14 @@ describe.concurrent("the limit of descriptors", () => {
       await service.publish({ type: "after", data: 1 });
       expect(await stream.nextEvent()).toMatchObject({ type: "connected" });
       expect(await stream.nextEvent()).toMatchObject({ type: "after" });
+      expect(service.logs.filter(({ event }) => event === "runtime_message").length).toBeLessThan(10);
     },
   );
 
   // workerd takes two descriptors for each connection. It survives when the second cannot be had, and exits when
   // accept() itself fails. Which of them fails depends on how many it had before: one of these two limits is hit by each.
   it.skipIf(isExcepted("a connection that ends when no request comes"))(
-    "when it is used up, shuts others out for 20 s at most and loses no event",
+    "when it is used up, shuts others out for 20 s at most and loses neither an event nor a drain",
     { timeout: 90_000 },
     async (context) => {
       const survive = async (limit: number): Promise<boolean> => {
@@ -178,6 +185,11 @@ describe.concurrent("the limit of descriptors", () => {
           expect(answer.status).toBe(200);
         };
         await publish("before");
+        const drain = await fetch(`${service.url}/api/admin/drain?channel=default`, {
+          method: "POST",
+          headers: { Authorization: `Bearer ${adminToken}`, Connection: "close" },
+        });
+        expect(drain.status).toBe(200);
         const crowd = await siege.attack({ size: 600 });
         await until(async () => hasRestarted() || !(await isReachable()), { what: "no more descriptors" });
         await until(isReachable, { what: "an answer", timeoutMs: LONGEST_LIFE_MS, everyMs: 200 });
@@ -185,6 +197,8 @@ describe.concurrent("the limit of descriptors", () => {
         await publish("after");
         const history = await service.fetch("/api/history");
         expect(await history.json()).toMatchObject({ events: [{ id: "1" }, { id: "2" }] });
+        const health = await service.fetch("/health?channel=default");
+        expect(await health.json()).toMatchObject({ status: "draining" });
         expect(service.logs.filter(({ event }) => event === "runtime_message").length).toBeLessThan(10);
         return hasRestarted();
       };

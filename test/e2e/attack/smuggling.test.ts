@@ -106,6 +106,14 @@ describe("A request whose end two servers may see in two places", () => {
 
   it.each([
     ["a chunk that ends with a bare LF", `${publish("Transfer-Encoding: chunked")}15\n${EVENT}\n0\n\n`],
+    [
+      "a chunk that ends with a bare LF, and a request behind it",
+      `${publish("Transfer-Encoding: chunked")}15\n${EVENT}\n0\n\n${HIDDEN}`,
+    ],
+    [
+      "an extension of a chunk that ends with a bare LF",
+      `${publish("Transfer-Encoding: chunked")}15;a\n${EVENT}\r\n0\r\n\r\n`,
+    ],
     ["a prefix of a chunk size", `${publish("Transfer-Encoding: chunked")}0x15\r\n${EVENT}\r\n0\r\n\r\n`],
     [
       "a chunk size that overflows",
