@@ -34,6 +34,14 @@ export interface ClientView {
   readonly eventsSent: number;
 }
 
+/** A part of the list of clients, in the order of their ids. */
+export interface ClientPage {
+  /** The last id of the part before; empty for the first part. */
+  readonly after: string;
+  /** The most clients in the part. */
+  readonly limit: number;
+}
+
 /** The result of ending all streams of a channel. */
 export interface Ended {
   readonly closed: number;
