@@ -1,14 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Counters } from "../hub/counters.ts";
 import type { FilterTerms } from "../hub/filter.ts";
 import { OpenStreams } from "../hub/audience/open-streams.ts";
+import { clientList } from "../hub/client-list.ts";
 import { Hub } from "../hub/hub.ts";
 import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import { LogBudget } from "../hub/log-budget.ts";
 import type { HistoryPage } from "../hub/log/history.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { Logger } from "../hub/logger.ts";
-import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
+import type { ChannelCounts, ClientList, ClientPage, Ended, HubHealth } from "../hub/views.ts";
 import { settingsOf } from "../service/hub-settings.ts";
 import { createLogger } from "../service/logger.ts";
 import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
@@ -102,12 +102,12 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     });
   }
 
-  counters(): Promise<Answer<{ counters: Counters; health: HubHealth }>> {
-    return answer(() => ({ counters: this.#hub.counters, health: this.#hub.health() }));
+  counters(): Promise<Answer<ChannelCounts>> {
+    return answer(() => this.#hub.counts());
   }
 
-  clients(): Promise<Answer<ClientView[]>> {
-    return answer(() => this.#hub.clients());
+  clients(page: ClientPage): Promise<Answer<ClientList>> {
+    return answer(() => clientList(this.#hub.clients(), page));
   }
 
   kick(clientId: string): Promise<Answer<boolean>> {

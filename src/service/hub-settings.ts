@@ -1,5 +1,22 @@
 import type { Config } from "../config/schema.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
+import type { RelaySettings } from "../relay/relay.ts";
+
+/** Whether relays hold the clients of a channel. */
+export function usesRelays({ sse, limits }: Config): boolean {
+  return sse.max_connections > limits.clients_per_object;
+}
+
+/** The settings of a relay of a channel, from config.yaml. */
+export function relaySettingsOf(config: Config, channel: string, relay: string): RelaySettings {
+  const { limits, relays } = config;
+  return {
+    ...settingsOf(config, channel),
+    relay,
+    maxConnections: limits.clients_per_object,
+    tail: { maxEvents: relays.tail_events, maxBytes: relays.tail_bytes },
+  };
+}
 
 /** The settings of the hub of a channel, from config.yaml. */
 export function settingsOf(config: Config, channel: string): HubSettings {
