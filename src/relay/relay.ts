@@ -200,7 +200,10 @@ export class Relay implements FeedObserver {
       return;
     }
     const { promise, reject } = Promise.withResolvers<never>();
-    const unreachable = new HubError("hub_unreachable", "The hub of this channel cannot be reached at the moment.");
+    const unreachable = new HubError(
+      "hub_unreachable",
+      "The hub of this channel cannot be reached at the moment.",
+    );
     const cancel = this.#clock.after(ATTACH_MS, () => reject(unreachable));
     try {
       await Promise.race([this.#feed.attach(), promise]);
@@ -226,7 +229,10 @@ export class Relay implements FeedObserver {
   #tellLoss(now: number): void {
     if (!this.#isLossTold && this.#lostForMs(now) >= TELL_LOST_MS) {
       this.#isLossTold = true;
-      this.#audience.announce("upstream_lost", "The hub of this channel cannot be reached. Events will follow.");
+      this.#audience.announce(
+        "upstream_lost",
+        "The hub of this channel cannot be reached. Events will follow.",
+      );
     }
   }
 
@@ -235,7 +241,8 @@ export class Relay implements FeedObserver {
   }
 
   #arm(): void {
-    const told = this.#isLossTold || this.#feed.lostSince === null ? Infinity : this.#feed.lostSince + TELL_LOST_MS;
+    const told =
+      this.#isLossTold || this.#feed.lostSince === null ? Infinity : this.#feed.lostSince + TELL_LOST_MS;
     const asleep = this.#emptySince === null ? Infinity : this.#emptySince + LINGER_MS;
     this.#alarm.arm(
       Math.min(this.#audience.nextDue(), this.#feed.nextDue(), this.#seats.nextDue(), told, asleep),

@@ -1,10 +1,21 @@
 import type { Config } from "../config/schema.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
+import type { RelayedHubSettings } from "../relay/relayed-hub.ts";
 import type { RelaySettings } from "../relay/relay.ts";
 
 /** Whether relays hold the clients of a channel. */
 export function usesRelays({ sse, limits }: Config): boolean {
   return sse.max_connections > limits.clients_per_object;
+}
+
+/** The settings of a hub with relays, from config.yaml. */
+export function relayedHubSettingsOf(config: Config, channel: string): RelayedHubSettings {
+  const { limits, relays } = config;
+  return {
+    ...settingsOf(config, channel),
+    clientsPerRelay: limits.clients_per_object,
+    maxRelays: relays.max,
+  };
 }
 
 /** The settings of a relay of a channel, from config.yaml. */
