@@ -134,6 +134,11 @@ export class Hub {
     return this.#audience.views();
   }
 
+  /** The life of a relay that is attached; null if none is. */
+  lifeOf(relayName: string): string | null {
+    return this.#audience.lifeOf(relayName);
+  }
+
   /** Finds the clients that have left without the runtime's notice, so that `health` does not count them. */
   findDead(): Promise<void> {
     return this.#audience.findDead();

@@ -36,6 +36,7 @@ export function settingsOf(config: Config, channel: string): HubSettings {
     channel,
     heartbeatIntervalMs: sse.heartbeat_interval_seconds * 1_000,
     maxConnections: sse.max_connections,
+    clientsPerObject: limits.clients_per_object,
     maxConnectionsPerAddress: limits.max_connections_per_address,
     maxConnectsPerMinutePerAddress: limits.max_connects_per_minute_per_address,
     maxPublishesPerMinutePerToken: limits.max_publishes_per_minute_per_token,
