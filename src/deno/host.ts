@@ -117,6 +117,11 @@ export class ProcessHost implements Host {
     });
   }
 
+  /** One process is one place. */
+  regionOf(): string {
+    return "local";
+  }
+
   /** Does nothing: a process does not end with a request. */
   keepAlive(): void {}
 

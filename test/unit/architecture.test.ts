@@ -61,7 +61,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   "service/response": { rooms: DOMAIN, types: ["config", "wire"] },
   // SQLite as every host has it: the log, the directory and the tickets, without a runtime.
-  sql: { rooms: ["hub", "hub/log", "auth"], types: ["service", "service/access"] },
+  sql: { rooms: ["hub", "hub/log", "auth"], types: ["relay", "service", "service/access"] },
   edge: {
     rooms: [...DOMAIN, "sql", "service", "service/response"],
     types: ["config", "service/access"],
