@@ -3,7 +3,7 @@ import { createDecoder, type Frame } from "../sse/decode.ts";
 import { isReservedType } from "../sse/event-type.ts";
 import { BrokenUpstreamError } from "./broken-upstream.ts";
 import { readEnvelope, withSize } from "./envelope.ts";
-import { FeedEnd } from "./feed-end.ts";
+import { FeedEnd, goodbyeOf } from "./feed-end.ts";
 import type { Tail } from "./tail.ts";
 
 /** The longest plausible heartbeat interval. */
@@ -141,9 +141,8 @@ export class FeedReader {
 }
 
 function closed({ reason, retry_after_ms: retryAfterMs }: Members): FeedEnd {
-  const closeReason = typeof reason === "string" ? reason.slice(0, 64) : "unknown";
-  return new FeedEnd("closed", `the hub has closed the stream: ${closeReason}`, {
-    closeReason,
+  return new FeedEnd("closed", `the hub has closed the stream: ${String(reason).slice(0, 64)}`, {
+    goodbye: goodbyeOf(reason),
     ...(typeof retryAfterMs === "number" && { retryAfterMs }),
   });
 }

@@ -1,8 +1,9 @@
 import type { Clock } from "../hub/clock.ts";
+import { closedRefusal } from "../hub/closing.ts";
 import { HubError } from "../hub/errors.ts";
 import type { Logger } from "../hub/logger.ts";
 import { Backoff } from "./backoff.ts";
-import { FeedEnd, toFeedEnd } from "./feed-end.ts";
+import { FeedEnd, toFeedEnd, type GoodbyeReason } from "./feed-end.ts";
 import { FeedReader } from "./feed-reader.ts";
 import type { Tail } from "./tail.ts";
 import type { FeedStart, Upstream } from "./upstream.ts";
@@ -29,18 +30,19 @@ export interface FeedObserver {
   /** A feed that was attached has lost its stream. Called once for each loss. */
   lost(since: number): void;
   /**
-   * The hub accepts no streams (`drain`, `shutdown`), or it follows another life of this relay. After `replaced` the feed
-   * is closed. Otherwise it tries again until it is closed, and tells this again.
+   * The clients have to leave: the hub accepts no streams, or it feeds another life of this relay. Called only if the
+   * feed has attached. The feed is closed.
    */
-  ended(reason: "drain" | "shutdown" | "replaced"): void;
+  ended(reason: GoodbyeReason): void;
 }
 
 /** What a feed needs from the place where it runs. */
-export interface FeedParts {
+export interface FeedHost {
   readonly clock: Clock;
-  readonly random: () => number;
   readonly logger: Logger;
-  readonly settings: { readonly heartbeatIntervalMs: number };
+  /** How often the hub sends a heartbeat, unless its stream says otherwise. */
+  readonly heartbeatIntervalMs: number;
+  random(): number;
 }
 
 /** One attempt to follow the hub. */
@@ -65,10 +67,9 @@ export class Feed {
   readonly #upstream: Upstream;
   readonly #tail: Tail;
   readonly #observer: FeedObserver;
-  readonly #parts: FeedParts;
+  readonly #host: FeedHost;
   readonly #backoff: Backoff;
-  /** The relay whose stream is followed; null is the hub itself. Counts from the next attempt on. */
-  parent: string | null = null;
+  #parent: string | null = null;
   #isOpen = false;
   #attempt: Attempt | null = null;
   #wait: { at: number; readonly since: number; readonly cancel: () => void } | null = null;
@@ -81,12 +82,12 @@ export class Feed {
   /** The last loss that was logged since the feed was healthy. */
   #logged = "";
 
-  constructor(upstream: Upstream, tail: Tail, observer: FeedObserver, parts: FeedParts) {
+  constructor(upstream: Upstream, tail: Tail, observer: FeedObserver, host: FeedHost) {
     this.#upstream = upstream;
     this.#tail = tail;
     this.#observer = observer;
-    this.#parts = parts;
-    this.#backoff = new Backoff(parts.random);
+    this.#host = host;
+    this.#backoff = new Backoff(() => host.random());
   }
 
   /** `waiting` is for the next attempt. `catching_up` has a stream that has not reached the head of the hub yet. */
@@ -147,6 +148,21 @@ export class Feed {
     this.#refuse(new HubError("hub_unreachable", "The relay has ended its stream of this channel."));
   }
 
+  /** Follows another stream from now on: that of this relay, or for null that of the hub. */
+  follow(parent: string | null): void {
+    if (parent !== this.#parent) {
+      this.#parent = parent;
+      this.reopen();
+    }
+  }
+
+  /** Ends the stream and soon opens another, because the hub says that it has none to this relay. */
+  reopen(): void {
+    if (this.#attempt?.reader.isOpen === true) {
+      this.#end(this.#attempt, new FeedEnd("ended", "the hub has no stream to this relay"));
+    }
+  }
+
   /** What the alarm does for the feed: gives a silent stream up, and makes an attempt that is overdue. */
   check(now: number): void {
     const attempt = this.#attempt;
@@ -181,8 +197,7 @@ export class Feed {
     this.#stop();
     this.#refusal = null;
     const now = this.#now();
-    const { heartbeatIntervalMs } = this.#parts.settings;
-    const reader = new FeedReader(this.#tail, this.#hasAttached, heartbeatIntervalMs);
+    const reader = new FeedReader(this.#tail, this.#hasAttached, this.#host.heartbeatIntervalMs);
     const attempt = { abort: new AbortController(), reader, startedAt: now, heardAt: now, goal: null };
     this.#attempt = attempt;
     void this.#follow(attempt, this.#start(now));
@@ -195,7 +210,7 @@ export class Feed {
       cursor: resumes ? this.#tail.head() : null,
       logName: resumes ? this.#tail.name : null,
       since: now - FIRST_SINCE_MS,
-      parent: this.parent,
+      parent: this.#parent,
     };
   }
 
@@ -265,7 +280,7 @@ export class Feed {
     this.#attachedAt = this.#now();
     this.#hasAttached = true;
     this.#lostSince = null;
-    this.#parts.logger("info", "feed_attached", { log: this.#tail.name, head: this.#tail.head() });
+    this.#host.logger("info", "feed_attached", { log: this.#tail.name, head: this.#tail.head() });
     this.#first?.resolve();
     this.#first = null;
     this.#observer.attached();
@@ -282,42 +297,41 @@ export class Feed {
       this.#backoff.reset();
       this.#logged = "";
     }
-    const refusal = this.#refusal;
     this.#stop();
+    this.#log(end);
+    if (end.goodbye !== null) {
+      this.#leave(end.goodbye);
+      return;
+    }
     const delayMs = this.#backoff.next(end.retryAfterMs);
     this.#wait = {
       at: now + delayMs,
       since: now,
-      cancel: this.#parts.clock.after(delayMs, () => this.#try()),
+      cancel: this.#host.clock.after(delayMs, () => this.#try()),
     };
-    this.#log(end, delayMs);
+    if (this.#refusal !== null) {
+      this.#refuse(this.#refusal);
+    }
     if (wasAttached) {
       this.#lostSince = now;
       this.#observer.lost(now);
     }
-    if (refusal !== null) {
-      this.#refuse(refusal);
-    }
-    this.#tellEnd(end, refusal);
   }
 
-  /** Tells the relay if its clients have to leave too. */
-  #tellEnd({ closeReason }: FeedEnd, refusal: HubError | null): void {
-    if (closeReason === "replaced") {
-      this.close();
-      this.#observer.ended("replaced");
-    } else if (closeReason === "drain" || refusal?.code === "draining") {
-      this.#observer.ended("drain");
-    } else if (closeReason === "shutdown" || refusal?.code === "shutting_down") {
-      this.#observer.ended("shutdown");
+  #leave(reason: GoodbyeReason): void {
+    const hadAttached = this.#hasAttached;
+    this.#refuse(closedRefusal(reason === "shutdown" ? "shutting_down" : "draining"));
+    this.close();
+    if (hadAttached) {
+      this.#observer.ended(reason);
     }
   }
 
   /** A hub that stays away is logged once, and again if the reason changes. */
-  #log({ reason, message }: FeedEnd, delayMs: number): void {
+  #log({ reason, message }: FeedEnd): void {
     if (reason !== this.#logged) {
       this.#logged = reason;
-      this.#parts.logger("warn", "feed_lost", { reason, error: message, retry_ms: Math.round(delayMs) });
+      this.#host.logger("warn", "feed_lost", { reason, error: message });
     }
   }
 
@@ -336,7 +350,7 @@ export class Feed {
   }
 
   #now(): number {
-    return this.#parts.clock.now();
+    return this.#host.clock.now();
   }
 }
 
