@@ -114,7 +114,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   const dataDir = options.dataDir ?? join(scratch, "data");
   const { config = {} } = options;
   // JSON is YAML.
-  await writeFile(configFile, typeof config === "string" ? config : JSON.stringify(config));
+  await writeFile(configFile, typeof config === "string" ? config : JSON.stringify(withLane(config)));
 
   const child = spawn(
     "/bin/sh",
@@ -280,6 +280,12 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     },
   };
   return service;
+}
+
+/** In the lane with relays, every channel that may have more than ten clients has them. */
+function withLane(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const limits = { clients_per_object: 10, ...(config["limits"] as object | undefined) };
+  return process.env["SERVICE_RELAYS"] === undefined ? config : { ...config, limits };
 }
 
 /** A folder for the data of a service that is started more than once. */
