@@ -38,7 +38,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   client: { rooms: ["sse"], types: ["wire"] },
   console: { rooms: [], types: ["wire"], modules: /^(?:\/sse-client\.js|uplot)$/ },
   htmx: { rooms: [], modules: /^\/sse-client\.js$/ },
-  config: { rooms: [], modules: /^(?:zod|yaml)$/ },
+  config: { rooms: ["config/schema"], modules: /^(?:zod|yaml)$/ },
+  "config/schema": { rooms: [], modules: /^zod$/ },
   service: {
     rooms: [...DOMAIN, "service/routes", "service/request", "service/access", "service/response"],
     types: ["config", "relay"],
