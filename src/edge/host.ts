@@ -3,7 +3,7 @@ import { hexDigest } from "../auth/digest.ts";
 import type { DirectoryPort, Host, HubPort, TicketsPort } from "../service/host.ts";
 import { createService } from "../service/router.ts";
 import { HubError } from "../hub/errors.ts";
-import { unwrap, type Answer } from "./answer.ts";
+import { unwrap, type Answer } from "../service/answer.ts";
 import { configOf } from "./config.ts";
 import type { Env } from "./env.ts";
 import { streamRequest, type DirectoryRpc, type HubRpc } from "./objects.ts";

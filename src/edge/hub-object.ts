@@ -15,7 +15,7 @@ import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
 import type { Forgotten } from "../sql/channel-table.ts";
 import { LaunchValues } from "../sql/launch-values.ts";
 import { SqlLog } from "../sql/sql-log.ts";
-import { answer, type Answer } from "./answer.ts";
+import { answer, type Answer } from "../service/answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { configOf } from "./config.ts";
 import { DirectoryLink } from "./directory-link.ts";
