@@ -79,7 +79,7 @@ describe("the data folder", () => {
 
   it("remembers its runtime, and when that started", async () => {
     const folder = await openDataFolder(path);
-    folder.recordRuntime(process.pid);
+    folder.recordRuntimes([process.pid]);
     const [pid, startedAt] = readFileSync(join(path, "build/runtime.pid"), "utf8").split("\n");
     expect(pid).toBe(String(process.pid));
     expect(startedAt).toBe(factsOf(process.pid)?.startedAt);
