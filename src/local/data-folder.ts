@@ -141,11 +141,10 @@ function recordProcesses(file: string, pids: readonly number[]): void {
 
 function readRecords(file: string): readonly RecordedProcess[] {
   try {
-    const records = readFileSync(file, "utf8").matchAll(/^(.*)\n?(.*)\n?/gm);
-    return [...records].map(([, pid = "", startedAt = ""]) => ({
-      pid: Number.parseInt(pid, 10) || 0,
-      startedAt,
-    }));
+    const lines = readFileSync(file, "utf8").split("\n");
+    return lines.flatMap((line, at) =>
+      at % 2 === 0 ? { pid: Number.parseInt(line, 10) || 0, startedAt: lines[at + 1] ?? "" } : [],
+    );
   } catch {
     return [];
   }

@@ -23,6 +23,8 @@ export interface ServiceOptions {
   dataDir?: string;
   /** 0: any free one. */
   port?: number;
+  /** More than one: the service as several processes, which only one host has. */
+  processes?: number;
   /** What the shell that starts it limits before, as arguments of `ulimit`. */
   ulimit?: string;
 }
@@ -129,6 +131,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       dataDir,
       "--config",
       configFile,
+      ...(options.processes === undefined ? [] : ["--processes", String(options.processes)]),
     ],
     {
       cwd: root,
