@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { Directory, type Standing } from "../sql/directory.ts";
-import { answer, unwrap, type Answer } from "./answer.ts";
+import { answer, unwrap, type Answer } from "../service/answer.ts";
 import type { Env } from "./env.ts";
 import type { Entrant, Knowledge } from "../service/host.ts";
 import { createLogger } from "../service/logger.ts";

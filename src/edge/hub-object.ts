@@ -20,7 +20,7 @@ import type { Forgotten } from "../sql/channel-table.ts";
 import { LaunchValues } from "../sql/launch-values.ts";
 import { SeatTable } from "../sql/seat-table.ts";
 import { SqlLog } from "../sql/sql-log.ts";
-import { answer, type Answer } from "./answer.ts";
+import { answer, type Answer } from "../service/answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { configOf } from "./config.ts";
 import { DirectoryLink } from "./directory-link.ts";

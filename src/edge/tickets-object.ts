@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Principal } from "../service/access/principal.ts";
 import { TicketTable } from "../sql/ticket-table.ts";
-import { answer, type Answer } from "./answer.ts";
+import { answer, type Answer } from "../service/answer.ts";
 import type { Env } from "./env.ts";
 import { objectSql } from "./object-sql.ts";
 import type { TicketsRpc } from "./objects.ts";

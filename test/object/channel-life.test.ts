@@ -3,7 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { DirectoryLink } from "../../src/edge/directory-link.ts";
-import { unwrap } from "../../src/edge/answer.ts";
+import { unwrap } from "../../src/service/answer.ts";
 import { directoryPort } from "../../src/edge/host.ts";
 import type { DirectoryRpc } from "../../src/edge/objects.ts";
 import type { DirectoryPort } from "../../src/service/host.ts";

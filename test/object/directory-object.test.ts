@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { unwrap } from "../../src/edge/answer.ts";
+import { unwrap } from "../../src/service/answer.ts";
 import { DIRECTORY_MIGRATIONS } from "../../src/sql/directory-migrations.ts";
 import { DirectoryObject } from "../../src/edge/directory-object.ts";
 import { migrate } from "../../src/sql/migrations.ts";

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Env } from "../../src/edge/env.ts";
 import type { Principal } from "../../src/service/access/principal.ts";
 import { answerRequest } from "../../src/edge/host.ts";
-import { unwrap } from "../../src/edge/answer.ts";
+import { unwrap } from "../../src/service/answer.ts";
 import type { TicketsRpc } from "../../src/edge/objects.ts";
 import { newChannel, OpenStream, publish, send, tick } from "./service.ts";
 

@@ -46,6 +46,7 @@ const EXCEPTIONS: Readonly<Record<TestedHost["name"], Readonly<Record<string, st
   workerd: {
     "CONNECT that the runtime refuses":
       "the runtime hands it to the Worker, and prints that this has no handler",
+    "several processes": "the runtime is one process, and its objects have one thread each",
     "streams that outlive the last descriptor":
       "the runtime may exit when accept() finds no descriptor; the launcher then starts it again",
   },

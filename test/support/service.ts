@@ -23,6 +23,8 @@ export interface ServiceOptions {
   dataDir?: string;
   /** 0: any free one. */
   port?: number;
+  /** More than one: the service as several processes, which only one host has. The projects in vitest.config.ts choose a default. */
+  processes?: number;
   /** What the shell that starts it limits before, as arguments of `ulimit`. */
   ulimit?: string;
 }
@@ -129,6 +131,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       dataDir,
       "--config",
       configFile,
+      ...processesFlag(options.processes),
     ],
     {
       cwd: root,
@@ -280,6 +283,10 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     },
   };
   return service;
+}
+
+function processesFlag(processes = Number(process.env["SERVICE_PROCESSES"] ?? 1)): string[] {
+  return processes === 1 ? [] : ["--processes", String(processes)];
 }
 
 /** A folder for the data of a service that is started more than once. */

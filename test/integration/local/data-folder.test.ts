@@ -79,10 +79,18 @@ describe("the data folder", () => {
 
   it("remembers its runtime, and when that started", async () => {
     const folder = await openDataFolder(path);
-    folder.recordRuntime(process.pid);
+    folder.recordRuntimes([process.pid]);
     const [pid, startedAt] = readFileSync(join(path, "build/runtime.pid"), "utf8").split("\n");
     expect(pid).toBe(String(process.pid));
     expect(startedAt).toBe(factsOf(process.pid)?.startedAt);
+  });
+
+  it("remembers all processes of its runtime", async () => {
+    const folder = await openDataFolder(path);
+    folder.recordRuntimes([process.pid, process.ppid]);
+    const [pid, , second, startedAt] = readFileSync(join(path, "build/runtime.pid"), "utf8").split("\n");
+    expect([pid, second]).toEqual([String(process.pid), String(process.ppid)]);
+    expect(startedAt).toBe(factsOf(process.ppid)?.startedAt);
   });
 
   it("is not opened before the runtime of a killed launcher is gone", async () => {
@@ -97,6 +105,26 @@ describe("the data folder", () => {
     });
     await Promise.all([opening, gone]);
     expect(order).toEqual(["ended", "opened"]);
+  });
+
+  it("is not opened before all processes of a killed launcher are gone", async () => {
+    const processes = ["first", "second", "third"].map((name) => {
+      const child = spawn("/bin/sh", ["-c", "read line", join(path, "build/process.js")]);
+      return { name, child, gone: once(child, "exit") };
+    });
+    const pids = processes.map(({ child }) => child.pid ?? 0);
+    mkdirSync(join(path, "build"), { recursive: true, mode: 0o700 });
+    const records = pids.map((pid) => `${pid}\n${factsOf(pid)?.startedAt}\n`);
+    writeFileSync(join(path, "build/runtime.pid"), records.join(""));
+    const order: string[] = [];
+    const opening = openDataFolder(path).then(() => order.push("opened"));
+    for (const { name, child, gone } of processes.toReversed()) {
+      order.push(name);
+      child.stdin.end();
+      await gone;
+    }
+    await opening;
+    expect(order).toEqual(["third", "second", "first", "opened"]);
   });
 
   it("is refused as long as that runtime does not end", async () => {

@@ -19,6 +19,7 @@ describe("the options of npm start", () => {
       configFile: "/project/config.yaml",
       dataFolder: "/project/.data",
       devVarsFile: "/project/.dev.vars",
+      processes: 1,
     });
   });
 
@@ -77,12 +78,19 @@ describe("the options of npm run serve", () => {
     expect(readServe()).toMatchObject({ port: 8787, dataFolder: "/project/.data-deno" });
   });
 
-  it("take one process, and say what is wrong with any other number", () => {
-    expect(readServe("--processes", "1")).toMatchObject({ port: 8787 });
-    expect(() => readServe("--processes", "2")).toThrow("more than one process is not possible yet");
-    expect(() => readServe("--processes", "0")).toThrow('must be a number from 1, got "0"');
-    expect(() => readServe("--processes=-1")).toThrow("must be a number from 1");
+  it("take a number of processes", () => {
+    expect(readServe()).toMatchObject({ processes: 1 });
+    expect(readServe("--processes", "1")).toMatchObject({ port: 8787, processes: 1 });
+    expect(readServe("--processes=50")).toMatchObject({ processes: 50 });
   });
+
+  it.each(["0", "-1", "51", "100", "1.5", "1e1", "two", ""])(
+    "say what is wrong with %j processes",
+    (processes) => {
+      const message = `must be a number from 1 to 50, got ${JSON.stringify(processes)}`;
+      expect(() => readServe(`--processes=${processes}`)).toThrow(message);
+    },
+  );
 });
 
 describe("the number of processes", () => {

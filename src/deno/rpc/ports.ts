@@ -1,0 +1,81 @@
+import type { DirectoryPort, HubPort, Hubs, TicketsPort } from "../../service/host.ts";
+import type { RpcAddress } from "./call.ts";
+import type { Calls } from "./caller.ts";
+import { remotePort, type MethodNames } from "./remote-port.ts";
+import type { OfferedPorts } from "./server.ts";
+
+/** What the orderer offers to the serving processes. */
+export interface OrdererPorts {
+  readonly hubs: Hubs;
+  readonly directory: DirectoryPort;
+  readonly tickets: TicketsPort;
+  readonly processes: ProcessesPort;
+}
+
+/** The serving processes, as the orderer knows them. */
+export interface ProcessesPort {
+  /** Tells where a serving process answers calls. Replaces what an earlier life of it has told. */
+  register(number: number, address: RpcAddress): Promise<void>;
+}
+
+/** The methods of a hub that return a value. `connect` returns a stream. */
+type HubValues = Omit<HubPort, "connect">;
+
+const HUB: MethodNames<HubValues> = {
+  publish: true,
+  history: true,
+  health: true,
+  findDead: true,
+  counters: true,
+  clients: true,
+  kick: true,
+  drain: true,
+  resume: true,
+  stop: true,
+  settled: true,
+};
+
+const DIRECTORY: MethodNames<DirectoryPort> = {
+  look: true,
+  enter: true,
+  occupied: true,
+  active: true,
+  drainAll: true,
+  resumeAll: true,
+  drained: true,
+  resumed: true,
+  drain: true,
+  resume: true,
+  stop: true,
+};
+
+const TICKETS: MethodNames<TicketsPort> = { keep: true, take: true };
+
+const PROCESSES: MethodNames<ProcessesPort> = { register: true };
+
+/** For the orderer: its ports by the names that calls use. */
+export function offeredByOrderer({ hubs, directory, tickets, processes }: OrdererPorts): OfferedPorts {
+  return {
+    hub: (channel) => hubs.of(channel),
+    directory: () => directory,
+    tickets: () => tickets,
+    processes: () => ({ register: processes.register.bind(processes) }) satisfies ProcessesPort,
+  };
+}
+
+/** For a serving process: the hub of a channel at the orderer, without its streams. */
+export function remoteHub(orderer: Calls, channel: string): HubValues {
+  return remotePort(orderer, HUB, "hub", channel);
+}
+
+export function remoteDirectory(orderer: Calls): DirectoryPort {
+  return remotePort(orderer, DIRECTORY, "directory");
+}
+
+export function remoteTickets(orderer: Calls): TicketsPort {
+  return remotePort(orderer, TICKETS, "tickets");
+}
+
+export function remoteProcesses(orderer: Calls): ProcessesPort {
+  return remotePort(orderer, PROCESSES, "processes");
+}
