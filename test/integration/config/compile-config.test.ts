@@ -58,7 +58,7 @@ describe("npm run config", () => {
     expect(status).toBe(1);
     expect(stdout).toBe("");
     expect(stderr.trim().split("\n")).toEqual([
-      "config.yaml:2:20 sse.max_connections: expected an integer from 1 to 1000, got 0",
+      "config.yaml:2:20 sse.max_connections: expected an integer from 1 to 1000000, got 0",
       expect.stringMatching(/^config\.yaml:3:3 sse\.max_conections: unknown key/),
       'config.yaml:4:19 logging.level: expected one of debug, info, warn, error, got "loud"',
     ]);
