@@ -259,11 +259,14 @@ export class RelayedHub {
   #relayLeft(name: string, life: string, reason: LeaveReason): void {
     this.#leasing.left(name, life, reason);
     if (reason === "client_left") {
-      void this.#ask(name, (relay) => relay.report()).then((report) => {
-        if (report !== null) {
-          this.#leasing.current(name, report.life);
-        }
-      });
+      void this.#askLife(name);
+    }
+  }
+
+  async #askLife(relay: string): Promise<void> {
+    const report = await this.#ask(relay, (port) => port.report());
+    if (report !== null) {
+      this.#leasing.current(relay, report.life);
     }
   }
 
