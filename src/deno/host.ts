@@ -23,7 +23,7 @@ import { Database } from "./database.ts";
 /** How often to look for unused channels and expired tickets. */
 const TIDY_MS = 30_000;
 
-/** What a process serves. */
+/** The settings of a host. */
 export interface HostOptions {
   readonly config: Config;
   readonly secrets: Secrets;

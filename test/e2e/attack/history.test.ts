@@ -9,7 +9,7 @@ import { until } from "../../support/until.ts";
 /** The history that the attacker makes the service search. */
 const KEPT_EVENTS = 100_000;
 
-/** As many as a list may have, none of which fits. */
+/** The most entries that a list may have. No event matches them. */
 const PREFIXES = Array.from({ length: 100 }, (_, n) => `session_discovered_by_nobody_${n}*`).join(",");
 
 const ATTACKERS = 400;
@@ -68,7 +68,7 @@ describe("400 connections that search the whole history with 100 prefixes", () =
     }
   });
 
-  it("cost a bounded time of CPU: 64 wait, and the others are told to come back", async () => {
+  it("cost bounded CPU time: 64 wait, and the others are told to come back", async () => {
     const before = runtimeCpuMs();
     const answers = await Promise.all(
       Array.from({ length: ATTACKERS }, () => getOnce(search, { localAddress: "127.0.0.1" })),
@@ -84,7 +84,7 @@ describe("400 connections that search the whole history with 100 prefixes", () =
     await service.logged("history_refused", { level: "warn" });
   });
 
-  it("from one address leave a place to another address", async () => {
+  it("from one address leave a place for another address", async () => {
     const flood = floodRequests(search, ATTACKERS, ATTACKER);
     try {
       await until(() => flood.answers.has(503), { what: "a full queue", timeoutMs: 20_000 });
