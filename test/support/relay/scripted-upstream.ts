@@ -28,6 +28,9 @@ export class ScriptedStream {
 
   /** The stream begins, without any bytes. */
   accept(): this {
+    if (this.#controller !== null) {
+      return this;
+    }
     this.#settle.resolve(
       new ReadableStream<Uint8Array>({
         start: (controller) => {
@@ -75,7 +78,9 @@ export class ScriptedStream {
   }
 
   bytes(bytes: string | Uint8Array): this {
-    this.#controller?.enqueue(typeof bytes === "string" ? encoder.encode(bytes) : bytes);
+    if (!this.isCancelled) {
+      this.#controller?.enqueue(typeof bytes === "string" ? encoder.encode(bytes) : bytes);
+    }
     return this;
   }
 
