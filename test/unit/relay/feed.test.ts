@@ -442,7 +442,7 @@ function connected(data: unknown): string {
 }
 
 /** The frame of an event. */
-function event(id: string, envelope: unknown, type = "tick"): string {
+function eventFrame(id: string, envelope: unknown, type = "tick"): string {
   return `event: ${type}\nid: ${id}\ndata: ${JSON.stringify(envelope)}\n\n`;
 }
 
@@ -451,22 +451,22 @@ describe("an upstream that sends what no hub sends", () => {
 
   it.each<[string, string | Uint8Array]>([
     ["data that is no JSON", "event: tick\nid: 4\ndata: {\n\n"],
-    ["a list", event("4", [good])],
-    ["null", event("4", null)],
-    ["no data", event("4", { ...good, data: undefined })],
-    ["an id that is no number", event("x", { ...good, id: "x" })],
-    ["an id with a fraction", event("4.5", { ...good, id: "4.5" })],
-    ["an id of zero", event("0", { ...good, id: "0" })],
-    ["a negative id", event("-4", { ...good, id: "-4" })],
-    ["an id beyond the numbers", event("9007199254740993", { ...good, id: "9007199254740993" })],
-    ["another id than its frame", event("4", { ...good, id: "5" })],
-    ["another type than its frame", event("4", { ...good, type: "tock" })],
-    ["a type that is none", event("4", { ...good, type: "a b" }, "a b")],
-    ["a reserved type", event("4", { ...good, type: "gap" })],
-    ["a time that is none", event("4", { ...good, published_at: "yesterday" })],
-    ["no time", event("4", { ...good, published_at: undefined })],
-    ["a project that is no text", event("4", { ...good, project_id: 7 })],
-    ["an agent that is no text", event("4", { ...good, agent_id: null })],
+    ["a list", eventFrame("4", [good])],
+    ["null", eventFrame("4", null)],
+    ["no data", eventFrame("4", { ...good, data: undefined })],
+    ["an id that is no number", eventFrame("x", { ...good, id: "x" })],
+    ["an id with a fraction", eventFrame("4.5", { ...good, id: "4.5" })],
+    ["an id of zero", eventFrame("0", { ...good, id: "0" })],
+    ["a negative id", eventFrame("-4", { ...good, id: "-4" })],
+    ["an id beyond the numbers", eventFrame("9007199254740993", { ...good, id: "9007199254740993" })],
+    ["another id than its frame", eventFrame("4", { ...good, id: "5" })],
+    ["another type than its frame", eventFrame("4", { ...good, type: "tock" })],
+    ["a type that is none", eventFrame("4", { ...good, type: "a b" }, "a b")],
+    ["a reserved type", eventFrame("4", { ...good, type: "gap" })],
+    ["a time that is none", eventFrame("4", { ...good, published_at: "yesterday" })],
+    ["no time", eventFrame("4", { ...good, published_at: undefined })],
+    ["a project that is no text", eventFrame("4", { ...good, project_id: 7 })],
+    ["an agent that is no text", eventFrame("4", { ...good, agent_id: null })],
     ["a log without a name", connected({ log: "", last_event_id: "3" })],
     ["a log without an id", connected({ log: "log-a" })],
     ["an introduction that is no object", "event: connected\ndata: 1\n\n"],
@@ -498,7 +498,7 @@ describe("an upstream that sends what no hub sends", () => {
   it("keeps the events before it in the same chunk", async () => {
     const rig = new Rig();
     const stream = await rig.attached(3);
-    stream.bytes(event("4", good) + event("5", null) + event("5", { ...good, id: "5" }));
+    stream.bytes(eventFrame("4", good) + eventFrame("5", null) + eventFrame("5", { ...good, id: "5" }));
     await rig.clock.settle();
     expect(await rig.events()).toHaveLength(4);
     expect((await rig.next()).stream.from.cursor).toBe(4);
@@ -506,7 +506,7 @@ describe("an upstream that sends what no hub sends", () => {
 
   it("before it has introduced its log is not believed", async () => {
     for (const early of [
-      event("1", { ...good, id: "1" }),
+      eventFrame("1", { ...good, id: "1" }),
       'event: gap\nid: 0\ndata: {"oldest_id":"1","latest_id":"1","reason":"expired"}\n\n',
     ]) {
       const rig = new Rig();
@@ -548,7 +548,7 @@ describe("an upstream that sends what no hub sends", () => {
   it("may cut its bytes anywhere", async () => {
     const rig = new Rig();
     const stream = await rig.attached(3);
-    const text = new TextEncoder().encode(event("4", { ...good, data: "é😀" }));
+    const text = new TextEncoder().encode(eventFrame("4", { ...good, data: "é😀" }));
     for (const byte of text) {
       stream.bytes(Uint8Array.of(byte));
     }
@@ -557,7 +557,7 @@ describe("an upstream that sends what no hub sends", () => {
   });
 
   it("and cuts a frame in the middle loses nothing and delivers no half", async () => {
-    const bytes = new TextEncoder().encode(event("4", good));
+    const bytes = new TextEncoder().encode(eventFrame("4", good));
     for (const cut of [1, 10, 30, bytes.length - 1]) {
       const rig = new Rig();
       const stream = await rig.attached(3);
