@@ -5,6 +5,7 @@ import { problemOf } from "../../support/problem.ts";
 import { cpuOf, runtimeOf } from "../../support/runtime-cpu.ts";
 import { usageOf } from "../../support/runtime-usage.ts";
 import { adminToken, publishToken, startService, type Service } from "../../support/service.ts";
+import { WORST_CHARACTERS } from "../../support/worst-characters.ts";
 
 /**
  * Milliseconds of CPU that no single request may cost, whatever is in it. Deno collects garbage on threads of its own,
@@ -25,27 +26,6 @@ const BODY_BYTES = 1024 * 1024;
  * 336 kB, cost even a Worker that does nothing 0.3 s. SECURITY.md says so.
  */
 const LINES_BYTES = 64 * 1024;
-
-/** What parsers stumble over, repeated until the size is reached. */
-const WORST = [
-  " ",
-  "\t",
-  "=",
-  ";",
-  ",",
-  "&",
-  "%",
-  "%00",
-  '"',
-  "\\",
-  "1=",
-  "=1&",
-  "a=b;",
-  "a;q=0,",
-  "/",
-  ".",
-  "é",
-];
 
 /** A request, and the status of its answer. */
 type Attack = [what: string, request: () => Promise<number | null>];
@@ -184,7 +164,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
 
   describe.each(ROUTES)("no header makes %s %s expensive", (method, path) => {
     it.each(HEADERS)("%s: %s...", async (name, begins) => {
-      const requests = sizedUnits(" ", WORST).map(
+      const requests = sizedUnits(" ", WORST_CHARACTERS).map(
         ([size, unit]) =>
           [
             `${size} of ${JSON.stringify(unit)}`,
@@ -209,7 +189,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
   });
 
   it.each(ROUTES)("no address makes %s %s expensive", async (method, path) => {
-    const units = WORST.filter((unit) => !/\s/.test(unit));
+    const units = WORST_CHARACTERS.filter((unit) => !/\s/.test(unit));
     const requests = sizedUnits("&", units).flatMap(([size, unit]) =>
       [`${path}?`, `${path}?channel=`, `${path}?types=`, `${path}/`].map(
         (before) =>

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 
 import { Database } from "../../../src/deno/database.ts";
-import type { EventLog } from "../../../src/hub/log/event-log.ts";
+import type { Sql } from "../../../src/sql/sql.ts";
 import { SqlLog } from "../../../src/sql/sql-log.ts";
-import { registerEventLogTests } from "../../support/hub/event-log-suite.ts";
 import { newEvent, newEvents } from "../../support/hub/new-event.ts";
 import { eventsOf } from "../../support/hub/read-log.ts";
+import { registerSqlLogTests } from "../../support/hub/sql-log-suite.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "edge-sse-log-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -24,19 +24,17 @@ function neverLost(error: unknown): void {
   throw error;
 }
 
-/** Runs a test with a log in a file of its own. */
-async function withLog(
-  test: (log: SqlLog, reopen: () => EventLog, database: Database) => void | Promise<void>,
-): Promise<void> {
+/** Runs a test with a database in a file of its own. */
+async function withSql(test: (sql: Sql, reopen: () => Sql) => void | Promise<void>): Promise<void> {
   const file = newFile();
   let database = new Database(file, neverLost);
-  const reopen = (): EventLog => {
+  const reopen = (): Sql => {
     database.close();
     database = new Database(file, neverLost);
-    return new SqlLog(database);
+    return database;
   };
   try {
-    await test(new SqlLog(database), reopen, database);
+    await test(database, reopen);
   } finally {
     database.close();
   }
@@ -52,28 +50,11 @@ function failCommit(database: Database): void {
 }
 
 describe("an event log in a file", () => {
-  registerEventLogTests({ withLog, propertyRuns: 10 });
-
-  it("that is only looked at has no tables", () =>
-    withLog((log, _reopen, database) => {
-      expect([log.head, log.oldest, log.name, log.read(0, 1_000, "all")]).toEqual([0, 1, null, []]);
-      expect(database.rows("SELECT name FROM sqlite_master")).toEqual([]);
-    }));
-
-  it("stores all of a batch or, when one event of it cannot be stored, nothing", () =>
-    withLog((log, reopen) => {
-      log.append([newEvent({ key: "kept" })], 1_000, 1);
-      const broken = { ...newEvent(), data: null as unknown as string };
-      const batch = [newEvent({ key: "a" }), newEvent({ key: "b" }), broken, newEvent()];
-      expect(() => log.append(batch, 2_000, 1)).toThrow(/NOT NULL/);
-      for (const open of [() => log, reopen]) {
-        const each = open();
-        expect([each.head, eventsOf(each).length, each.stamp(1).publishedAt]).toEqual([1, 1, 1_000]);
-      }
-    }));
+  registerSqlLogTests({ withSql, propertyRuns: 10 });
 
   it("commits the appends of one turn together, and then resolves all of them", () =>
-    withLog(async (log, _reopen, database) => {
+    withSql(async (database) => {
+      const log = new SqlLog(database);
       log.append([newEvent()], 1_000, 1);
       const first = log.sync();
       log.append([newEvent()], 1_000, 1);
@@ -86,7 +67,8 @@ describe("an event log in a file", () => {
     }));
 
   it("does not wait if nothing was written", () =>
-    withLog(async (log) => {
+    withSql(async (database) => {
+      const log = new SqlLog(database);
       await expect(log.sync()).resolves.toBeUndefined();
     }));
 
@@ -114,7 +96,8 @@ describe("an event log in a file", () => {
   });
 
   it("reports a full storage, stores no event of the batch, and goes on when there is room", () =>
-    withLog(async (log, reopen, database) => {
+    withSql(async (database, reopen) => {
+      const log = new SqlLog(database);
       log.append(newEvents(2), 1_000, 1);
       await log.sync();
       database.script("PRAGMA max_page_count = 12");
@@ -124,7 +107,7 @@ describe("an event log in a file", () => {
       database.script("PRAGMA max_page_count = 1000");
       log.append([large], 2_000, 1);
       await log.sync();
-      expect([reopen().head, log.head]).toEqual([3, 3]);
+      expect([new SqlLog(reopen()).head, log.head]).toEqual([3, 3]);
     }));
 
   it("is refused to a second process", async () => {
@@ -134,6 +117,9 @@ describe("an event log in a file", () => {
     await database.sync();
     expect(() => new Database(file, neverLost)).toThrow(/locked/);
     database.close();
+  });
+
+  it("is refused in a file that is not a database", () => {
     const other = newFile();
     writeFileSync(
       other,
