@@ -31,14 +31,30 @@ export function compileConfig(text: string, file: string): Compiled {
 }
 
 /** What a valid configuration may say, but is seldom meant. */
-function risksOf({ auth }: Config, source: YamlSource): Found[] {
-  const path = ["auth", "metrics"];
-  const problem =
-    "anyone can read how many clients and events each channel has, although auth.subscribe is not public; " +
-    "to guard these numbers, set token or jwt";
+function risksOf({ auth, sse, limits, relays }: Config, source: YamlSource): Found[] {
+  const at = (path: readonly string[], problem: string): Found => ({
+    offset: source.valueOffset(path),
+    path,
+    problem,
+  });
   const isOpen = auth.metrics.includes("public") && !auth.subscribe.includes("public");
-  return isOpen ? [{ offset: source.valueOffset(path), path, problem }] : [];
+  const seats = relays.max * limits.clients_per_object;
+  return [
+    ...(isOpen ? [at(["auth", "metrics"], OPEN_NUMBERS)] : []),
+    ...(sse.max_connections > seats
+      ? [
+          at(
+            ["sse", "max_connections"],
+            `relays.max times limits.clients_per_object allows only ${seats} clients; raise relays.max`,
+          ),
+        ]
+      : []),
+  ];
 }
+
+const OPEN_NUMBERS =
+  "anyone can read how many clients and events each channel has, although auth.subscribe is not public; " +
+  "to guard these numbers, set token or jwt";
 
 interface Found {
   readonly offset: number;

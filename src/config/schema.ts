@@ -61,10 +61,10 @@ const sse = section({
   heartbeat_interval_seconds: integer(1, 300).default(30),
 
   /**
-   * The most clients that a channel has at a time. The next one is refused with 503 and `Retry-After`. From 1 to 1000,
-   * because one object serves them all. Default 100.
+   * The most clients that a channel has at a time. The next one is refused with 503 and `Retry-After`. Above
+   * `limits.clients_per_object`, relays hold the clients. From 1 to 1,000,000. Default 100.
    */
-  max_connections: integer(1, 1000).default(100),
+  max_connections: integer(1, 1_000_000).default(100),
 
   /**
    * Seconds for which a client may leave its oldest pending bytes unread. Then it is dropped. Time with nothing to send
@@ -258,8 +258,15 @@ const hosts = section({
     .default([]),
 });
 
-/** Limits for a stream, an address or a token. */
+/** Limits for an object, a stream, an address or a token. */
 const limits = section({
+  /**
+   * The most streams that one Durable Object holds. A channel that may have more clients (`sse.max_connections`) spreads
+   * them over relays. One object serves its streams one after the other, so fewer of them get their events sooner. From
+   * 10 to 1000. Default 1000. On Deno, each process holds as many streams as there are.
+   */
+  clients_per_object: integer(10, 1_000).default(1_000),
+
   /**
    * The age in seconds at which a stream ends. Each stream ends at 80 to 100 % of it, and its client resumes without
    * loss. This moves clients to the new code after a deploy. From 1 to 86,400; 0 turns it off. Default 1800.
@@ -331,6 +338,25 @@ const limits = section({
   ).default([]),
 });
 
+/** Relays: the objects that hold the clients of a large channel. Used only above `limits.clients_per_object`. */
+const relays = section({
+  /**
+   * The most relays of one channel, over all regions. Each relay with clients is billed as an object that is always
+   * awake. From 1 to 2000. Default 100. Regions fill their relays separately, so leave one for each region beyond
+   * `sse.max_connections / limits.clients_per_object`.
+   */
+  max: integer(1, 2_000).default(100),
+
+  /**
+   * The most recent events that a relay keeps in memory. Clients that need older events make it ask the hub. From 100
+   * to 100,000. Default 16,384.
+   */
+  tail_events: integer(100, 100_000).default(16_384),
+
+  /** The most bytes of events that a relay keeps in memory. From 65,536 to 33,554,432 (32 MiB). Default 8,388,608. */
+  tail_bytes: integer(65_536, 32 * 1024 ** 2).default(8 * 1024 ** 2),
+});
+
 /** The log of the service: one JSON object a line. */
 const logging = section({
   /**
@@ -349,6 +375,7 @@ export const configSchema = section({
   auth: auth.prefault({}),
   cors: cors.prefault({}),
   hosts: hosts.prefault({}),
+  relays: relays.prefault({}),
   logging: logging.prefault({}),
 });
 

@@ -1,3 +1,4 @@
+import { clientList } from "../hub/client-list.ts";
 import type { HubHealth } from "../hub/views.ts";
 import type { HubPort, Hubs } from "../service/host.ts";
 import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
@@ -41,8 +42,8 @@ export class Channels implements Hubs {
       history: (request) => ask(({ hub }) => hub.history(request)),
       findDead: () => ask(({ hub }) => hub.findDead()),
       health: () => ask(({ hub }) => this.#health(name, hub.health())),
-      counters: () => ask(({ hub }) => ({ counters: hub.counters, health: hub.health() })),
-      clients: () => ask(({ hub }) => hub.clients()),
+      counters: () => ask(({ hub }) => hub.counts()),
+      clients: (page) => ask(({ hub }) => clientList(hub.clients(), page)),
       kick: (clientId) => ask(({ hub }) => hub.kick(clientId)),
       drain: (until, epoch) =>
         ask((channel) => (channel.isNews(epoch) ? channel.hub.drain(until) : { closed: 0, lingering: 0 })),

@@ -56,6 +56,11 @@ export abstract class HostBase {
     });
   }
 
+  /** One machine is one place. */
+  regionOf(): string {
+    return "local";
+  }
+
   /** Does nothing: a process does not end with a request. */
   keepAlive(): void {}
 }

@@ -11,6 +11,7 @@ export function configOf(env: ConfigBindings): Config {
     auth: env.AUTH,
     cors: env.CORS,
     hosts: env.HOSTS,
+    relays: env.RELAYS,
     logging: env.LOGGING,
   };
 }

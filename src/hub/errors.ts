@@ -5,6 +5,7 @@
 export type RefusalCode =
   | "token_ended"
   | "limit"
+  | "relay_full"
   | "address_limit"
   | "rate_limited"
   | "too_many_channels"
@@ -34,6 +35,8 @@ export interface RefusalOptions {
   readonly errors?: readonly EventMistake[];
   /** When the same request may succeed; absent if that is not known. */
   readonly retryAfterSeconds?: number | undefined;
+  /** With `relay_full`: the relay that has room. */
+  readonly next?: string | undefined;
 }
 
 /** A refusal that the client is meant to see. Any other error is a bug. */
@@ -41,6 +44,7 @@ export class HubError extends Error {
   readonly code: RefusalCode;
   readonly errors: readonly EventMistake[];
   readonly retryAfterSeconds: number | undefined;
+  readonly next: string | undefined;
 
   constructor(code: RefusalCode, detail: string, options: RefusalOptions = {}) {
     super(detail);
@@ -48,5 +52,6 @@ export class HubError extends Error {
     this.code = code;
     this.errors = options.errors ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.next = options.next;
   }
 }

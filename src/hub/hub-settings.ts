@@ -4,7 +4,10 @@ import type { RetentionBounds } from "./log/retention.ts";
 export interface HubSettings {
   readonly channel: string;
   readonly heartbeatIntervalMs: number;
+  /** The most clients of the channel. */
   readonly maxConnections: number;
+  /** The most clients that one object holds. */
+  readonly clientsPerObject: number;
   /** 0 for no limit per address. */
   readonly maxConnectionsPerAddress: number;
   /** 0 for no limit. */

@@ -11,7 +11,7 @@ import type { HistoryPage } from "./log/history.ts";
 import { Ledger, type HistoryRequest } from "./log/ledger.ts";
 import { LogBudget } from "./log-budget.ts";
 import type { Logger } from "./logger.ts";
-import type { ClientView, Ended, HubHealth } from "./views.ts";
+import type { ChannelCounts, ClientView, Ended, HubHealth } from "./views.ts";
 
 /** What a hub needs from the place where it runs, together with what its closing and its audience need. */
 export interface HubHost extends ClosingHost, AudienceHost {
@@ -134,9 +134,19 @@ export class Hub {
     return this.#audience.views();
   }
 
+  /** The life of a relay that is attached; null if none is. */
+  lifeOf(relayName: string): string | null {
+    return this.#audience.lifeOf(relayName);
+  }
+
   /** Finds the clients that have left without the runtime's notice, so that `health` does not count them. */
   findDead(): Promise<void> {
     return this.#audience.findDead();
+  }
+
+  /** What the hub has counted since it was opened. */
+  counts(): ChannelCounts {
+    return { counters: this.counters, health: this.health(), relays: [] };
   }
 
   health(): HubHealth {

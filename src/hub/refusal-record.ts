@@ -23,9 +23,9 @@ export class RefusalRecord {
     this.#log = log;
   }
 
-  /** Counts an error if it is a refusal. */
+  /** Counts an error if it is a refusal. A client that another relay takes is not refused. */
   note(error: unknown): void {
-    if (!(error instanceof HubError)) {
+    if (!(error instanceof HubError) || error.code === "relay_full") {
       return;
     }
     const { code } = error;

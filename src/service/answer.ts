@@ -11,6 +11,7 @@ interface Refusal {
   readonly detail: string;
   readonly errors: readonly EventMistake[];
   readonly retryAfterSeconds: number | undefined;
+  readonly next: string | undefined;
 }
 
 /** For the side that answers: runs the work, and turns a `HubError` into data. Other errors are thrown on. */
@@ -19,8 +20,8 @@ export async function answer<Value>(work: () => Value | Promise<Value>): Promise
     return { value: await work() };
   } catch (error) {
     if (error instanceof HubError) {
-      const { code, message: detail, errors, retryAfterSeconds } = error;
-      return { refusal: { code, detail, errors, retryAfterSeconds } };
+      const { code, message: detail, errors, retryAfterSeconds, next } = error;
+      return { refusal: { code, detail, errors, retryAfterSeconds, next } };
     }
     throw error;
   }

@@ -1,14 +1,13 @@
 import type { Config } from "../config/schema.ts";
 import type { ConnectRequest } from "../hub/audience/audience.ts";
 import type { Clock } from "../hub/clock.ts";
-import type { Counters } from "../hub/counters.ts";
 import type { HubError } from "../hub/errors.ts";
 import type { FilterTerms } from "../hub/filter.ts";
 import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import type { HistoryPage } from "../hub/log/history.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { Logger } from "../hub/logger.ts";
-import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
+import type { ChannelCounts, ClientList, ClientPage, Ended, HubHealth } from "../hub/views.ts";
 import type { Principal } from "./access/principal.ts";
 
 /**
@@ -33,6 +32,8 @@ export interface Host {
   asset(request: Request): Promise<Response>;
   /** The IP address of the peer as text; null if it is unknown. */
   peerOf(request: Request): string | null;
+  /** The part of the world that a request comes from. The clients of a region share relays. */
+  regionOf(request: Request): string;
   /** Keeps a promise running after the request that started it was answered or cancelled. */
   keepAlive(promise: Promise<unknown>): void;
   /** Maps a failure of the platform, such as an overloaded object, to a refusal; null if the failure is a bug. */
@@ -62,8 +63,8 @@ export interface ChannelReader {
   health(): Promise<HubHealth>;
   /** Finds the clients that have left without the runtime noticing, so that they are no longer counted. */
   findDead(): Promise<void>;
-  counters(): Promise<{ counters: Counters; health: HubHealth }>;
-  clients(): Promise<ClientView[]>;
+  counters(): Promise<ChannelCounts>;
+  clients(page: ClientPage): Promise<ClientList>;
   /** Resolves to false if there is no such client. */
   kick(clientId: string): Promise<boolean>;
 }
@@ -73,9 +74,10 @@ export interface HubPort extends ChannelReader {
   /**
    * Opens a stream and answers it as a response.
    *
+   * @param region of the client, as `Host.regionOf` tells it
    * @throws HubError as `Hub.connect`
    */
-  connect(request: ConnectRequest): Promise<Response>;
+  connect(request: ConnectRequest, region: string): Promise<Response>;
   /** @throws HubError as `Hub.publish`, and as `DirectoryPort.enter` */
   publish(events: readonly NewEvent[], publisher: string | null, grant: FilterTerms): Promise<Receipt[]>;
   /** @param epoch the directory's epoch of this drain; null if the directory cannot be reached */

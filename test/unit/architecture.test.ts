@@ -34,6 +34,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   hub: { rooms: ["sse", "hub/log", "hub/audience"] },
   "hub/log": { rooms: ["sse", "hub"] },
   "hub/audience": { rooms: ["sse", "hub"], types: ["wire", "hub/log"] },
+  relay: {
+    rooms: ["sse", "hub", "hub/log", "hub/audience"],
+    types: ["wire"],
+    modules: /^eventsource-parser$/,
+  },
   client: { rooms: ["sse"], types: ["wire"], modules: /^eventsource-parser$/ },
   console: { rooms: [], types: ["wire"], modules: /^(?:\/sse-client\.js|uplot)$/ },
   htmx: { rooms: [], modules: /^\/sse-client\.js$/ },
@@ -60,7 +65,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   "service/response": { rooms: DOMAIN, types: ["config", "wire"] },
   // SQLite as every host has it: the log, the directory and the tickets, without a runtime.
-  sql: { rooms: ["hub", "hub/log", "auth"], types: ["service", "service/access"] },
+  sql: { rooms: ["hub", "hub/log", "auth"], types: ["relay", "service", "service/access"] },
   edge: {
     rooms: [...DOMAIN, "sql", "service", "service/response"],
     types: ["config", "service/access"],

@@ -6,9 +6,10 @@ import { RefusalRecord } from "../refusal-record.ts";
 import type { HubParts } from "../hub-parts.ts";
 import type { Probe } from "./probe.ts";
 import type { Full, Registry } from "./registry.ts";
+import { CHANNEL_FULL, type Seats } from "./seats.ts";
 
 const FULL_DETAILS: Readonly<Record<Full, string>> = {
-  limit: "All connections of this channel are in use.",
+  limit: CHANNEL_FULL,
   address_limit: "This address already holds as many streams of this channel as one address may.",
 };
 
@@ -48,6 +49,7 @@ interface Waiting {
  */
 export class Admission {
   readonly #registry: Registry;
+  readonly #seats: Seats;
   readonly #probe: Probe;
   readonly #view: LogView;
   readonly #host: AdmissionHost;
@@ -59,6 +61,7 @@ export class Admission {
   constructor(
     settings: HubSettings,
     registry: Registry,
+    seats: Seats,
     probe: Probe,
     view: LogView,
     host: AdmissionHost,
@@ -66,6 +69,7 @@ export class Admission {
   ) {
     const { clock, logger, counters } = parts;
     this.#registry = registry;
+    this.#seats = seats;
     this.#probe = probe;
     this.#view = view;
     this.#host = host;
@@ -78,8 +82,8 @@ export class Admission {
    * Takes a slot as soon as there is one.
    *
    * @param take registers the client where its stream starts
-   * @throws HubError `rate_limited`, `token_ended`, `limit`, `address_limit`, `draining` or `shutting_down`, and
-   * whatever `beforeFirstClient` throws
+   * @throws HubError `rate_limited`, `token_ended`, `limit`, `relay_full`, `address_limit`, `draining` or
+   * `shutting_down`, and whatever `beforeFirstClient` throws
    */
   async enter(request: EntryRequest, take: (start: Start) => void): Promise<void> {
     const { closing } = this.#parts;
@@ -133,7 +137,12 @@ export class Admission {
 
   /** Awaits nothing between finding a slot and taking it, which keeps the limits exact. */
   async #takeSlot(address: string | null, take: () => void): Promise<void> {
-    const full = this.#registry.fullBecause(address);
+    let full = this.#registry.fullBecause(address);
+    if (full === "limit") {
+      await this.#seats.request();
+      this.#parts.closing.requireOpenToStreams();
+      full = this.#registry.fullBecause(address);
+    }
     if (full === null) {
       take();
       return;

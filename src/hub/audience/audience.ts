@@ -4,6 +4,7 @@ import type { Gap, LogView, Page, Start } from "../log/log-view.ts";
 import type { HubParts } from "../hub-parts.ts";
 import type { ClientView } from "../views.ts";
 import { Admission, type AdmissionHost, type EntryRequest } from "./admission.ts";
+import { AttachedRelays, type RelayLife } from "./attached-relays.ts";
 import { AudienceRecord } from "./audience-record.ts";
 import type { BroadcastObserver } from "./broadcast-observer.ts";
 import { Broadcaster } from "./broadcaster.ts";
@@ -13,6 +14,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import type { OpenStreams } from "./open-streams.ts";
 import { Probe } from "./probe.ts";
 import { Registry, type Full } from "./registry.ts";
+import { fixedSeats, type Seats } from "./seats.ts";
 import { goodbyeFrames, openingFrames, retryDelayMs } from "./service-frames.ts";
 import { StreamAges, type AgedStreams } from "./stream-ages.ts";
 
@@ -27,13 +29,19 @@ export interface ConnectRequest extends EntryRequest {
   readonly terms: FilterTerms;
   /** Default: `data`. */
   readonly form?: EventForm;
+  /** If the client is a relay. Its stream does not age and does not count for an address. */
+  readonly relay?: RelayLife;
 }
 
 /** What an audience needs from the place where it runs. */
 export interface AudienceHost extends AdmissionHost {
   /** Shared by all hubs of a process. */
   readonly openStreams: OpenStreams;
+  /** Default: as many seats as the channel may have clients. */
+  readonly seats?: Seats;
   random(): number;
+  /** Called when the stream to a relay has ended. */
+  relayLeft?(relay: RelayLife, reason: LeaveReason): void;
 }
 
 /** The half of a hub that delivers: registers clients, sends them events, keeps their streams alive and ends them. */
@@ -44,7 +52,9 @@ export class Audience implements BroadcastObserver, AgedStreams {
   readonly #parts: HubParts;
   readonly #record: AudienceRecord;
   readonly #filters = new FilterPool();
+  readonly #seats: Seats;
   readonly #registry: Registry;
+  readonly #relays = new AttachedRelays();
   readonly #broadcaster: Broadcaster;
   readonly #heartbeat: Heartbeat;
   readonly #probe: Probe;
@@ -61,11 +71,12 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#host = host;
     this.#parts = parts;
     this.#record = new AudienceRecord(counters, logger);
-    this.#registry = new Registry(settings);
+    this.#seats = host.seats ?? fixedSeats(settings.maxConnections);
+    this.#registry = new Registry(settings, this.#seats);
     this.#broadcaster = new Broadcaster(this.#registry, host.openStreams, view, clock, this, this.#record);
     this.#heartbeat = new Heartbeat(settings, clock, this.#registry, this.#broadcaster, this.#record);
     this.#probe = new Probe(clock, this.#heartbeat);
-    this.#admission = new Admission(settings, this.#registry, this.#probe, view, host, parts);
+    this.#admission = new Admission(settings, this.#registry, this.#seats, this.#probe, view, host, parts);
     this.#ages = new StreamAges(clock, this.#registry, this.#broadcaster, this, () => view.check());
     // A publish moves the head, and a sweep delivers its events.
     view.onAdvance(() => this.#broadcaster.wake());
@@ -82,15 +93,23 @@ export class Audience implements BroadcastObserver, AgedStreams {
   }
 
   get canLinger(): boolean {
-    return this.lingering < this.#settings.maxConnections;
+    const { maxConnections, clientsPerObject } = this.#settings;
+    return this.lingering < Math.min(maxConnections, clientsPerObject);
   }
 
   /**
    * Registers a client and starts its stream, as soon as there is a slot for it. Throws what `Admission.enter` throws.
    */
   connect(request: ConnectRequest, stream: ClientStream): Promise<void> {
-    return this.#admission.enter(request, (start) => {
-      const client = this.#register(request, start, stream);
+    const { relay } = request;
+    const address = relay === undefined ? request.address : null;
+    if (this.#parts.closing.reason === null) {
+      // Before the admission: the earlier life of a relay must not hold the slot that its next life needs.
+      this.#endEarlierLife(relay);
+    }
+    return this.#admission.enter({ ...request, address }, (start) => {
+      this.#endEarlierLife(relay);
+      const client = this.#register({ ...request, address }, start, stream);
       this.#open(client, start.gap);
     });
   }
@@ -107,9 +126,14 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#broadcaster.forget(client);
     this.#ages.restIfEmpty();
     this.#record.left(client, reason, this.#now());
+    this.#seats.left();
     if (reason !== "client_left") {
       const retryMs = retryDelayMs(reason, this.#settings.retryAfterMs, () => this.#host.random());
       this.#departures.end(client.stream, this.#encoder.encode(goodbyeFrames(reason, retryMs)));
+    }
+    const relay = this.#relays.remove(client);
+    if (relay !== null) {
+      this.#host.relayLeft?.(relay, reason);
     }
   }
 
@@ -137,6 +161,21 @@ export class Audience implements BroadcastObserver, AgedStreams {
     const clients = [...this.#registry];
     clients.forEach((client) => this.leave(client, reason));
     return clients.length;
+  }
+
+  /** Ends the streams of the newest clients for which there is no seat any more. Returns how many were ended. */
+  endExcess(): number {
+    if (this.#registry.size <= this.#seats.limit) {
+      return 0;
+    }
+    const excess = [...this.#registry].slice(this.#seats.limit).toReversed();
+    excess.forEach((client) => this.leave(client, "limit"));
+    return excess.length;
+  }
+
+  /** The life of a relay that is attached; null if none is. */
+  lifeOf(relayName: string): string | null {
+    return this.#relays.lifeOf(relayName);
   }
 
   /** Waits a moment for the peers of ended streams. Resolves to how many of these streams still linger. */
@@ -197,10 +236,13 @@ export class Audience implements BroadcastObserver, AgedStreams {
       cursor,
       resumedFrom: request.start.lastEventId?.slice(0, RESUMED_FROM_LENGTH) ?? null,
       address: request.address,
-      expiresAt: StreamAges.expiry(now, this.#settings.maxStreamAgeMs, () => this.#host.random()),
+      expiresAt: this.#expiryOf(request, now),
       tokenEndsAt: request.endsAt ?? Number.POSITIVE_INFINITY,
     });
     this.#registry.add(client);
+    if (request.relay !== undefined) {
+      this.#relays.add(request.relay, client);
+    }
     if (!this.#isCounted) {
       this.#isCounted = true;
       this.#host.openStreams.add(this.#registry);
@@ -208,6 +250,19 @@ export class Audience implements BroadcastObserver, AgedStreams {
     void stream.gone.then(() => this.lost(client));
     this.#record.connected(client);
     return client;
+  }
+
+  /** The stream to a relay does not age: its clients would notice each end. */
+  #expiryOf({ relay }: ConnectRequest, now: number): number {
+    const { maxStreamAgeMs } = this.#settings;
+    return StreamAges.expiry(now, relay === undefined ? maxStreamAgeMs : 0, () => this.#host.random());
+  }
+
+  #endEarlierLife(relay: RelayLife | undefined): void {
+    const client = relay && this.#relays.clientOf(relay.name);
+    if (client !== undefined) {
+      this.leave(client, "replaced");
+    }
   }
 
   /** Starts the stream of a new client, and watches over it. */

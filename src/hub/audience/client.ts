@@ -17,6 +17,8 @@ export type LeaveReason =
   | "max_age"
   | "token_expired"
   | "kicked"
+  | "limit"
+  | "replaced"
   | "drain"
   | "shutdown";
 

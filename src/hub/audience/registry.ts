@@ -1,6 +1,7 @@
 import type { Client } from "./client.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { ClientView } from "../views.ts";
+import { fixedSeats, type Seats } from "./seats.ts";
 import { StreamCounts } from "./stream-counts.ts";
 
 /** Which limit leaves no slot for a client. */
@@ -9,11 +10,13 @@ export type Full = "limit" | "address_limit";
 /** The registered clients, and the limits on their number. */
 export class Registry {
   readonly #settings: HubSettings;
+  readonly #seats: Seats;
   readonly #clients = new Map<string, Client>();
   readonly #streamCounts = new StreamCounts();
 
-  constructor(settings: HubSettings) {
+  constructor(settings: HubSettings, seats: Seats = fixedSeats(settings.maxConnections)) {
     this.#settings = settings;
+    this.#seats = seats;
   }
 
   get size(): number {
@@ -35,11 +38,11 @@ export class Registry {
 
   /** Which limit leaves no slot for a client of this address; null if there is a slot. */
   fullBecause(address: string | null): Full | null {
-    const { maxConnections, maxConnectionsPerAddress } = this.#settings;
+    const { maxConnectionsPerAddress } = this.#settings;
     if (maxConnectionsPerAddress > 0 && this.#streamCounts.of(address) >= maxConnectionsPerAddress) {
       return "address_limit";
     }
-    return this.#clients.size < maxConnections ? null : "limit";
+    return this.#clients.size < this.#seats.limit ? null : "limit";
   }
 
   add(client: Client): void {

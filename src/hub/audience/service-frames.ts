@@ -80,7 +80,7 @@ export function errorFrame(errorType: string, message: string, retryable: boolea
 }
 
 /** Why the service ends or refuses a stream. */
-export type CloseReason = Exclude<LeaveReason, "client_left"> | "limit";
+export type CloseReason = Exclude<LeaveReason, "client_left">;
 
 /** The last frames of a stream that the service ends. */
 export function goodbyeFrames(reason: CloseReason, retryMs: number): string {
@@ -114,6 +114,7 @@ export function retryDelayMs(reason: CloseReason, retryAfterMs: number, random: 
 /** The close reason for each refusal that ends by itself. */
 const REFUSAL_REASONS: Partial<Record<RefusalCode, CloseReason>> = {
   limit: "limit",
+  relay_full: "limit",
   address_limit: "limit",
   rate_limited: "limit",
   too_many_channels: "limit",

@@ -36,9 +36,19 @@ export function unauthorized(): Problem {
   return new Problem("unauthorized", "A valid token is needed: Authorization: Bearer <token>.");
 }
 
-/** The problem code for a refusal of a hub. A token can expire while its stream waits for a slot. */
+/**
+ * The problem code for a refusal of a hub. A token can expire while its stream waits for a slot. A client does not learn
+ * which relay refused it.
+ */
 export function problemCodeOf(code: RefusalCode): ProblemCode {
-  return code === "token_ended" ? "unauthorized" : code;
+  switch (code) {
+    case "token_ended":
+      return "unauthorized";
+    case "relay_full":
+      return "limit";
+    default:
+      return code;
+  }
 }
 
 /** The status and the title of each code. */

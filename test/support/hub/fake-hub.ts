@@ -14,6 +14,7 @@ export const SETTINGS: HubSettings = {
   channel: "default",
   heartbeatIntervalMs: 30_000,
   maxConnections: 100,
+  clientsPerObject: 1_000,
   maxConnectionsPerAddress: 0,
   maxConnectsPerMinutePerAddress: 0,
   maxPublishesPerMinutePerToken: 0,

@@ -1,0 +1,136 @@
+import { formatRelay, parseRelay } from "./relay-port.ts";
+import type { Place } from "./seat-lease.ts";
+
+/** A relay that was full takes clients again when it has fewer than this part of what it can hold. */
+const ROOM_PART = 0.9;
+
+/** How long clients that were sent to a relay may take to arrive there. */
+const ARRIVAL_MS = 5_000;
+
+/** The clients of one relay. */
+interface Load {
+  readonly relay: string;
+  readonly region: string;
+  readonly number: number;
+  /** Whether it has told of itself. Otherwise clients were sent there, and it may never wake. */
+  isAwake: boolean;
+  used: number;
+  /** The most clients that its object can hold. */
+  capacity: number;
+  /** It was full, and is not empty enough to take clients again. */
+  isFull: boolean;
+  /** Clients that were sent there and have not arrived. Without them, a crowd would be sent to one relay. */
+  expected: number;
+  expectedUntil: number;
+}
+
+/** The bounds of a placement. */
+export interface PlacementSettings {
+  /** The most relays of the channel, over all regions. */
+  readonly maxRelays: number;
+  readonly clientsPerObject: number;
+}
+
+/** Which relay takes the clients that another one has no room for. The relays of a region fill one after another. */
+export class Placement {
+  readonly #settings: PlacementSettings;
+  readonly #loads = new Map<string, Load>();
+
+  constructor(settings: PlacementSettings) {
+    this.#settings = settings;
+  }
+
+  /** Whether a relay may have clients. False for one more relay than the channel may have. */
+  accepts(relay: string): boolean {
+    return this.#loads.has(relay) || this.#loads.size < this.#settings.maxRelays;
+  }
+
+  /** Notes how many clients a relay has, and the most that it can hold if it is full. */
+  note(relay: string, used: number, fullAt: number | null): void {
+    const load = this.#loads.get(relay) ?? this.#add(relay);
+    load.expected = Math.max(0, load.expected - Math.max(0, used - load.used));
+    load.used = used;
+    load.isAwake = true;
+    load.capacity = fullAt ?? load.capacity;
+    load.isFull = fullAt !== null || (load.isFull && used >= load.capacity * ROOM_PART);
+  }
+
+  /** Forgets a relay that has no clients. */
+  forget(relay: string): void {
+    this.#loads.delete(relay);
+  }
+
+  /**
+   * Where clients of a relay's region should go: its relays with room, by number, then new relays, then the relays of
+   * other regions.
+   */
+  next(from: string, clients: number, now: number): Place[] {
+    this.#dropLate(now);
+    const { region } = parseRelay(from);
+    const places: Place[] = [];
+    const send = (load: Load): void => {
+      const sent = load.relay === from ? 0 : Math.min(clients - sentTo(places), roomOf(load));
+      if (sent > 0) {
+        load.expected += sent;
+        load.expectedUntil = now + ARRIVAL_MS;
+        places.push({ relay: load.relay, clients: sent });
+      }
+    };
+    this.#loadsWhere((load) => load.region === region).forEach(send);
+    while (sentTo(places) < clients && this.#loads.size < this.#settings.maxRelays) {
+      send(this.#add(formatRelay({ region, number: this.#unusedNumber(region) })));
+    }
+    this.#loadsWhere((load) => load.region !== region).forEach(send);
+    return places;
+  }
+
+  #add(relay: string): Load {
+    const { region, number } = parseRelay(relay);
+    const { clientsPerObject: capacity } = this.#settings;
+    const load: Load = {
+      relay,
+      region,
+      number,
+      isAwake: false,
+      used: 0,
+      capacity,
+      isFull: false,
+      expected: 0,
+      expectedUntil: 0,
+    };
+    this.#loads.set(relay, load);
+    return load;
+  }
+
+  #loadsWhere(isWanted: (load: Load) => boolean): Load[] {
+    return [...this.#loads.values()].filter(isWanted).toSorted((a, b) => a.number - b.number);
+  }
+
+  #unusedNumber(region: string): number {
+    let number = 1;
+    while (this.#loads.has(formatRelay({ region, number }))) {
+      number++;
+    }
+    return number;
+  }
+
+  /** Clients that have not arrived by now do not come. */
+  #dropLate(now: number): void {
+    for (const load of this.#loads.values()) {
+      if (load.expectedUntil <= now || load.expectedUntil > now + ARRIVAL_MS) {
+        load.expected = 0;
+        if (!load.isAwake) {
+          this.#loads.delete(load.relay);
+        }
+      }
+    }
+  }
+}
+
+function roomOf({ isFull, capacity, used, expected }: Load): number {
+  return isFull ? 0 : Math.max(0, capacity - used - expected);
+}
+
+function sentTo(places: readonly Place[]): number {
+  return places.reduce((sum, { clients }) => sum + clients, 0);
+}
