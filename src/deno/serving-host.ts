@@ -16,6 +16,8 @@ export class ServingHost extends HostBase implements Host {
   readonly hubs: Hubs;
   readonly directory: DirectoryPort;
   readonly tickets: TicketsPort;
+  /** Nobody has this token: the launcher shuts down all processes at the orderer. The route answers as it does elsewhere. */
+  readonly launcherToken = crypto.randomUUID();
 
   constructor(options: ServingOptions, orderer: Calls) {
     super(options, { process: options.number });

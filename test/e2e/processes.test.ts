@@ -178,8 +178,11 @@ describe.skipIf(isExcepted("several processes"))("several processes on one port"
     expect(history.events[0]?.data).toBe(events[0]?.data);
   });
 
-  it("do not show the route that shuts them down", async () => {
-    expect((await service.fetch("/api/admin/shutdown", { method: "POST" })).status).toBe(404);
+  it("are shut down by nobody from outside", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, () => service.admin("/api/admin/shutdown", { method: "POST" })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 401));
   });
 });
 
