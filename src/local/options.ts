@@ -85,8 +85,8 @@ interface Flags {
   readonly help?: boolean | undefined;
 }
 
-/** The most processes. More would only wait for a core, and each takes 50 MB. */
-const MOST_PROCESSES = 64;
+/** The most processes: the orderer serves each of them, and each takes 50 MB. */
+const MOST_PROCESSES = 50;
 
 function readProcesses(text: string): number {
   const processes = Number(text);
