@@ -1,5 +1,5 @@
 import type { RpcAddress } from "./rpc/call.ts";
-import { Caller, type CallerPlace, type Calls } from "./rpc/caller.ts";
+import { Caller, RpcFailure, type CallerPlace, type Calls } from "./rpc/caller.ts";
 import type { ProcessesPort } from "./rpc/ports.ts";
 
 /** The serving processes, as the orderer reaches them. */
@@ -15,8 +15,16 @@ export class ServingProcesses implements ProcessesPort {
     this.#callers.set(number, new Caller(address, this.#place));
   }
 
-  /** The last life of a process that has registered; undefined if there was none. It may have ended since. */
-  of(number: number): Calls | undefined {
-    return this.#callers.get(number);
+  /**
+   * The last life of a process that has registered. It may have ended since.
+   *
+   * @throws RpcFailure if none has
+   */
+  of(number: number): Calls {
+    const caller = this.#callers.get(number);
+    if (caller === undefined) {
+      throw new RpcFailure(`the serving process ${number} has not registered`);
+    }
+    return caller;
   }
 }
