@@ -146,11 +146,11 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
   /** Gives seats to a relay, or takes them back. */
   lease(request: LeaseRequest): Promise<Answer<Lease>> {
     return this.#arrival(async () => {
-      if (this.#hub instanceof RelayedHub) {
-        return this.#hub.lease(request);
+      if (!(this.#hub instanceof RelayedHub)) {
+        // The configuration has changed, and the hub holds the clients itself.
+        throw closedRefusal("draining");
       }
-      // The configuration has changed, and this channel has no relays any more. They end when their streams do.
-      return { held: 0, version: 0, validMs: 0, next: null, parent: null, isAttached: false };
+      return this.#hub.lease(request);
     });
   }
 
@@ -199,7 +199,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     const hub = usesRelays(config)
       ? new RelayedHub(relayedHubSettingsOf(config, this.#channel), {
           ...host,
-          seatRows: new SeatTable(objectSql(storage)),
+          seatStore: new SeatTable(objectSql(storage)),
           relay: (name) => relayPort(this.#relayStub(name)),
         })
       : new Hub(settingsOf(config, this.#channel), host);

@@ -129,6 +129,15 @@ export class LeasedSeats implements Seats {
     return this.#host.used() > 0 ? this.#renewAt : Number.POSITIVE_INFINITY;
   }
 
+  /** Gives back all seats that are not used, because the relay goes to sleep. */
+  release(): void {
+    if (this.#held > 0) {
+      this.#peak = 0;
+      this.#isDue = true;
+      this.#callIfNeeded();
+    }
+  }
+
   /** Gives back the seats that are not used. */
   recall(version: number): Recalled {
     const used = this.#host.used();

@@ -1,6 +1,7 @@
 import { Alarm } from "../hub/alarm.ts";
 import { Audience, type AudienceHost, type ConnectRequest } from "../hub/audience/audience.ts";
 import type { ClientStream } from "../hub/audience/client.ts";
+import { errorFrame } from "../hub/audience/service-frames.ts";
 import { Closing } from "../hub/closing.ts";
 import type { Clock } from "../hub/clock.ts";
 import { createCounters, type Counters } from "../hub/counters.ts";
@@ -28,7 +29,9 @@ const CLOSED_MS = 1_000;
 /** When the clients of a relay that has lost its hub are told. */
 const TELL_LOST_MS = 5_000;
 
-/** The settings of a relay. `maxConnections` is what its object may hold. */
+const LOST_MESSAGE = "The source of this channel cannot be reached at the moment. No event is lost.";
+
+/** The settings of a relay. */
 export interface RelaySettings extends HubSettings {
   /** The name of the relay within its channel: `region/number`. */
   readonly relay: string;
@@ -76,11 +79,21 @@ export class Relay implements FeedObserver {
     this.#closing = new Closing({ clock, saveDrain: () => {} }, logger);
     const upstream = host.upstream(this.#life);
     this.#tail = new Tail(upstream, settings, clock);
-    this.#feed = new Feed(upstream, this.#tail, this, { clock, random, logger, settings });
-    this.#seats = new LeasedSeats(
-      { relay: settings.relay, life: this.#life, maxSeats: settings.maxConnections },
-      { clock, lease: (request) => host.lease(request), used: () => this.#audience.size },
-    );
+    this.#feed = new Feed(upstream, this.#tail, this, {
+      clock,
+      logger,
+      heartbeatIntervalMs: settings.heartbeatIntervalMs,
+      random,
+    });
+    this.#seats = new LeasedSeats({
+      clock,
+      relay: settings.relay,
+      life: this.#life,
+      capacity: settings.clientsPerObject,
+      used: () => this.#audience.size,
+      lease: (request) => host.lease(request),
+      leased: (lease) => this.#leased(lease),
+    });
     this.#audience = new Audience(
       settings,
       this.#tail,
@@ -130,8 +143,8 @@ export class Relay implements FeedObserver {
       this.#audience.tick();
       this.#feed.check(now);
       this.#tellLoss(now);
-      await this.#seats.renew(now);
-      await this.#sleepIfUnused(now);
+      this.#seats.tick();
+      this.#sleepIfUnused(now);
     } catch (error) {
       this.#logBudget.log("error", "tick_failed", { error: String(error) });
     }
@@ -217,11 +230,20 @@ export class Relay implements FeedObserver {
     this.#alarm.arm(this.#emptySince + LINGER_MS);
   }
 
-  async #sleepIfUnused(now: number): Promise<void> {
+  /** There may be fewer seats than clients, because another relay got them while the hub could not be reached. */
+  #leased({ parent, isAttached }: Lease): void {
+    this.#audience.endExcess();
+    this.#feed.follow(parent);
+    if (!isAttached) {
+      this.#feed.reopen();
+    }
+  }
+
+  #sleepIfUnused(now: number): void {
     const isUnused = this.#audience.size === 0 && this.#arriving === 0;
     if (isUnused && this.#emptySince !== null && now >= this.#emptySince + LINGER_MS) {
       this.#feed.close();
-      await this.#seats.release();
+      this.#seats.release();
       this.#emptySince = null;
     }
   }
@@ -229,10 +251,7 @@ export class Relay implements FeedObserver {
   #tellLoss(now: number): void {
     if (!this.#isLossTold && this.#lostForMs(now) >= TELL_LOST_MS) {
       this.#isLossTold = true;
-      this.#audience.announce(
-        "upstream_lost",
-        "The hub of this channel cannot be reached. Events will follow.",
-      );
+      this.#audience.announce(errorFrame("upstream_lost", LOST_MESSAGE, true));
     }
   }
 

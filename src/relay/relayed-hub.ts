@@ -1,6 +1,5 @@
 import type { ConnectRequest } from "../hub/audience/audience.ts";
-import type { ClientStream } from "../hub/audience/client.ts";
-import { clientList } from "../hub/client-list.ts";
+import type { ClientStream, LeaveReason } from "../hub/audience/client.ts";
 import type { Clock } from "../hub/clock.ts";
 import { HubError } from "../hub/errors.ts";
 import type { FilterTerms } from "../hub/filter.ts";
@@ -10,20 +9,15 @@ import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import type { HistoryPage } from "../hub/log/history.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { Logger } from "../hub/logger.ts";
-import type { ChannelCounts, ClientList, ClientPage, Ended, HubHealth } from "../hub/views.ts";
-import { Placement, RELAYS_PER_OBJECT } from "./placement.ts";
+import type { ChannelCounts, ClientList, ClientPage, ClientView, Ended, HubHealth } from "../hub/views.ts";
+import { Leasing } from "./leasing.ts";
 import { parseRelay, type RelayPort, type RelayReport } from "./relay-port.ts";
-import { SeatLedger, type SeatRows } from "./seat-ledger.ts";
 import type { Lease, LeaseRequest } from "./seat-lease.ts";
+import type { SeatStore } from "./seat-store.ts";
+import { BRANCHES } from "./tree.ts";
 
 /** How long the hub waits for a relay. */
 const ANSWER_MS = 2_000;
-
-/** For how long a connect may wait until unused seats have come back. */
-const RECALL_MS = 250;
-
-/** The least time between two recalls. */
-const RECALL_PAUSE_MS = 1_000;
 
 /** For how long one round of reports answers all questions. */
 const REPORTS_MS = 1_000;
@@ -32,17 +26,16 @@ const REPORTS_MS = 1_000;
 const BEHIND_MS = 5_000;
 
 /** What a hub with relays needs from the place where it runs. */
-export interface RelayedHubHost extends HubHost {
+export interface RelayedHubHost extends Omit<HubHost, "seats"> {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly seatRows: SeatRows;
+  readonly seatStore: SeatStore;
   /** Reaches a relay of this channel. */
   relay(name: string): RelayPort;
 }
 
 /** The settings of a hub with relays. */
 export interface RelayedHubSettings extends HubSettings {
-  readonly clientsPerRelay: number;
   readonly maxRelays: number;
 }
 
@@ -60,21 +53,25 @@ export class RelayedHub {
   readonly #settings: RelayedHubSettings;
   readonly #host: RelayedHubHost;
   readonly #hub: Hub;
-  readonly #ledger: SeatLedger;
-  readonly #placement: Placement;
-  #recalledAt = Number.NEGATIVE_INFINITY;
-  #recall: Promise<void> = Promise.resolve();
+  readonly #leasing: Leasing;
   #heardAt = Number.NEGATIVE_INFINITY;
   #heard: Promise<readonly Heard[]> = Promise.resolve([]);
 
   constructor(settings: RelayedHubSettings, host: RelayedHubHost) {
-    const { maxConnections: seats, clientsPerRelay, maxRelays } = settings;
+    const { seatStore, ...hubHost } = host;
     this.#settings = settings;
     this.#host = host;
-    this.#ledger = new SeatLedger(seats, host.seatRows, host.clock.now());
-    this.#placement = new Placement({ clientsPerRelay, maxRelays });
     // The clients of the hub itself are relays.
-    this.#hub = new Hub({ ...settings, maxConnections: RELAYS_PER_OBJECT, maxStreamAgeMs: 0 }, host);
+    this.#hub = new Hub(
+      { ...settings, maxConnections: BRANCHES },
+      { ...hubHost, relayLeft: ({ name, life }, reason) => this.#relayLeft(name, life, reason) },
+    );
+    this.#leasing = new Leasing(settings, {
+      clock: host.clock,
+      store: seatStore,
+      lifeOf: (relay) => this.#hub.lifeOf(relay),
+      recall: (relay, version) => host.relay(relay).recall(version),
+    });
   }
 
   /** Whether no relay is attached. */
@@ -110,7 +107,12 @@ export class RelayedHub {
     if (request.relay === undefined) {
       throw new HubError("hub_unreachable", "The clients of this channel are moving to relays.");
     }
+    const { name, life } = request.relay;
+    if (this.#leasing.isReplaced(name, life)) {
+      throw new HubError("draining", "Another life of this relay has taken its place.");
+    }
     await this.#hub.connect(request, stream);
+    this.#leasing.attached(name, life);
   }
 
   /** See `Hub.tick`. */
@@ -118,9 +120,9 @@ export class RelayedHub {
     return this.#hub.tick();
   }
 
-  /** Gives seats to a relay, or takes them back. */
-  async lease(request: LeaseRequest): Promise<Lease> {
-    return this.#ledger.lease(request);
+  /** Gives seats to a relay, or takes them back. See `Leasing.lease`. */
+  lease(request: LeaseRequest): Promise<Lease> {
+    return this.#leasing.lease(request);
   }
 
   /** Ends the streams of all relays and their clients, and refuses connects until a time. */
@@ -164,10 +166,10 @@ export class RelayedHub {
   /** A part of the list of clients, relay by relay. */
   async clients({ after, limit }: ClientPage): Promise<ClientList> {
     const [afterRelay = "", afterId = ""] = after.split("~");
-    const clients = [];
+    const clients: ClientView[] = [];
     for (const relay of this.#relays().filter((name) => name >= afterRelay)) {
       const left = limit - clients.length;
-      const page = { after: relay === afterRelay ? afterId : "", limit: left + 1 };
+      const page: ClientPage = { after: relay === afterRelay ? afterId : "", limit: left + 1 };
       const found = await this.#ask(relay, (port) => port.clients(page));
       clients.push(...(found ?? []).slice(0, left).map((client) => ({ ...client, relay })));
       const last = clients.at(-1);
@@ -245,9 +247,24 @@ export class RelayedHub {
     return this.#heard;
   }
 
-  /** The relays that hold seats, in the order of their names. */
+  /** The relays that hold seats or have clients, in the order of their names. */
   #relays(): string[] {
-    return this.#ledger.relays(this.#host.clock.now()).toSorted();
+    return this.#leasing
+      .relays()
+      .map(({ relay }) => relay)
+      .toSorted();
+  }
+
+  /** If the stream to a relay is gone, the relay may be dead, or another life of it may have come. Its answer tells. */
+  #relayLeft(name: string, life: string, reason: LeaveReason): void {
+    this.#leasing.left(name, life, reason);
+    if (reason === "client_left") {
+      void this.#ask(name, (relay) => relay.report()).then((report) => {
+        if (report !== null) {
+          this.#leasing.current(name, report.life);
+        }
+      });
+    }
   }
 
   async #askAll<Value>(question: (relay: RelayPort) => Promise<Value>): Promise<Value[]> {

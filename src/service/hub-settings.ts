@@ -10,21 +10,18 @@ export function usesRelays({ sse, limits }: Config): boolean {
 
 /** The settings of a hub with relays, from config.yaml. */
 export function relayedHubSettingsOf(config: Config, channel: string): RelayedHubSettings {
-  const { limits, relays } = config;
   return {
     ...settingsOf(config, channel),
-    clientsPerRelay: limits.clients_per_object,
-    maxRelays: relays.max,
+    maxRelays: config.relays.max,
   };
 }
 
 /** The settings of a relay of a channel, from config.yaml. */
 export function relaySettingsOf(config: Config, channel: string, relay: string): RelaySettings {
-  const { limits, relays } = config;
+  const { relays } = config;
   return {
     ...settingsOf(config, channel),
     relay,
-    maxConnections: limits.clients_per_object,
     tail: { maxEvents: relays.tail_events, maxBytes: relays.tail_bytes },
   };
 }

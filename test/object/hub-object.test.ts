@@ -56,7 +56,7 @@ describe("an object", () => {
     });
     await send(`/api/history?channel=${channel}`);
     await send(`/metrics?channel=${channel}`);
-    await hubPortOf(channel).clients();
+    await hubPortOf(channel).clients({ after: "", limit: 100 });
     expect(await storedIn(channel)).toEqual({ tables: [], keys: [], alarm: null });
   });
 
@@ -269,7 +269,7 @@ describe("a drain", () => {
 describe("a stream with a token", () => {
   it("is warned of its end, and ends with it", async () => {
     const hub = hubPortOf(newChannel());
-    const response = await hub.connect({ ...ENDED, endsAt: Date.now() + 200 });
+    const response = await hub.connect({ ...ENDED, endsAt: Date.now() + 200 }, "anywhere");
     expect(response.status).toBe(200);
     if (response.body === null) {
       throw new Error("a stream has a body");
@@ -284,7 +284,9 @@ describe("a stream with a token", () => {
 
   it("that has ended lets nobody in", async () => {
     const channel = newChannel();
-    await expect(hubPortOf(channel).connect(ENDED)).rejects.toMatchObject({ code: "token_ended" });
+    await expect(hubPortOf(channel).connect(ENDED, "anywhere")).rejects.toMatchObject({
+      code: "token_ended",
+    });
     expect(await storedIn(channel)).toEqual({ tables: [], keys: [], alarm: null });
   });
 });
@@ -292,7 +294,7 @@ describe("a stream with a token", () => {
 describe("an address", () => {
   it("has 600 connects in a minute, and is then told when the minute ends", async () => {
     const hub = hubPortOf(newChannel());
-    const ask = (): Promise<Response> => hub.connect({ ...ENDED, address: "somewhere" });
+    const ask = (): Promise<Response> => hub.connect({ ...ENDED, address: "somewhere" }, "anywhere");
     for (let count = 0; count < 600; count++) {
       await expect(ask()).rejects.toMatchObject({ code: "token_ended" });
     }

@@ -39,6 +39,8 @@ export interface AudienceHost extends AdmissionHost {
   readonly openStreams: OpenStreams;
   /** Default: as many seats as the channel may have clients. */
   readonly seats?: Seats;
+  /** Called when the last client has left. */
+  becameEmpty?(): void;
   random(): number;
   /** Called when the stream to a relay has ended. */
   relayLeft?(relay: RelayLife, reason: LeaveReason): void;
@@ -73,7 +75,15 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#record = new AudienceRecord(counters, logger);
     this.#seats = host.seats ?? fixedSeats(settings.maxConnections);
     this.#registry = new Registry(settings, this.#seats);
-    this.#broadcaster = new Broadcaster(this.#registry, host.openStreams, view, clock, this, this.#record);
+    this.#broadcaster = new Broadcaster(
+      this.#registry,
+      host.openStreams,
+      view,
+      settings,
+      clock,
+      this,
+      this.#record,
+    );
     this.#heartbeat = new Heartbeat(settings, clock, this.#registry, this.#broadcaster, this.#record);
     this.#probe = new Probe(clock, this.#heartbeat);
     this.#admission = new Admission(settings, this.#registry, this.#seats, this.#probe, view, host, parts);
@@ -127,6 +137,9 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#ages.restIfEmpty();
     this.#record.left(client, reason, this.#now());
     this.#seats.left();
+    if (this.#registry.size === 0) {
+      this.#host.becameEmpty?.();
+    }
     if (reason !== "client_left") {
       const retryMs = retryDelayMs(reason, this.#settings.retryAfterMs, () => this.#host.random());
       this.#departures.end(client.stream, this.#encoder.encode(goodbyeFrames(reason, retryMs)));
@@ -161,6 +174,15 @@ export class Audience implements BroadcastObserver, AgedStreams {
     const clients = [...this.#registry];
     clients.forEach((client) => this.leave(client, reason));
     return clients.length;
+  }
+
+  /** Sends a frame to every client that is idle. The others learn of it by what follows. */
+  announce(frame: string): void {
+    for (const client of this.#registry) {
+      if (client.pendingSince === null) {
+        this.#broadcaster.write(client, frame);
+      }
+    }
   }
 
   /** Ends the streams of the newest clients for which there is no seat any more. Returns how many were ended. */
@@ -226,14 +248,15 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.fillFreeSlots();
   }
 
-  #register(request: ConnectRequest, { cursor }: Start, stream: ClientStream): Client {
+  #register(request: ConnectRequest, start: Start, stream: ClientStream): Client {
     const now = this.#now();
     const client = new Client({
       id: crypto.randomUUID(),
       filter: this.#filters.acquire(request.terms, request.form),
       stream,
       now,
-      cursor,
+      cursor: start.cursor,
+      generation: start.generation ?? 0,
       resumedFrom: request.start.lastEventId?.slice(0, RESUMED_FROM_LENGTH) ?? null,
       address: request.address,
       expiresAt: this.#expiryOf(request, now),

@@ -33,6 +33,8 @@ export interface ClientOptions {
   readonly now: number;
   /** The seq after which it gets events. */
   readonly cursor: number;
+  /** The `generation` of the view to which the cursor belongs. Default 0. */
+  readonly generation?: number;
   /** The id that the client brought; null for a first connect. */
   readonly resumedFrom: string | null;
   /** The key by which the limits per address count; null if they do not apply. */
@@ -60,6 +62,8 @@ export class Client {
   cursor: number;
   /** The last id that the client was sent. Behind the cursor if the filter has hidden events since. */
   lastSentId: number;
+  /** The `generation` of the view to which the cursor belongs. */
+  generation: number;
   /** The next page is being fetched. No sweep serves the client meanwhile. */
   isFetching = false;
   /** After a failed read of the log, no sweep serves the client before this time. */
@@ -97,5 +101,6 @@ export class Client {
     this.warnAt = options.tokenEndsAt - TOKEN_WARNING_MS;
     this.cursor = options.cursor;
     this.lastSentId = options.cursor;
+    this.generation = options.generation ?? 0;
   }
 }

@@ -47,7 +47,15 @@ class Rig implements LogView {
       gap: (client: Client) => this.gaps.push(client),
       readFailed: (_client: Client, error: unknown) => this.failures.push(error),
     };
-    this.broadcaster = new Broadcaster(this.clients, new OpenStreams(), this, this.clock, observer, record);
+    this.broadcaster = new Broadcaster(
+      this.clients,
+      new OpenStreams(),
+      this,
+      SETTINGS,
+      this.clock,
+      observer,
+      record,
+    );
   }
 
   head(): number {
