@@ -200,12 +200,12 @@ export class Channel {
       return new Hub(settingsOf(config, this.#name), host);
     }
     // A process holds as many clients as the channel may have.
-    const settings = { clientsPerRelay: config.sse.max_connections, maxRelays: MOST_RELAYS };
+    const settings = { clientsPerObject: config.sse.max_connections, maxRelays: MOST_RELAYS };
     return new RelayedHub(
       { ...relayedHubSettingsOf(config, this.#name), ...settings },
       {
         ...host,
-        seatRows: new SeatTable(this.#database),
+        seatStore: new SeatTable(this.#database),
         relay: (name) => relay(this.#name, name),
       },
     );
