@@ -24,6 +24,11 @@ export interface RelayPlace {
   readonly logger: (channel: string) => Logger;
 }
 
+/** The name of the relay of a serving process within each channel. */
+export function localRelay(number: number): string {
+  return formatRelay({ region: "local", number });
+}
+
 /** The relay of one channel in a serving process, and its timer. */
 export class LocalRelay {
   readonly #relay: Relay;
@@ -36,7 +41,7 @@ export class LocalRelay {
   /** @param onRest called when the relay has no clients, no stream of its hub and nothing to do */
   constructor(channel: string, place: RelayPlace, onRest: () => void) {
     const { config, orderer, number, openStreams, logger } = place;
-    const name = formatRelay({ region: "local", number });
+    const name = localRelay(number);
     const hub = remoteHub(orderer, channel);
     this.#onRest = onRest;
     // A process holds as many clients as the channel may have.

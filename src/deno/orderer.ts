@@ -2,6 +2,7 @@ import { parseRelay } from "../relay/relay-port.ts";
 import { createService } from "../service/router.ts";
 import { processClock as clock } from "./clock.ts";
 import { ProcessHost } from "./host.ts";
+import { localRelay } from "./local-relay.ts";
 import { tellLauncher, type RunningPart, type SecretOf } from "./part.ts";
 import { LOOPBACK } from "./rpc/call.ts";
 import { offeredByOrderer, remoteRelay } from "./rpc/ports.ts";
@@ -15,8 +16,10 @@ const SHUTDOWN_PATH = "/api/admin/shutdown";
 /** The process that has the hubs, the directory, the tickets and all files. Only the other processes can reach it. */
 export function runOrderer(settings: Settings, secretOf: SecretOf): RunningPart {
   const launcherToken = secretOf("SHUTDOWN_TOKEN");
-  const processes = new ServingProcesses({ clock, fetch });
-  const host = new ProcessHost({
+  const processes = new ServingProcesses({ clock, fetch }, (number) => {
+    void host.hubs.verifyRelay(localRelay(number));
+  });
+  const host: ProcessHost = new ProcessHost({
     ...settings,
     listenHost: LOOPBACK,
     secrets: {},

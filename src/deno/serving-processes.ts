@@ -5,14 +5,18 @@ import type { ProcessesPort } from "./rpc/ports.ts";
 /** The serving processes, as the orderer reaches them. */
 export class ServingProcesses implements ProcessesPort {
   readonly #place: CallerPlace;
+  readonly #registered: (number: number) => void;
   readonly #callers = new Map<number, Calls>();
 
-  constructor(place: CallerPlace) {
+  /** @param registered called when a process can be reached: its earlier life has ended */
+  constructor(place: CallerPlace, registered: (number: number) => void) {
     this.#place = place;
+    this.#registered = registered;
   }
 
   async register(number: number, address: RpcAddress): Promise<void> {
     this.#callers.set(number, new Caller(address, this.#place));
+    this.#registered(number);
   }
 
   /**

@@ -130,7 +130,8 @@ describe("the registration of a serving process", () => {
 
 describe("the serving processes of an orderer", () => {
   it("are reached by their numbers, each where its last life has registered", async () => {
-    const processes = new ServingProcesses({ clock, fetch: reach });
+    const registered: number[] = [];
+    const processes = new ServingProcesses({ clock, fetch: reach }, (number) => registered.push(number));
     expect(() => processes.of(1)).toThrow("the serving process 1 has not registered");
     await processes.register(1, FIRST);
     await processes.register(2, SECOND);
@@ -138,5 +139,6 @@ describe("the serving processes of an orderer", () => {
     await processes.register(1, { port: 4003, token: "third" });
     await processes.of(1).call(CALL);
     expect(asked).toEqual(["4001 Bearer first", "4003 Bearer third"]);
+    expect(registered).toEqual([1, 2, 1]);
   });
 });
