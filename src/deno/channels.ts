@@ -67,7 +67,7 @@ export class Channels {
   /** Frees the seats of a relay that has died, in all open channels. Call it when its process has been replaced. */
   async verifyRelay(relay: string): Promise<void> {
     const hubs = [...this.#open.values()].map(({ hub }) => hub);
-    await Promise.all(hubs.map((hub) => (hub instanceof RelayedHub ? hub.verify(relay) : undefined)));
+    await Promise.all(hubs.map((hub) => (hub instanceof RelayedHub ? hub.askLife(relay) : undefined)));
   }
 
   /** Opens a channel, and does the work that is due. An open channel has its own timer for that. */

@@ -4,7 +4,6 @@ import type { RelayRpc } from "./objects.ts";
 
 /** The port to a relay. */
 export function relayPort(relay: DurableObjectStub<RelayRpc>): RelayPort {
-  const ask = async <Value>(answer: Promise<Answer<Value>>): Promise<Value> => unwrap(await answer);
   return {
     report: () => ask(relay.report()),
     clients: (page) => ask(relay.clients(page)),
@@ -14,4 +13,8 @@ export function relayPort(relay: DurableObjectStub<RelayRpc>): RelayPort {
     settled: () => ask(relay.settled()),
     recall: (version) => ask(relay.recall(version)),
   };
+}
+
+async function ask<Value>(answer: Promise<Answer<Value>>): Promise<Value> {
+  return unwrap(await answer);
 }

@@ -1,136 +1,154 @@
 import type { Clock } from "../hub/clock.ts";
+import { closedRefusal } from "../hub/closing.ts";
 import { HubError } from "../hub/errors.ts";
-import { seqOf } from "../hub/log/event-id.ts";
 import type { Logger } from "../hub/logger.ts";
-import { createDecoder, type Frame } from "../sse/decode.ts";
-import { BrokenUpstreamError } from "./broken-upstream.ts";
-import { readEnvelope, withSize } from "./envelope.ts";
+import { Backoff } from "./backoff.ts";
+import { FeedEnd, toFeedEnd, type GoodbyeReason } from "./feed-end.ts";
+import { FeedReader } from "./feed-reader.ts";
 import type { Tail } from "./tail.ts";
-import type { Upstream } from "./upstream.ts";
+import type { FeedStart, Upstream } from "./upstream.ts";
 
-/** How far in the past the first feed starts. Clients whose relay has died find their events in the tail of the next one. */
-const PAST_MS = 30_000;
+/** How far in the past the first stream starts, so that clients that come from a dead relay find their events here. */
+const FIRST_SINCE_MS = 30_000;
 
-/** A feed that was silent for this many heartbeats is dead. */
+/** How long the hub may take to begin a stream. */
+const OPEN_MS = 15_000;
+
+/** After this many heartbeat intervals of silence a stream counts as dead. */
 const SILENT_HEARTBEATS = 2.5;
 
-/** The delay before attempt n, from 0: between the least one and it plus the growing one. */
-const DELAY_LEAST_MS = 100;
-const DELAY_FIRST_MS = 500;
-const DELAY_MOST_MS = 10_000;
-
-/** After a feed that was healthy for this long, the delays start over. */
+/** After a stream has lived for this long, the next loss starts again with short delays. */
 const HEALTHY_MS = 10_000;
 
-/** Why the hub has ended the feed, so that the clients of the relay have to end too. */
-export type FeedEnd = "drain" | "shutdown" | "replaced";
+/** After a refusal, a connect makes the feed try again at once if the refusal is at least this old. */
+const REFUSAL_HOLDS_MS = 1_000;
 
-/** Learns what happens to a feed. */
+/** What a feed tells its relay. None of these methods may throw. */
 export interface FeedObserver {
-  /** The feed brings events. */
+  /** The tail has caught up with the hub: for the first time, or again after a loss. */
   attached(): void;
-  /** The feed has ended. It is opened again. */
-  lost(): void;
-  /** The hub has ended the feed for a reason that concerns the clients. It is not opened again until `attach`. */
-  ended(reason: FeedEnd): void;
+  /** A feed that was attached has lost its stream. Called once for each loss. */
+  lost(since: number): void;
+  /**
+   * The clients have to leave: the hub accepts no streams, or it feeds another life of this relay. Called only if the
+   * feed has attached. The feed is closed.
+   */
+  ended(reason: GoodbyeReason): void;
 }
 
-/** What a feed needs. */
+/** What a feed needs from the place where it runs. */
 export interface FeedHost {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How often the hub sends a heartbeat, unless its stream says otherwise. */
   readonly heartbeatIntervalMs: number;
   random(): number;
 }
 
-/** One attempt to be fed, from `attach` to `close`. */
-interface Run {
-  readonly ready: PromiseWithResolvers<void>;
-  /** Ends the current stream. */
-  cut: AbortController;
-  /** Where the feed has to be to have caught up; null until the hub was asked. */
-  target: number | null;
-  isReady: boolean;
-}
-
-/** The end of a stream that `close` announced. */
-class FeedClosed extends Error {
-  readonly reason: string;
-  readonly retryMs: number;
-
-  constructor(reason: string, retryMs: number) {
-    super(`the hub has ended the feed: ${reason}`);
-    this.reason = reason;
-    this.retryMs = retryMs;
-  }
+/** One attempt to follow the hub. */
+interface Attempt {
+  readonly abort: AbortController;
+  readonly reader: FeedReader;
+  readonly startedAt: number;
+  /** When the last frame ended. */
+  heardAt: number;
+  /** The head of the hub after the stream had begun; null if it is not known yet. */
+  goal: number | null;
 }
 
 /**
- * Follows the stream of the hub, and puts its events into the tail: in the order of their seqs, each once. Whatever happens
- * to the stream, the next one starts where the tail ends.
+ * Follows the stream of the hub and fills the tail. A stream that ends, fails, falls silent or sends anything that no hub
+ * sends is given up, and the next one resumes after the last event.
+ *
+ * The feed uses timers only to wait for its next attempt. Timers of an idle object may not ring, so the relay's alarm
+ * calls `check`, which makes an overdue attempt and notices a silent stream.
  */
 export class Feed {
   readonly #upstream: Upstream;
   readonly #tail: Tail;
   readonly #observer: FeedObserver;
   readonly #host: FeedHost;
-  #run: Run | null = null;
+  readonly #backoff: Backoff;
   #parent: string | null = null;
+  #isOpen = false;
+  #attempt: Attempt | null = null;
+  #wait: { at: number; readonly since: number; readonly cancel: () => void } | null = null;
+  /** Resolves when the feed attaches for the first time since it was opened. */
+  #first: PromiseWithResolvers<void> | null = null;
+  #refusal: HubError | null = null;
+  #hasAttached = false;
+  #attachedAt: number | null = null;
   #lostSince: number | null = null;
-  #attachedAt = 0;
-  #closedAt = 0;
-  /** When the last bytes came; null while there is no stream. */
-  #heardAt: number | null = null;
-  /** A pause before the next attempt. */
-  #pause: { readonly until: number; readonly end: () => void } | null = null;
+  /** The last loss that was logged since the feed was healthy. */
+  #logged = "";
 
   constructor(upstream: Upstream, tail: Tail, observer: FeedObserver, host: FeedHost) {
     this.#upstream = upstream;
     this.#tail = tail;
     this.#observer = observer;
     this.#host = host;
+    this.#backoff = new Backoff(() => host.random());
   }
 
-  /** Whether the tail has caught up with the hub since `attach`. Clients can be served then, even if the hub is away. */
+  /** `waiting` is for the next attempt. `catching_up` has a stream that has not reached the head of the hub yet. */
+  get state(): "closed" | "waiting" | "opening" | "catching_up" | "attached" {
+    if (!this.#isOpen) {
+      return "closed";
+    }
+    if (this.#attempt === null) {
+      return "waiting";
+    }
+    if (!this.#attempt.reader.isOpen) {
+      return "opening";
+    }
+    return this.#attachedAt === null ? "catching_up" : "attached";
+  }
+
+  /** Whether the feed has attached since it was opened. From then on, clients can do without the hub. */
   get hasAttached(): boolean {
-    return this.#run?.isReady === true;
+    return this.#hasAttached;
   }
 
-  /** Since when the feed has been lost; null if it is not, or was never attached. */
+  /** Since when a feed that was attached has been without the hub; null if it is attached or never was. */
   get lostSince(): number | null {
     return this.#lostSince;
   }
 
   /**
-   * Opens the feed unless it is open. Resolves when the tail has caught up.
+   * Opens the feed, unless it is open. Resolves when it has attached for the first time; without a limit of time.
    *
-   * @throws HubError if the hub refuses the first stream
+   * @throws HubError what the hub refuses, before the feed has attached
    */
   attach(): Promise<void> {
-    if (this.#run === null) {
-      const run: Run = {
-        ready: Promise.withResolvers<void>(),
-        cut: new AbortController(),
-        target: null,
-        isReady: false,
-      };
-      run.ready.promise.catch(() => {});
-      this.#run = run;
-      void this.#follow(run);
+    if (this.#hasAttached) {
+      return Promise.resolve();
     }
-    return this.#run.ready.promise;
+    const { promise } = (this.#first ??= withoutComplaint());
+    if (!this.#isOpen) {
+      this.#isOpen = true;
+      this.#backoff.reset();
+      this.#try();
+    } else if (this.#refusal !== null && this.#wait !== null) {
+      if (Math.abs(this.#now() - this.#wait.since) < REFUSAL_HOLDS_MS) {
+        return Promise.reject(this.#refusal);
+      }
+      this.#try();
+    }
+    return promise;
   }
 
-  /** Ends the feed. */
+  /** Ends the stream. The tail stays as it is. */
   close(): void {
-    const run = this.#run;
-    this.#forget();
-    this.#pause?.end();
-    run?.ready.reject(new HubError("hub_unreachable", "This relay has closed."));
-    run?.cut.abort();
+    this.#isOpen = false;
+    this.#stop();
+    this.#hasAttached = false;
+    this.#lostSince = null;
+    this.#refusal = null;
+    this.#logged = "";
+    this.#refuse(new HubError("hub_unreachable", "The relay has ended its stream of this channel."));
   }
 
-  /** Takes the events from another source from now on: null is the hub itself. */
+  /** Follows another stream from now on: that of this relay, or for null that of the hub. */
   follow(parent: string | null): void {
     if (parent !== this.#parent) {
       this.#parent = parent;
@@ -138,262 +156,207 @@ export class Feed {
     }
   }
 
-  /** Opens the stream again, because the hub says that it has none to this relay. */
+  /** Ends the stream and soon opens another, because the hub says that it has none to this relay. */
   reopen(): void {
-    if (this.#heardAt !== null) {
-      this.#run?.cut.abort();
+    if (this.#attempt?.reader.isOpen === true) {
+      this.#end(this.#attempt, new FeedEnd("ended", "the hub has no stream to this relay"));
     }
   }
 
-  /** Ends a stream that is silent, and a pause that is over. Call it when the alarm rings: timers may not. */
+  /** What the alarm does for the feed: gives a silent stream up, and makes an attempt that is overdue. */
   check(now: number): void {
-    if (this.#heardAt !== null && now - this.#heardAt >= this.#silenceMs) {
-      this.#host.logger("warn", "feed_silent", { ms: now - this.#heardAt });
-      this.#run?.cut.abort();
-    }
-    if (this.#pause !== null && now >= this.#pause.until) {
-      this.#pause.end();
+    const attempt = this.#attempt;
+    if (attempt !== null) {
+      // If the clock was set back, the silence is measured from here on.
+      attempt.heardAt = Math.min(attempt.heardAt, now);
+      if (now >= this.#silentAt(attempt)) {
+        this.#end(attempt, new FeedEnd("silent", "the hub has sent nothing for too long"));
+      }
+    } else if (this.#wait !== null) {
+      const { at, since } = this.#wait;
+      this.#wait.at = now < since ? Math.min(at, now + (at - since)) : at;
+      if (now >= this.#wait.at) {
+        this.#try();
+      }
     }
   }
 
-  /** When `check` has something to do, in ms since the epoch; Infinity if the feed is closed. */
+  /** When `check` has something to do next, in ms since the epoch; Infinity if nothing is due. */
   nextDue(): number {
-    return Math.min(
-      this.#heardAt === null ? Number.POSITIVE_INFINITY : this.#heardAt + this.#silenceMs,
-      this.#pause?.until ?? Number.POSITIVE_INFINITY,
-    );
+    return this.#attempt === null ? (this.#wait?.at ?? Infinity) : this.#silentAt(this.#attempt);
   }
 
-  get #silenceMs(): number {
-    return SILENT_HEARTBEATS * this.#host.heartbeatIntervalMs;
+  #silentAt({ reader, startedAt, heardAt }: Attempt): number {
+    // Frames before `connected` do not count.
+    return reader.isOpen
+      ? heardAt + SILENT_HEARTBEATS * reader.heartbeatMs
+      : Math.min(startedAt, heardAt) + OPEN_MS;
   }
 
-  async #follow(run: Run): Promise<void> {
-    let attempt = 0;
-    while (this.#run === run) {
-      let retryMs: number | null = null;
-      try {
-        await this.#stream(run);
-      } catch (error) {
-        if (this.#run !== run) {
-          return;
-        }
-        const end = endOf(error);
-        if (end !== null || (error instanceof HubError && !run.isReady)) {
-          this.#stop(run, error, end);
-          return;
-        }
-        retryMs = error instanceof FeedClosed ? error.retryMs : null;
-        this.#host.logger("warn", "feed_lost", { error: String(error) });
-      }
-      this.#heardAt = null;
-      if (this.#run !== run) {
-        return;
-      }
-      const now = this.#host.clock.now();
-      attempt = this.#lostSince === null && now - this.#attachedAt >= HEALTHY_MS ? 0 : attempt + 1;
-      if (this.#lostSince === null && run.isReady) {
-        this.#lostSince = now;
-        this.#observer.lost();
-      }
-      run.cut = new AbortController();
-      await this.#wait(retryMs ?? this.#delayMs(attempt));
-    }
+  #try(): void {
+    this.#stop();
+    this.#refusal = null;
+    const now = this.#now();
+    const reader = new FeedReader(this.#tail, this.#hasAttached, this.#host.heartbeatIntervalMs);
+    const attempt = { abort: new AbortController(), reader, startedAt: now, heardAt: now, goal: null };
+    this.#attempt = attempt;
+    void this.#follow(attempt, this.#start(now));
   }
 
-  /** The hub takes no feed, or wants this relay to end. */
-  #stop(run: Run, error: unknown, end: FeedEnd | null): void {
-    this.#forget();
-    run.ready.reject(error instanceof HubError ? error : new HubError("hub_unreachable", String(error)));
-    if (end !== null && run.isReady) {
-      this.#observer.ended(end);
-    }
+  /** A feed that was closed starts anew: in the meantime the hub may have stored more than the tail holds. */
+  #start(now: number): FeedStart {
+    const resumes = this.#hasAttached;
+    return {
+      cursor: resumes ? this.#tail.head() : null,
+      logName: resumes ? this.#tail.name : null,
+      since: now - FIRST_SINCE_MS,
+      parent: this.#parent,
+    };
   }
 
-  #forget(): void {
-    this.#run = null;
-    this.#lostSince = null;
-    this.#heardAt = null;
-    this.#closedAt = this.#host.clock.now();
-  }
-
-  /** Reads one stream to its end. */
-  async #stream(run: Run): Promise<void> {
-    const { clock } = this.#host;
-    const now = clock.now();
-    // A tail that was closed for longer than the past would only replay what no client asks for.
-    const isNew = this.#tail.name === "" || (!run.isReady && now - this.#closedAt > PAST_MS);
-    const { signal } = run.cut;
-    this.#heardAt = now;
-    const body = await this.#upstream.open(
-      {
-        cursor: isNew ? null : this.#tail.head(),
-        logName: isNew ? null : this.#tail.name,
-        since: now - PAST_MS,
-        parent: this.#parent,
-      },
-      signal,
-    );
-    const reader = body.getReader();
-    const stop = (): void => void reader.cancel().catch(() => {});
-    signal.addEventListener("abort", stop, { once: true });
-    const decode = createDecoder(
-      (frame) => this.#take(frame),
-      () => new BrokenUpstreamError("a frame has more than 1 MiB"),
-    );
+  async #follow(attempt: Attempt, start: FeedStart): Promise<void> {
     try {
-      for (;;) {
+      const stream = await this.#upstream.open(start, attempt.abort.signal);
+      await this.#read(attempt, stream);
+      throw new FeedEnd("ended", "the stream of the hub has ended");
+    } catch (error) {
+      this.#refusal = error instanceof HubError && this.#attempt === attempt ? error : this.#refusal;
+      this.#end(attempt, toFeedEnd(error));
+    }
+  }
+
+  async #read(attempt: Attempt, stream: ReadableStream<Uint8Array>): Promise<void> {
+    const reader = stream.getReader();
+    const { signal } = attempt.abort;
+    // Not every stream obeys the signal with which it was opened.
+    const cancel = (): void => void reader.cancel().catch(() => {});
+    signal.addEventListener("abort", cancel);
+    try {
+      while (!signal.aborted) {
         const { done, value } = await reader.read();
-        if (done || this.#run !== run) {
+        if (done || signal.aborted) {
           return;
         }
-        this.#heardAt = clock.now();
-        const before = this.#tail.head();
-        try {
-          decode(value);
-        } finally {
-          if (this.#tail.head() !== before) {
-            this.#tail.advance();
-          }
-        }
-        if (run.target === null && this.#tail.name !== "") {
-          run.target = await this.#tail.askHead();
-        }
-        this.#noteProgress(run);
+        this.#take(attempt, value);
       }
     } finally {
-      signal.removeEventListener("abort", stop);
-      stop();
+      cancel();
     }
   }
 
-  #noteProgress(run: Run): void {
-    if (this.#tail.name === "") {
+  #take(attempt: Attempt, chunk: Uint8Array): void {
+    const { generation } = this.#tail;
+    const wasOpen = attempt.reader.isOpen;
+    if (attempt.reader.read(chunk)) {
+      attempt.heardAt = this.#now();
+    }
+    const isBegun = attempt.reader.isOpen && !wasOpen;
+    if (isBegun || this.#tail.generation !== generation) {
+      void this.#findGoal(attempt);
+    }
+    this.#attachIfCaughtUp(attempt);
+  }
+
+  /** Asks how far the tail has to come. Without an answer, the stream is given up. */
+  async #findGoal(attempt: Attempt): Promise<void> {
+    attempt.goal = null;
+    const { generation } = this.#tail;
+    try {
+      const goal = await this.#tail.askHead();
+      if (generation === this.#tail.generation) {
+        attempt.goal = goal;
+        this.#attachIfCaughtUp(attempt);
+      }
+    } catch (error) {
+      this.#end(attempt, toFeedEnd(error));
+    }
+  }
+
+  #attachIfCaughtUp(attempt: Attempt): void {
+    const { goal } = attempt;
+    if (attempt !== this.#attempt || this.#attachedAt !== null || goal === null || this.#tail.head() < goal) {
       return;
     }
-    if (this.#lostSince !== null || !run.isReady) {
-      this.#attachedAt = this.#host.clock.now();
-    }
-    if (this.#lostSince !== null) {
-      this.#lostSince = null;
-      this.#observer.attached();
-    }
-    if (!run.isReady && this.#tail.head() >= (run.target ?? 0)) {
-      run.isReady = true;
-      run.ready.resolve();
-      this.#observer.attached();
-    }
+    this.#attachedAt = this.#now();
+    this.#hasAttached = true;
+    this.#lostSince = null;
+    this.#host.logger("info", "feed_attached", { log: this.#tail.name, head: this.#tail.head() });
+    this.#first?.resolve();
+    this.#first = null;
+    this.#observer.attached();
   }
 
-  #take({ id, event }: Frame): void {
-    if (event === undefined) {
+  /** Gives an attempt up, and waits for the next one. */
+  #end(attempt: Attempt, end: FeedEnd): void {
+    if (attempt !== this.#attempt) {
       return;
     }
-    const data = parse(event.text);
-    switch (event.type) {
-      case "connected":
-        this.#connected(data);
-        break;
-      case "gap":
-        this.#gap(data, id);
-        break;
-      case "close":
-        throw new FeedClosed(String(data["reason"]), delayOf(data["retry_after_ms"]));
-      case "error":
-        break;
-      default:
-        this.#event(data, id);
+    const now = this.#now();
+    const wasAttached = this.#attachedAt !== null;
+    if (this.#attachedAt !== null && now - this.#attachedAt >= HEALTHY_MS) {
+      this.#backoff.reset();
+      this.#logged = "";
+    }
+    this.#stop();
+    this.#log(end);
+    if (end.goodbye !== null) {
+      this.#leave(end.goodbye);
+      return;
+    }
+    const delayMs = this.#backoff.next(end.retryAfterMs);
+    this.#wait = {
+      at: now + delayMs,
+      since: now,
+      cancel: this.#host.clock.after(delayMs, () => this.#try()),
+    };
+    if (this.#refusal !== null) {
+      this.#refuse(this.#refusal);
+    }
+    if (wasAttached) {
+      this.#lostSince = now;
+      this.#observer.lost(now);
     }
   }
 
-  #connected(data: Readonly<Record<string, unknown>>): void {
-    const { log, last_event_id } = data;
-    const cursor = typeof last_event_id === "string" ? seqOf(last_event_id) : null;
-    if (typeof log !== "string" || log === "" || log.length > 64 || cursor === null) {
-      throw new BrokenUpstreamError("the upstream did not say which log it has");
-    }
-    if (log !== this.#tail.name) {
-      this.#tail.begin(log, cursor, 1);
-      this.#tail.advance();
-    } else if (cursor > this.#tail.head()) {
-      this.#tail.skipTo(cursor);
+  #leave(reason: GoodbyeReason): void {
+    const hadAttached = this.#hasAttached;
+    this.#refuse(closedRefusal(reason === "shutdown" ? "shutting_down" : "draining"));
+    this.close();
+    if (hadAttached) {
+      this.#observer.ended(reason);
     }
   }
 
-  /** The events between the end of the tail and what the hub still has are lost, for the clients too. */
-  #gap(data: Readonly<Record<string, unknown>>, id: string | undefined): void {
-    const cursor = id === undefined ? null : seqOf(id);
-    if (cursor === null) {
-      throw new BrokenUpstreamError("a gap of the upstream has no id");
-    }
-    if (data["reason"] === "unknown" && cursor !== this.#tail.head()) {
-      this.#tail.begin(this.#tail.name, cursor, cursor + 1);
-    } else if (cursor > this.#tail.head()) {
-      this.#tail.skipTo(cursor);
-      this.#tail.raiseOldest(cursor + 1);
-    }
-    this.#tail.advance();
-  }
-
-  #event(data: Readonly<Record<string, unknown>>, id: string | undefined): void {
-    const event = readEnvelope(data);
-    const head = this.#tail.head();
-    if (String(event.seq) !== id || event.seq > head + 1) {
-      throw new BrokenUpstreamError(`event ${event.seq} does not follow event ${head}`);
-    }
-    if (event.seq === head + 1) {
-      this.#tail.push(withSize(event));
+  /** A hub that stays away is logged once, and again if the reason changes. */
+  #log({ reason, message }: FeedEnd): void {
+    if (reason !== this.#logged) {
+      this.#logged = reason;
+      this.#host.logger("warn", "feed_lost", { reason, error: message });
     }
   }
 
-  #delayMs(attempt: number): number {
-    const growing = Math.min(DELAY_MOST_MS, DELAY_FIRST_MS * 2 ** (attempt - 1));
-    return DELAY_LEAST_MS + this.#host.random() * growing;
+  #refuse(refusal: HubError): void {
+    this.#first?.reject(refusal);
+    this.#first = null;
   }
 
-  async #wait(ms: number): Promise<void> {
-    const { clock } = this.#host;
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(ms, resolve);
-      this.#pause = {
-        until: clock.now() + ms,
-        end: () => {
-          cancel();
-          resolve();
-        },
-      };
-    });
-    this.#pause = null;
+  /** Ends the attempt and the wait, if there is one. */
+  #stop(): void {
+    this.#wait?.cancel();
+    this.#wait = null;
+    this.#attempt?.abort.abort();
+    this.#attempt = null;
+    this.#attachedAt = null;
+  }
+
+  #now(): number {
+    return this.#host.clock.now();
   }
 }
 
-/** Whether the hub ends or refuses the feed for a reason that concerns the clients of the relay. */
-function endOf(error: unknown): FeedEnd | null {
-  if (error instanceof FeedClosed) {
-    const { reason } = error;
-    return reason === "drain" || reason === "shutdown" || reason === "replaced" ? reason : null;
-  }
-  if (error instanceof HubError && error.code === "draining") {
-    return "drain";
-  }
-  return error instanceof HubError && error.code === "shutting_down" ? "shutdown" : null;
-}
-
-/** The longest pause that an upstream may ask for. */
-const PAUSE_MOST_MS = 60_000;
-
-function delayOf(value: unknown): number {
-  return typeof value === "number" && value >= 0 ? Math.min(value, PAUSE_MOST_MS) : DELAY_LEAST_MS;
-}
-
-function parse(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const data: unknown = JSON.parse(text);
-    if (typeof data === "object" && data !== null) {
-      return data as Readonly<Record<string, unknown>>;
-    }
-  } catch {
-    // Reported below.
-  }
-  throw new BrokenUpstreamError("a frame of the upstream has no JSON object as data");
+/** A promise that may be rejected when nobody waits for it any more. */
+function withoutComplaint(): PromiseWithResolvers<void> {
+  const first = Promise.withResolvers<void>();
+  first.promise.catch(() => {});
+  return first;
 }

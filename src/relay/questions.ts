@@ -18,7 +18,8 @@ export class Questions {
   readonly #upstream: Upstream;
   readonly #clock: Clock;
   readonly #open = new Map<string, Promise<HistoryPage>>();
-  readonly #waiting: (() => void)[] = [];
+  /** The questions that wait, in the order in which they came. */
+  readonly #waiting = new Set<() => void>();
   #asked = 0;
 
   constructor(upstream: Upstream, clock: Clock) {
@@ -43,14 +44,7 @@ export class Questions {
   }
 
   async #askInTurn(request: HistoryRequest): Promise<HistoryPage> {
-    if (this.#asked >= ASKED_AT_ONCE) {
-      if (this.#waiting.length >= WAITING) {
-        throw new HubError("busy", "Too many requests of this relay for the history are waiting.");
-      }
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    } else {
-      this.#asked++;
-    }
+    await this.#turn();
     try {
       return await this.#inTime(this.#upstream.history(request));
     } finally {
@@ -58,21 +52,41 @@ export class Questions {
     }
   }
 
+  async #turn(): Promise<void> {
+    if (this.#asked < ASKED_AT_ONCE) {
+      this.#asked++;
+      return;
+    }
+    if (this.#waiting.size >= WAITING) {
+      throw new HubError("busy", "Too many requests of this relay for the history are waiting.");
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    try {
+      await this.#inTime(promise);
+    } finally {
+      this.#waiting.delete(resolve);
+    }
+  }
+
   /** The next question takes the place of this one, so that no later one can overtake it. */
   #passTurn(): void {
-    const next = this.#waiting.shift();
+    const [next] = this.#waiting;
     if (next === undefined) {
       this.#asked--;
     } else {
+      this.#waiting.delete(next);
       next();
     }
   }
 
-  #inTime(answer: Promise<HistoryPage>): Promise<HistoryPage> {
+  #inTime<Value>(work: Promise<Value>): Promise<Value> {
     return new Promise((resolve, reject) => {
-      const late = new HubError("hub_unreachable", "The hub of this channel has not answered in time.");
-      const cancel = this.#clock.after(ANSWER_MS, () => reject(late));
-      answer.then(resolve, reject).finally(cancel);
+      const late = (): void => {
+        reject(new HubError("hub_unreachable", "The hub of this channel has not answered in time."));
+      };
+      const cancel = this.#clock.after(ANSWER_MS, late);
+      work.then(resolve, reject).finally(cancel);
     });
   }
 }

@@ -76,7 +76,8 @@ export class Relay implements FeedObserver {
     this.#logBudget = new LogBudget(host.logger, clock);
     const logger = this.#logBudget.log;
     this.#alarm = new Alarm(settings.heartbeatIntervalMs, (at) => host.setAlarm(at));
-    this.#closing = new Closing({ clock, saveDrain: () => {} }, logger);
+    // Silent: the hub has logged its drain already.
+    this.#closing = new Closing({ clock, saveDrain: () => {} }, () => {});
     const upstream = host.upstream(this.#life);
     this.#tail = new Tail(upstream, settings, clock);
     this.#feed = new Feed(upstream, this.#tail, this, {

@@ -126,7 +126,7 @@ export class RelayedHub {
   }
 
   /** Asks which life of a relay is there now. The seats of all other lives are free at once. */
-  async verify(relay: string): Promise<void> {
+  async askLife(relay: string): Promise<void> {
     const report = await this.#ask(relay, (port) => port.report());
     if (report !== null) {
       this.#leasing.current(relay, report.life);
@@ -267,7 +267,7 @@ export class RelayedHub {
   #relayLeft(name: string, life: string, reason: LeaveReason): void {
     this.#leasing.left(name, life, reason);
     if (reason === "client_left") {
-      void this.verify(name);
+      void this.askLife(name);
     }
   }
 

@@ -219,11 +219,12 @@ export class Tail implements LogView {
     }
     this.#requireSameLog(answer);
     this.raiseOldest(answer.gap?.oldest ?? answer.oldest ?? answer.latest + 1);
-    if (answer.gap === null && answer.next === after && this.#oldest <= after + 1) {
+    const page = pageOf(answer, after, filter, maxBytes);
+    // With a gap the page moves nothing. The cursor is below the oldest event now, so the client is told of the gap.
+    if (page.cursor === after && this.oldest() <= after + 1) {
       throw new BrokenUpstreamError(`the hub has nothing between ${after} and the head of its relay`);
     }
-    // With a gap the page moves nothing. The cursor is below the oldest event now, so the client is told of the gap.
-    return pageOf(answer, after, filter, maxBytes);
+    return page;
   }
 
   #requireSameLog({ gap }: HistoryPage): void {

@@ -38,10 +38,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   client: { rooms: ["sse"], types: ["wire"] },
   console: { rooms: [], types: ["wire"], modules: /^(?:\/sse-client\.js|uplot)$/ },
   htmx: { rooms: [], modules: /^\/sse-client\.js$/ },
-  config: { rooms: [], modules: /^(?:zod|yaml)$/ },
+  config: { rooms: ["config/schema"], modules: /^(?:zod|yaml)$/ },
+  "config/schema": { rooms: [], modules: /^zod$/ },
   service: {
     rooms: [...DOMAIN, "service/routes", "service/request", "service/access", "service/response"],
-    types: ["config"],
+    types: ["config", "relay"],
     modules: /^itty-router$/,
   },
   "service/routes": {
@@ -63,7 +64,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // SQLite as every host has it: the log, the directory and the tickets, without a runtime.
   sql: { rooms: ["hub", "hub/log", "auth"], types: ["relay", "service", "service/access"] },
   edge: {
-    rooms: [...DOMAIN, "sql", "service", "service/response"],
+    rooms: [...DOMAIN, "relay", "sql", "service", "service/response"],
     types: ["config", "service/access"],
     modules: /^cloudflare:workers$/,
   },
@@ -153,7 +154,7 @@ describe("the architecture", () => {
     const hubObject = IMPORTS.filter(({ from }) => from === "src/edge/hub-object.ts").map(({ to }) => to);
     expect(hubObject).toContain("src/hub/hub.ts");
     expect(hubObject).toContain("cloudflare:workers");
-    expect(IMPORTS.filter(({ from }) => from === "src/index.ts")).toHaveLength(5);
+    expect(IMPORTS.filter(({ from }) => from === "src/index.ts")).toHaveLength(6);
     expect(IMPORTS).toContainEqual({
       from: "src/edge/config.ts",
       to: "src/config/schema.ts",
