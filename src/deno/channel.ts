@@ -20,7 +20,7 @@ import { SqlLog } from "../sql/sql-log.ts";
 import { processClock as clock } from "./clock.ts";
 import { Database } from "./database.ts";
 
-/** What the channels of a process share. */
+/** The parts of a process that its channels share. */
 export interface ChannelPlace {
   readonly config: Config;
   readonly directory: Directory;

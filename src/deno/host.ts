@@ -20,7 +20,7 @@ import { HostBase, type BaseOptions } from "./host-base.ts";
 /** How often to look for unused channels and expired tickets. */
 const TIDY_MS = 30_000;
 
-/** What a process that holds the hubs gets. */
+/** The settings of a process that holds the hubs. */
 export interface HostOptions extends BaseOptions {
   /** Authenticates the launcher. */
   readonly launcherToken: string;

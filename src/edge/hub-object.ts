@@ -34,7 +34,7 @@ import { systemClock } from "./system-clock.ts";
 /** Objects of one class may share an isolate, and with it the memory. */
 const openStreams = new OpenStreams();
 
-/** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has what the hub does. */
+/** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has the rest. */
 export class HubObject extends DurableObject<Env> implements HubRpc {
   readonly #channel: string;
   readonly #launch: LaunchValues;

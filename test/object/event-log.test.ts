@@ -46,7 +46,7 @@ describe("an event log in SQLite", () => {
       expect(log.stamp(2).publishedAt).toBe(1_500);
     }));
 
-  it("takes back that a key was free again, together with such a batch", () =>
+  it("rolls back the release of an old key together with such a batch", () =>
     withLog((log) => {
       log.append([newEvent({ key: "a" }), newEvent()], 1_000, 1);
       const broken = { ...newEvent(), data: null as unknown as string };
@@ -56,7 +56,7 @@ describe("an event log in SQLite", () => {
       ]);
     }));
 
-  it("reads a log that an older step of the tables has written", () =>
+  it("applies no step twice", () =>
     withLog((log, reopen, storage) => {
       log.append(newEvents(3), 1_000, 1);
       const before = storage.sql.exec("SELECT * FROM migrations").toArray();

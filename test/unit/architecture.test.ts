@@ -150,7 +150,7 @@ describe("the architecture", () => {
     expect(FILES.filter((file) => !Object.hasOwn(ROOMS, roomOf(file)))).toEqual([]);
   });
 
-  it("is seen by this test: what is written is what is found", () => {
+  it("is seen by this test, which finds every import that is written", () => {
     const hubObject = IMPORTS.filter(({ from }) => from === "src/edge/hub-object.ts").map(({ to }) => to);
     expect(hubObject).toContain("src/hub/hub.ts");
     expect(hubObject).toContain("cloudflare:workers");
@@ -198,7 +198,7 @@ describe("the architecture", () => {
     expect(users).toEqual(["src/deno/main.ts"]);
   });
 
-  it("keeps the compiler of the configuration, and what it needs, out of the Worker", () => {
+  it("keeps the compiler of the configuration and its packages out of the Worker", () => {
     const reached = [...reachedFrom("src/index.ts")];
     expect(reached).toContain("src/hub/hub.ts");
     expect(reached.filter((each) => /^src\/(?:config|local|deno)|^(?:zod|yaml|node:.*)$/.test(each))).toEqual(
@@ -214,7 +214,7 @@ describe("the architecture", () => {
     ).toEqual([]);
   });
 
-  it("has no circle of imports, of types neither", () => {
+  it("has no circle of imports, not even of types", () => {
     const circles = FILES.filter((file) => reachedFrom(file, true).has(file));
     expect(circles).toEqual([]);
   });

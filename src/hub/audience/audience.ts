@@ -12,6 +12,7 @@ import { Client, type ClientStream, type LeaveReason } from "./client.ts";
 import { Departures } from "./departures.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { OpenStreams } from "./open-streams.ts";
+import { isOfOtherLog, otherLogGap } from "./other-log.ts";
 import { Probe } from "./probe.ts";
 import { Registry, type Full } from "./registry.ts";
 import { fixedSeats, type Seats } from "./seats.ts";
@@ -119,8 +120,9 @@ export class Audience implements BroadcastObserver, AgedStreams {
     }
     return this.#admission.enter({ ...request, address }, (start) => {
       this.#endEarlierLife(relay);
-      const client = this.#register({ ...request, address }, start, stream);
-      this.#open(client, start.gap);
+      const current = this.#inThisLog(start);
+      const client = this.#register({ ...request, address }, current, stream);
+      this.#open(client, current.gap);
     });
   }
 
@@ -176,7 +178,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
     return clients.length;
   }
 
-  /** Sends a frame to every client that is idle. The others learn of it by what follows. */
+  /** Sends a frame of the service to every idle client. A client with a pending write does not get it. */
   announce(frame: string): void {
     for (const client of this.#registry) {
       if (client.pendingSince === null) {
@@ -273,6 +275,15 @@ export class Audience implements BroadcastObserver, AgedStreams {
     void stream.gone.then(() => this.lost(client));
     this.#record.connected(client);
     return client;
+  }
+
+  /** The log may have been replaced while the client waited for a slot. */
+  #inThisLog(start: Start): Start {
+    if (!isOfOtherLog(start.generation ?? 0, this.#view)) {
+      return start;
+    }
+    const gap = otherLogGap(start.cursor, this.#view);
+    return { cursor: gap.oldest - 1, gap, generation: this.#view.generation ?? 0 };
   }
 
   /** The stream to a relay does not age: its clients would notice each end. */

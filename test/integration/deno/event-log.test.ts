@@ -72,7 +72,7 @@ describe("an event log in a file", () => {
       }
     }));
 
-  it("commits together what is appended in one turn, and resolves each of it then", () =>
+  it("commits the appends of one turn together, and then resolves all of them", () =>
     withLog(async (log, _reopen, database) => {
       log.append([newEvent()], 1_000, 1);
       const first = log.sync();
@@ -85,12 +85,12 @@ describe("an event log in a file", () => {
       expect(log.head).toBe(3);
     }));
 
-  it("has nothing to wait for when nothing was written", () =>
+  it("does not wait if nothing was written", () =>
     withLog(async (log) => {
       await expect(log.sync()).resolves.toBeUndefined();
     }));
 
-  it("forgets what a commit could not keep, tells everybody who waits, and goes on", async () => {
+  it("drops the events of a failed commit, rejects every caller that waits for it, and goes on", async () => {
     const lost: unknown[] = [];
     const database = new Database(newFile(), (error) => {
       lost.push(error);
@@ -113,7 +113,7 @@ describe("an event log in a file", () => {
     database.close();
   });
 
-  it("says that its storage is full, keeps nothing of the batch, and goes on when there is room", () =>
+  it("reports a full storage, stores no event of the batch, and goes on when there is room", () =>
     withLog(async (log, reopen, database) => {
       log.append(newEvents(2), 1_000, 1);
       await log.sync();
@@ -127,7 +127,7 @@ describe("an event log in a file", () => {
       expect([reopen().head, log.head]).toEqual([3, 3]);
     }));
 
-  it("is refused to a second process, and to whoever opens a file that is no database", async () => {
+  it("is refused to a second process", async () => {
     const file = newFile();
     const database = new Database(file, neverLost);
     new SqlLog(database).create();

@@ -38,7 +38,7 @@ describe("the data folder", () => {
     rmSync(parent, { recursive: true });
   });
 
-  /** What a launcher that was killed leaves in its folder. */
+  /** The record that a killed launcher leaves in its folder. */
   const leaveBehind = (pid = 0, startedAt = "") => {
     mkdirSync(join(path, "build"), { recursive: true, mode: 0o700 });
     writeFileSync(join(path, "build/runtime.pid"), `${pid}\n${startedAt}\n`);
@@ -56,12 +56,12 @@ describe("the data folder", () => {
     await expect(openDataFolder(path)).rejects.toThrow(`${path} is in use by another npm start`);
   });
 
-  it("is marked with the host that has made it", async () => {
+  it("is marked with the host that created it", async () => {
     await open(path, DENO);
     expect(readFileSync(join(path, "host"), "utf8")).toBe("deno\n");
   });
 
-  it("of another host is refused, and so it stays", async () => {
+  it("of another host is refused and left unchanged", async () => {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     writeFileSync(join(path, "host"), "deno\n");
     await expect(openDataFolder(path)).rejects.toThrow(
@@ -77,7 +77,7 @@ describe("the data folder", () => {
     expect(readdirSync(path)).not.toContain("host");
   });
 
-  it("remembers its runtime, and when that started", async () => {
+  it("records its runtime and when it started", async () => {
     const folder = await openDataFolder(path);
     folder.recordRuntimes([process.pid]);
     const [pid, startedAt] = readFileSync(join(path, "build/runtime.pid"), "utf8").split("\n");
@@ -137,12 +137,12 @@ describe("the data folder", () => {
     }
   });
 
-  it("does not wait for a stranger that has the number of an old runtime by now", async () => {
+  it("does not wait for a foreign process that has the id of an old runtime", async () => {
     leaveBehind(process.pid);
     await expect(openDataFolder(path)).resolves.toBeDefined();
   });
 
-  it("does not wait for another process that has the number and the command line of its old runtime", async () => {
+  it("does not wait for a later process with the id and the command line of its old runtime", async () => {
     const runtime = spawn("/bin/sh", ["-c", "read line", join(path, "build/workerd.capnp")]);
     try {
       leaveBehind(runtime.pid, "another boot:1");

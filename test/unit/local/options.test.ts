@@ -12,7 +12,7 @@ const readServe = (...args: string[]) => readOptions(DENO, args, {}, "/project")
 const read = (args: string[] = [], env: NodeJS.ProcessEnv = {}) => readOptions(HOST, args, env, "/project");
 
 describe("the options of npm start", () => {
-  it("have defaults, whose files are the project's", () => {
+  it("have defaults, with files in the project's folder", () => {
     expect(read()).toEqual({
       host: "127.0.0.1",
       port: 8787,
@@ -28,7 +28,7 @@ describe("the options of npm start", () => {
     expect(read([], env)).toMatchObject({ host: "::1", port: 0, devVarsFile: "/secrets" });
   });
 
-  it("come from the command line above all, whose files are relative to the working directory", () => {
+  it("come first from the command line, with files relative to the working directory", () => {
     const args = ["--port", "81", "--host=localhost", "--config", "c.yaml", "--data-dir=d"];
     expect(read(args, { PORT: "80", HOST: "::1" })).toMatchObject({
       host: "localhost",
@@ -68,7 +68,7 @@ describe("the options of npm start", () => {
     expect(() => read(args)).toThrow(message);
   });
 
-  it("of the environment that are wrong are named as well", () => {
+  it("are named if they are wrong in the environment, too", () => {
     expect(() => read([], { PORT: "http" })).toThrow('got "http"');
   });
 });
