@@ -11,6 +11,7 @@ import { keyValues } from "../sql/key-values.ts";
 import { directoryPort, ticketsPort } from "../sql/ports.ts";
 import { isStorageFull, storageFull } from "../sql/storage-full.ts";
 import { TICKET_SHARES, TicketTable } from "../sql/ticket-table.ts";
+import type { ChannelPlace } from "./channel.ts";
 import { Channels } from "./channels.ts";
 import { processClock as clock } from "./clock.ts";
 import { Database } from "./database.ts";
@@ -27,6 +28,8 @@ export interface HostOptions extends BaseOptions {
   readonly launchId: string;
   /** Holds the directory, and a file for each channel. */
   readonly storageFolder: string;
+  /** Reaches a relay of a channel. Absent if the hubs serve their clients themselves. */
+  readonly relay?: ChannelPlace["relay"];
 }
 
 /** The ports of the service in one process. Everything is in its memory or in its own SQLite files. */
@@ -73,6 +76,7 @@ export class ProcessHost extends HostBase implements Host {
       openStreams: new OpenStreams(),
       logger: (channel) => createLogger(level, { channel }),
       folder,
+      relay: options.relay,
     });
     this.#alarms.start();
     this.#tidy();

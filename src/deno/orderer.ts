@@ -1,9 +1,11 @@
+import { parseRelay } from "../relay/relay-port.ts";
 import { createService } from "../service/router.ts";
 import { processClock as clock } from "./clock.ts";
 import { ProcessHost } from "./host.ts";
+import { localRelay } from "./local-relay.ts";
 import { tellLauncher, type RunningPart, type SecretOf } from "./part.ts";
 import { LOOPBACK } from "./rpc/call.ts";
-import { offeredByOrderer } from "./rpc/ports.ts";
+import { offeredByOrderer, remoteRelay } from "./rpc/ports.ts";
 import { createRpcServer } from "./rpc/server.ts";
 import { ServingProcesses } from "./serving-processes.ts";
 import type { Settings } from "./settings.ts";
@@ -14,9 +16,17 @@ const SHUTDOWN_PATH = "/api/admin/shutdown";
 /** The process that has the hubs, the directory, the tickets and all files. Only the other processes can reach it. */
 export function runOrderer(settings: Settings, secretOf: SecretOf): RunningPart {
   const launcherToken = secretOf("SHUTDOWN_TOKEN");
-  const host = new ProcessHost({ ...settings, listenHost: LOOPBACK, secrets: {}, launcherToken });
+  const processes = new ServingProcesses({ clock, fetch }, (number) => {
+    void host.hubs.verifyRelay(localRelay(number));
+  });
+  const host: ProcessHost = new ProcessHost({
+    ...settings,
+    listenHost: LOOPBACK,
+    secrets: {},
+    launcherToken,
+    relay: (channel, relay) => remoteRelay(processes.of(parseRelay(relay).number), channel),
+  });
   const service = createService(host);
-  const processes = new ServingProcesses({ clock, fetch });
   const answerCall = createRpcServer({
     token: secretOf("RPC_TOKEN"),
     ports: offeredByOrderer({ ...portsOf(host), processes }),

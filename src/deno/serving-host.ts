@@ -1,7 +1,9 @@
 import { HubError } from "../hub/errors.ts";
-import type { DirectoryPort, Host, HubPort, Hubs, TicketsPort } from "../service/host.ts";
-import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
+import { OpenStreams } from "../hub/audience/open-streams.ts";
+import type { DirectoryPort, Host, Hubs, TicketsPort } from "../service/host.ts";
+import { createLogger } from "../service/logger.ts";
 import { HostBase, type BaseOptions } from "./host-base.ts";
+import { LocalRelays } from "./local-relays.ts";
 import { RpcFailure, type Calls } from "./rpc/caller.ts";
 import { remoteDirectory, remoteHub, remoteTickets } from "./rpc/ports.ts";
 
@@ -11,17 +13,34 @@ export interface ServingOptions extends BaseOptions {
   readonly number: number;
 }
 
-/** The ports of the service in a serving process. The hubs, the directory and the tickets are those of the orderer. */
+/**
+ * The ports of the service in a serving process. The hubs, the directory and the tickets are those of the orderer. The
+ * relays of this process hold its clients.
+ */
 export class ServingHost extends HostBase implements Host {
   readonly hubs: Hubs;
+  readonly relays: LocalRelays;
   readonly directory: DirectoryPort;
   readonly tickets: TicketsPort;
   /** Nobody has this token: the launcher shuts down all processes at the orderer. The route answers as it does elsewhere. */
   readonly launcherToken = crypto.randomUUID();
 
   constructor(options: ServingOptions, orderer: Calls) {
-    super(options, { process: options.number });
-    this.hubs = { of: (channel) => hubAt(orderer, channel) };
+    const { config, number } = options;
+    super(options, { process: number });
+    this.relays = new LocalRelays({
+      config,
+      orderer,
+      number,
+      openStreams: new OpenStreams(),
+      logger: (channel) => createLogger(config.logging.level, { process: number, channel }),
+    });
+    this.hubs = {
+      of: (channel) => ({
+        ...remoteHub(orderer, channel),
+        connect: (request) => this.relays.connect(channel, request),
+      }),
+    };
     this.directory = remoteDirectory(orderer);
     this.tickets = remoteTickets(orderer);
   }
@@ -31,15 +50,4 @@ export class ServingHost extends HostBase implements Host {
       ? new HubError("hub_unreachable", "The hub of this channel cannot be reached at the moment.")
       : null;
   }
-}
-
-/** A hub at the orderer. Its streams pass through this process. */
-function hubAt(orderer: Calls, channel: string): HubPort {
-  return {
-    ...remoteHub(orderer, channel),
-    connect: async (request) => {
-      const stream = await orderer.open({ port: "hub", of: channel, method: "connect", args: [request] });
-      return new Response(stream, { headers: STREAM_HEADERS });
-    },
-  };
 }

@@ -7,7 +7,7 @@ import { OrdererLink } from "./orderer-link.ts";
 import { tellLauncher, type RunningPart, type SecretOf } from "./part.ts";
 import { Registration } from "./registration.ts";
 import { LOOPBACK } from "./rpc/call.ts";
-import { remoteProcesses } from "./rpc/ports.ts";
+import { offeredByServing, remoteProcesses } from "./rpc/ports.ts";
 import { createRpcServer } from "./rpc/server.ts";
 import { ServingHost } from "./serving-host.ts";
 import { secretsOf, type Settings } from "./settings.ts";
@@ -24,7 +24,7 @@ export function runServing(settings: Settings, secretOf: SecretOf): RunningPart 
   const token = secretOf("RPC_TOKEN");
   const answerCall = createRpcServer({
     token,
-    ports: {},
+    ports: offeredByServing((channel) => host.relays.port(channel)),
     logger: host.logger,
     refusalOf: (failure) => host.refusalOf(failure),
   });

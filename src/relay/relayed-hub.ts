@@ -125,6 +125,14 @@ export class RelayedHub {
     return this.#leasing.lease(request);
   }
 
+  /** Asks which life of a relay is there now. The seats of all other lives are free at once. */
+  async askLife(relay: string): Promise<void> {
+    const report = await this.#ask(relay, (port) => port.report());
+    if (report !== null) {
+      this.#leasing.current(relay, report.life);
+    }
+  }
+
   /** Ends the streams of all relays and their clients, and refuses connects until a time. */
   async drain(until: number): Promise<Ended> {
     const ended = await this.#askAll((relay) => relay.end("drain"));
@@ -259,14 +267,7 @@ export class RelayedHub {
   #relayLeft(name: string, life: string, reason: LeaveReason): void {
     this.#leasing.left(name, life, reason);
     if (reason === "client_left") {
-      void this.#askLife(name);
-    }
-  }
-
-  async #askLife(relay: string): Promise<void> {
-    const report = await this.#ask(relay, (port) => port.report());
-    if (report !== null) {
-      this.#leasing.current(relay, report.life);
+      void this.askLife(name);
     }
   }
 

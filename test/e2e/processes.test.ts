@@ -265,6 +265,26 @@ describe.skipIf(isExcepted("several processes"))("a process that is killed", () 
     expect((await stream.collect(1, { type: "note" })).map(({ id }) => id)).toEqual(["41"]);
   });
 
+  it("as the orderer ends no stream, and everything that is published later arrives once and in order", async () => {
+    const streams = await openMany(service);
+    await service.publish({ type: "note", data: 1 });
+    await Promise.all(streams.map((stream) => stream.collect(1, { type: "note" })));
+    await replace(service, "orderer");
+    await service.publish([
+      { type: "note", data: 2 },
+      { type: "note", data: 3 },
+    ]);
+    for (const stream of streams) {
+      await stream.collect(3, { type: "note" });
+      expect(idsOf(stream)).toEqual(["1", "2", "3"]);
+      expect(stream.closed).toBe(false);
+    }
+    const late = await service.stream();
+    await service.publish({ type: "note", data: 4 });
+    expect((await late.collect(1, { type: "note" })).map(({ id }) => id)).toEqual(["4"]);
+    expect((await service.health("default")).sse.active_connections).toBe(streams.length + 1);
+  });
+
   it("again and again is replaced each time", async () => {
     for (const name of ["serving-1", "orderer", "serving-2", "orderer", "serving-1"]) {
       await replace(service, name);
@@ -280,6 +300,58 @@ describe.skipIf(isExcepted("several processes"))("a process that is killed", () 
     expect((await service.admin("/api/admin/drain", { method: "POST" })).status).toBe(200);
     await replace(service, "orderer");
     expect((await service.fetch("/api/events")).status).toBe(503);
+  });
+});
+
+describe.skipIf(isExcepted("several processes"))("the limit of a channel", () => {
+  const LIMIT = 20;
+  let service: Service;
+
+  beforeEach(async () => {
+    service = await startService({ processes: 3, config: { sse: { max_connections: LIMIT } } });
+  });
+
+  afterEach(() => service.stop());
+
+  const connectMany = async (): Promise<RawStream[]> => {
+    const answers = await Promise.all(Array.from({ length: 2 * LIMIT }, () => service.raw("/api/events")));
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 503));
+    refused.forEach((answer) => answer.reset());
+    return answers.filter(({ status }) => status === 200);
+  };
+
+  it("is exact over all processes, however the connections are spread", async () => {
+    const streams = await connectMany();
+    expect(streams).toHaveLength(LIMIT);
+    expect((await service.health("default")).sse).toMatchObject({
+      status: "degraded",
+      active_connections: LIMIT,
+      max_connections: LIMIT,
+    });
+    for (const stream of streams.slice(0, 5)) {
+      stream.end();
+    }
+    await until(async () => (await service.health("default")).sse.active_connections === LIMIT - 5, {
+      what: "five clients to be gone",
+    });
+    expect(await connectMany()).toHaveLength(5);
+  });
+
+  it("gives the places of a process that was killed to others as soon as it is replaced", async () => {
+    const streams = await connectMany();
+    await replace(service, "serving-1");
+    await until(() => streams.some(({ closed }) => closed), { what: "the end of some streams" });
+    const lost = streams.filter(({ closed }) => closed).length;
+    const again: RawStream[] = [];
+    await until(
+      async () => {
+        again.push(...(await connectMany()));
+        return again.length >= lost;
+      },
+      { what: () => `${lost} free places, found ${again.length}`, timeoutMs: 5_000, everyMs: 200 },
+    );
+    expect(again).toHaveLength(lost);
   });
 });
 

@@ -69,12 +69,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
     modules: /^cloudflare:workers$/,
   },
   deno: {
-    rooms: [...DOMAIN, "sql", "assets", "service", "service/response", "deno/rpc"],
+    rooms: [...DOMAIN, "relay", "sql", "assets", "service", "service/response", "deno/rpc"],
     types: ["config"],
     modules: /^node:(?:fs|fs\/promises|path|process|readline|sqlite|timers\/promises)$/,
   },
   // The calls between the processes, over the fetch API alone.
-  "deno/rpc": { rooms: ["hub", "auth", "service"] },
+  "deno/rpc": { rooms: ["hub", "auth", "service"], types: ["relay"] },
   index: { rooms: ["edge"], modules: /^$/ },
   // The static files as Cloudflare serves them, for where no platform does.
   assets: { rooms: [] },

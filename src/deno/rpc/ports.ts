@@ -1,4 +1,6 @@
-import type { DirectoryPort, HubPort, Hubs, TicketsPort } from "../../service/host.ts";
+import type { RelayPort } from "../../relay/relay-port.ts";
+import type { Lease, LeaseRequest } from "../../relay/seat-lease.ts";
+import type { DirectoryPort, HubPort, TicketsPort } from "../../service/host.ts";
 import type { RpcAddress } from "./call.ts";
 import type { Calls } from "./caller.ts";
 import { remotePort, type MethodNames } from "./remote-port.ts";
@@ -6,10 +8,16 @@ import type { OfferedPorts } from "./server.ts";
 
 /** What the orderer offers to the serving processes. */
 export interface OrdererPorts {
-  readonly hubs: Hubs;
+  readonly hubs: { of(channel: string): RelayedHubPort };
   readonly directory: DirectoryPort;
   readonly tickets: TicketsPort;
   readonly processes: ProcessesPort;
+}
+
+/** The hub of one channel, as a serving process and its relay reach it. */
+export interface RelayedHubPort extends HubPort {
+  /** Gives seats to a relay, or takes them back. */
+  lease(request: LeaseRequest): Promise<Lease>;
 }
 
 /** The serving processes, as the orderer knows them. */
@@ -19,7 +27,7 @@ export interface ProcessesPort {
 }
 
 /** The methods of a hub that return a value. `connect` returns a stream. */
-type HubValues = Omit<HubPort, "connect">;
+type HubValues = Omit<RelayedHubPort, "connect">;
 
 const HUB: MethodNames<HubValues> = {
   publish: true,
@@ -33,6 +41,17 @@ const HUB: MethodNames<HubValues> = {
   resume: true,
   stop: true,
   settled: true,
+  lease: true,
+};
+
+const RELAY: MethodNames<RelayPort> = {
+  report: true,
+  clients: true,
+  kick: true,
+  findDead: true,
+  end: true,
+  settled: true,
+  recall: true,
 };
 
 const DIRECTORY: MethodNames<DirectoryPort> = {
@@ -78,4 +97,14 @@ export function remoteTickets(orderer: Calls): TicketsPort {
 
 export function remoteProcesses(orderer: Calls): ProcessesPort {
   return remotePort(orderer, PROCESSES, "processes");
+}
+
+/** For a serving process: its relays by the name that calls use. */
+export function offeredByServing(relayOf: (channel: string) => RelayPort): OfferedPorts {
+  return { relay: relayOf };
+}
+
+/** For the orderer: the relay of a channel in a serving process. */
+export function remoteRelay(serving: Calls, channel: string): RelayPort {
+  return remotePort(serving, RELAY, "relay", channel);
 }

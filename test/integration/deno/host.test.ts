@@ -19,6 +19,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { configSchema } from "../../../src/config/schema.ts";
 import { Database } from "../../../src/deno/database.ts";
 import { ProcessHost } from "../../../src/deno/host.ts";
+import type { RelayPort } from "../../../src/relay/relay-port.ts";
 import { createService } from "../../../src/service/router.ts";
 import { SqlLog } from "../../../src/sql/sql-log.ts";
 
@@ -29,7 +30,11 @@ describe("a process that hosts channels", () => {
   let host: ProcessHost;
   let logged: Record<string, unknown>[];
 
-  const start = ({ history = {}, launchId = crypto.randomUUID() as string } = {}): void => {
+  const start = ({
+    history = {},
+    launchId = crypto.randomUUID() as string,
+    relay,
+  }: { history?: object; launchId?: string; relay?: () => RelayPort } = {}): void => {
     host = new ProcessHost({
       config: configSchema.parse({ channels: { allowed: ["*"] }, history }),
       secrets: { PUBLISH_TOKEN: "publish", ADMIN_TOKEN: "admin" },
@@ -37,6 +42,7 @@ describe("a process that hosts channels", () => {
       listenHost: "127.0.0.1",
       launchId,
       storageFolder: folder,
+      relay,
       publicFolder: join(import.meta.dirname, "../../../public"),
     });
   };
@@ -174,6 +180,22 @@ describe("a process that hosts channels", () => {
       expect(logged.find(({ event }) => event === "log_trimmed")).toMatchObject({ channel: "a", events: 1 });
     },
   );
+
+  it("frees the seats of a process that has died as soon as the next one has registered", async () => {
+    let life = "first";
+    const relay = { report: async () => ({ life }) } as unknown as RelayPort;
+    start({ relay: () => relay });
+    const hub = host.hubs.of("a");
+    const wish = { number: 1, hub: null, used: 0, wanted: 100, isFull: false, parent: null };
+    const first = { ...wish, relay: "local/1", life, waiting: 100 };
+    expect(await hub.lease(first)).toMatchObject({ held: 100 });
+    await host.hubs.verifyRelay("local/1");
+    const second = { ...wish, relay: "local/2", life: "other", waiting: 60 };
+    expect((await hub.health()).relays).toMatchObject({ count: 1 });
+    life = "next";
+    await host.hubs.verifyRelay("local/1");
+    expect((await hub.lease(second)).held).toBeGreaterThanOrEqual(60);
+  });
 
   it("forgets a channel that was never published to, and deletes its file", async () => {
     start();

@@ -130,13 +130,15 @@ describe("the registration of a serving process", () => {
 
 describe("the serving processes of an orderer", () => {
   it("are reached by their numbers, each where its last life has registered", async () => {
-    const processes = new ServingProcesses({ clock, fetch: reach });
-    expect(processes.of(1)).toBeUndefined();
+    const registered: number[] = [];
+    const processes = new ServingProcesses({ clock, fetch: reach }, (number) => registered.push(number));
+    expect(() => processes.of(1)).toThrow("the serving process 1 has not registered");
     await processes.register(1, FIRST);
     await processes.register(2, SECOND);
-    await processes.of(1)?.call(CALL);
+    await processes.of(1).call(CALL);
     await processes.register(1, { port: 4003, token: "third" });
-    await processes.of(1)?.call(CALL);
+    await processes.of(1).call(CALL);
     expect(asked).toEqual(["4001 Bearer first", "4003 Bearer third"]);
+    expect(registered).toEqual([1, 2, 1]);
   });
 });
