@@ -76,8 +76,7 @@ export class Leasing {
   /** Grants, renews or takes back seats. Resolves when that is durable. */
   async lease(request: LeaseRequest): Promise<Lease> {
     this.#expire();
-    const { relay, life } = request;
-    this.#ledger.arrive(relay, life, this.#now());
+    void this.#meet(request);
     const waitMs = this.#waitFor(request);
     return waitMs > 0 ? this.#serveLater(request, waitMs) : this.#serve(request);
   }
@@ -94,15 +93,41 @@ export class Leasing {
       this.#ledger.gone(relay, life);
       this.#seatsAreFree();
     }
-    if (!this.#ledger.knows(relay)) {
+    if (this.#ledger.livesOf(relay).length === 0) {
       this.#tree.forget(relay);
     }
   }
 
-  /** Notes to which life of a relay its name leads. All other lives of it are dead. */
+  /** Notes to which life of a relay its name leads. Lives to which the hub has lost its stream are dead. */
   current(relay: string, life: string): void {
-    this.#ledger.current(relay, life, this.#now());
+    for (const other of this.#ledger.livesOf(relay)) {
+      if (other !== life && this.#ledger.isGone(relay, other)) {
+        this.#ledger.replace(relay, other, this.#now());
+      }
+    }
     this.#seatsAreFree();
+  }
+
+  /**
+   * Asks a relay for its life if a request comes from a life that the hub does not know and has no stream to. The request
+   * may be late and its sender dead, so it does not tell which life is newer.
+   */
+  async #meet({ relay, life }: LeaseRequest): Promise<void> {
+    const others = this.#ledger.livesOf(relay);
+    if (others.length === 0 || others.includes(life) || this.#host.lifeOf(relay) === life) {
+      return;
+    }
+    try {
+      // Version 0 is older than any answer, so it recalls nothing.
+      const { life: current } = await this.#host.recall(relay, 0);
+      for (const other of [life, ...others]) {
+        if (other !== current) {
+          this.#ledger.replace(relay, other, this.#now());
+        }
+      }
+    } catch {
+      // A life that is dead keeps its seats until its lease ends.
+    }
   }
 
   /** For how long an answer waits for seats that come back. */
@@ -143,7 +168,7 @@ export class Leasing {
   async #recallFrom(relay: string, version: number): Promise<void> {
     try {
       const reply = await this.#host.recall(relay, version);
-      this.#ledger.recalled(relay, version, reply, this.#now());
+      this.#ledger.recalled(relay, version, reply);
     } catch {
       // A relay that cannot be reached keeps its seats until its lease ends.
       return;
@@ -220,7 +245,7 @@ export class Leasing {
 
   #expire(): void {
     for (const relay of this.#ledger.expire(this.#now())) {
-      if (!this.#ledger.knows(relay)) {
+      if (this.#ledger.livesOf(relay).length === 0) {
         this.#forget(relay);
       }
     }

@@ -82,7 +82,8 @@ export class SeatLedger {
   readonly #holdings = new Map<string, Holding>();
   /** When to forget that a life was replaced, by relay and life. */
   readonly #replaced = new Map<string, number>();
-  readonly #unsaved = new Set<Holding>();
+  /** The lives whose seats have changed since they were stored, by relay and life. */
+  readonly #unsaved = new Map<string, { readonly relay: string; readonly life: string }>();
   #sum = 0;
   /** The newest version of an answer or a recall, for all relays together. */
   #version = 0;
@@ -105,7 +106,9 @@ export class SeatLedger {
     // The store lacks the versions of recalls and of answers that changed nothing. The time is higher than these.
     this.#version = Math.max(now, ...kept.map(({ version }) => version + 1));
     for (const { relay, life, held } of kept) {
-      this.#add(relay, life, now).held = held;
+      const holding = this.#add(relay, life, now);
+      holding.held = held;
+      holding.used = held;
       this.#sum += held;
     }
   }
@@ -124,6 +127,9 @@ export class SeatLedger {
 
   /** How many seats are missing to give the clients of a relay, and the connects that wait at it, a seat. */
   missingFor({ relay, life, used, waiting, wanted }: LeaseRequest): number {
+    if (this.isReplaced(relay, life)) {
+      return 0;
+    }
     const held = this.#holdings.get(keyOf(relay, life))?.held ?? 0;
     const needed = Math.min(wanted, used + waiting);
     return Math.max(0, needed - held - this.free);
@@ -134,16 +140,6 @@ export class SeatLedger {
     return this.#holdings.get(keyOf(relay, life))?.isRecalled ?? false;
   }
 
-  /** Notes that a life of a relay is there. An earlier life of the same relay is thereby replaced. */
-  arrive(relay: string, life: string, now: number): void {
-    if (this.isReplaced(relay, life)) {
-      return;
-    }
-    for (const other of this.#othersOf(relay, life)) {
-      this.#replace(other, now);
-    }
-  }
-
   /**
    * Grants, renews or takes back seats, as a relay wants it. The relay may have the answer when `save` has resolved.
    *
@@ -151,7 +147,6 @@ export class SeatLedger {
    */
   lease(request: LeaseRequest, mayGrow: boolean, now: number): Held {
     const { relay, life, used } = request;
-    this.arrive(relay, life, now);
     const holding = this.#holdings.get(keyOf(relay, life)) ?? this.#add(relay, life, now);
     if (request.number > holding.request) {
       holding.request = request.number;
@@ -174,51 +169,61 @@ export class SeatLedger {
   }
 
   /** Notes a relay's reply to a recall. It is ignored if the relay was given a newer answer. */
-  recalled(relay: string, version: number, reply: Recalled, now: number): void {
+  recalled(relay: string, version: number, reply: Recalled): void {
     const holding = this.#holdings.get(keyOf(relay, reply.life));
     if (holding !== undefined && holding.version < version) {
       holding.used = reply.used;
       holding.isRecalled = false;
       this.#change(holding, Math.min(holding.held, reply.held));
     }
-    this.arrive(relay, reply.life, now);
   }
 
-  /** Notes that the hub has a stream to a life of a relay. */
+  /** Notes that the hub has a stream to a life of a relay. The other lives of the relay are thereby replaced. */
   attached(relay: string, life: string, now: number): void {
     const holding = this.#holdings.get(keyOf(relay, life));
     if (holding !== undefined) {
       holding.isGone = false;
     }
-    this.arrive(relay, life, now);
+    if (!this.isReplaced(relay, life)) {
+      this.livesOf(relay).forEach((other) => other !== life && this.replace(relay, other, now));
+    }
   }
 
-  /**
-   * Notes that the stream to a life of a relay has ended without the hub's doing. If the life was replaced, its seats
-   * are free at once. Otherwise the relay may still have clients.
-   */
+  /** Notes that the stream to a life of a relay has ended without the hub's doing. */
   gone(relay: string, life: string): void {
     const holding = this.#holdings.get(keyOf(relay, life));
     if (holding !== undefined) {
       holding.isGone = true;
-      if (this.isReplaced(relay, life)) {
-        this.#remove(holding);
-      }
+      this.#removeIfDead(holding);
     }
   }
 
-  /** Notes which life of a relay its name leads to. The other lives are dead, and their seats are free at once. */
-  current(relay: string, life: string, now: number): void {
-    this.#replaced.delete(keyOf(relay, life));
-    for (const other of this.#othersOf(relay, life)) {
-      this.#replace(other, now);
-      this.#remove(other);
+  /**
+   * Notes that another life of a relay has taken the place of this one. The seats are free at once if the stream to it
+   * has ended. Otherwise it may still have clients, and has a moment to end them.
+   */
+  replace(relay: string, life: string, now: number): void {
+    const holding = this.#holdings.get(keyOf(relay, life));
+    if (holding === undefined) {
+      return;
     }
+    if (!this.isReplaced(relay, life)) {
+      this.#replaced.set(keyOf(relay, life), now + REMEMBER_REPLACED_MS);
+      holding.expiresAt = Math.min(holding.expiresAt, now + REPLACED_MS);
+    }
+    this.#removeIfDead(holding);
   }
 
-  /** Whether a relay has a lease, even if it holds no seats. */
-  knows(relay: string): boolean {
-    return Array.from(this.#holdings.values()).some((holding) => holding.relay === relay);
+  /** The lives of a relay that have a lease, even if they hold no seats. */
+  livesOf(relay: string): string[] {
+    return Array.from(this.#holdings.values()).flatMap((holding) =>
+      holding.relay === relay ? holding.life : [],
+    );
+  }
+
+  /** Whether the stream to a life of a relay has ended without the hub's doing. */
+  isGone(relay: string, life: string): boolean {
+    return this.#holdings.get(keyOf(relay, life))?.isGone ?? false;
   }
 
   /** Ends the leases whose time is over. Returns their relays. */
@@ -240,19 +245,20 @@ export class SeatLedger {
     return expired;
   }
 
-  /** Stores what has changed. Resolves when it is durable. What could not be stored is stored the next time. */
+  /** Stores what has changed. Resolves when everything is durable. What could not be stored is stored the next time. */
   async save(): Promise<void> {
-    const saved = Array.from(this.#unsaved, (holding) => ({ holding, held: holding.held }));
-    for (const { holding } of saved) {
-      this.#store.save(holding);
-    }
-    if (saved.length > 0) {
-      await this.#store.sync();
-    }
-    for (const { holding, held } of saved) {
-      if (holding.held === held) {
-        this.#unsaved.delete(holding);
+    const unsaved = new Map(this.#unsaved);
+    this.#unsaved.clear();
+    try {
+      for (const [key, { relay, life }] of unsaved) {
+        const { held = 0, version = 0 } = this.#holdings.get(key) ?? {};
+        this.#store.save({ relay, life, held, version });
       }
+      // Also if nothing has changed: an earlier change may not be durable yet.
+      await this.#store.sync();
+    } catch (error) {
+      unsaved.forEach((of, key) => this.#unsaved.set(key, of));
+      throw error;
     }
   }
 
@@ -298,22 +304,12 @@ export class SeatLedger {
     if (held !== holding.held) {
       this.#sum += held - holding.held;
       holding.held = held;
-      this.#unsaved.add(holding);
+      this.#unsaved.set(keyOf(holding.relay, holding.life), holding);
     }
   }
 
-  #othersOf(relay: string, life: string): Holding[] {
-    return Array.from(this.#holdings.values()).filter(
-      (holding) => holding.relay === relay && holding.life !== life,
-    );
-  }
-
-  #replace(holding: Holding, now: number): void {
-    if (!this.isReplaced(holding.relay, holding.life)) {
-      this.#replaced.set(keyOf(holding.relay, holding.life), now + REMEMBER_REPLACED_MS);
-      holding.expiresAt = Math.min(holding.expiresAt, now + REPLACED_MS);
-    }
-    if (holding.isGone) {
+  #removeIfDead(holding: Holding): void {
+    if (holding.isGone && this.isReplaced(holding.relay, holding.life)) {
       this.#remove(holding);
     }
   }
