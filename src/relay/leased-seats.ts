@@ -179,7 +179,7 @@ export class LeasedSeats implements Seats {
       this.#answerWaiting(waiting, []);
       return;
     }
-    if (this.#take(lease, request)) {
+    if (this.#take(lease)) {
       this.#host.leased(lease);
       this.#answerWaiting(waiting, lease.next);
     } else {
@@ -242,8 +242,7 @@ export class LeasedSeats implements Seats {
   }
 
   /** Counts the seats of an answer. Returns false if the answer is too old. */
-  #take(lease: Lease, { used, waiting, wanted }: LeaseRequest): boolean {
-    const { clock, capacity } = this.#host;
+  #take(lease: Lease): boolean {
     const isOld = lease.version < this.#version;
     if (!isOld) {
       this.#held = lease.held;
@@ -255,8 +254,8 @@ export class LeasedSeats implements Seats {
       this.#version = lease.version;
       this.#hub = lease.hub;
     }
-    if (!isOld && lease.held < Math.min(wanted, used + waiting, capacity)) {
-      this.#scarceUntil = clock.now() + SCARCE_MS;
+    if (lease.isScarce) {
+      this.#scarceUntil = this.#host.clock.now() + SCARCE_MS;
     }
     return !isOld;
   }

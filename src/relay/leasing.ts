@@ -89,8 +89,8 @@ export class Leasing {
 
   /** Notes that the stream to a life of a relay has ended. */
   left(relay: string, life: string, reason: LeaveReason): void {
-    if (reason === "client_left") {
-      this.#ledger.gone(relay, life);
+    if (reason === "client_left" || reason === "replaced") {
+      this.#ledger.ended(relay, life, reason === "replaced" ? reason : "gone", this.#now());
       this.#seatsAreFree();
     }
     if (this.#ledger.livesOf(relay).length === 0) {
@@ -121,7 +121,8 @@ export class Leasing {
       // Version 0 is older than any answer, so it recalls nothing.
       const { life: current } = await this.#host.recall(relay, 0);
       for (const other of [life, ...others]) {
-        if (other !== current) {
+        // The stream of an attached life ends when its successor attaches.
+        if (other !== current && other !== this.#host.lifeOf(relay)) {
           this.#ledger.replace(relay, other, this.#now());
         }
       }
@@ -151,13 +152,18 @@ export class Leasing {
 
   /** Recalls the unused seats of all other relays. Returns how long seats can still come back. */
   #recall(except: string): number {
-    const now = this.#now();
-    if (now < this.#recalledAt || now - this.#recalledAt >= RECALL_PAUSE_MS) {
+    if (this.#isRecallDue()) {
       const recalls = this.#ledger.recall(except);
-      this.#recalledAt = recalls.length > 0 ? now : Number.NEGATIVE_INFINITY;
+      this.#recalledAt = recalls.length > 0 ? this.#now() : Number.NEGATIVE_INFINITY;
       recalls.forEach(({ relay, version }) => void this.#recallFrom(relay, version));
     }
     return this.#recallLeftMs();
+  }
+
+  /** Whether the last recall is long enough ago. */
+  #isRecallDue(): boolean {
+    const now = this.#now();
+    return now < this.#recalledAt || now - this.#recalledAt >= RECALL_PAUSE_MS;
   }
 
   /** How long seats of the latest recall can still come back. */
@@ -203,7 +209,10 @@ export class Leasing {
     const { relay, life, parent } = request;
     const isAccepted = this.#note(request);
     const freeBefore = this.#ledger.free;
-    const granted = this.#ledger.lease(request, isAccepted, this.#now());
+    // Nobody gets a block until the next recall can fetch it back.
+    const isScarce = !this.#isRecallDue();
+    const grant = isScarce ? "needed" : "block";
+    const granted = this.#ledger.lease(request, isAccepted ? grant : "nothing", this.#now());
     const next = this.#next(request, isAccepted);
     if (this.#ledger.free > freeBefore) {
       this.#seatsAreFree();
@@ -214,6 +223,7 @@ export class Leasing {
       hub: this.#hub,
       ...granted,
       validMs: USABLE_MS,
+      isScarce,
       next,
       parent: itsParent,
       isAttached: itsParent !== null || this.#host.lifeOf(relay) === life,

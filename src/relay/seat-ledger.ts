@@ -11,8 +11,8 @@ export const LEASE_MS = 60_000;
 export const USABLE_MS = 55_000;
 
 /**
- * How long a replaced life of a relay keeps its seats, if it does not give them back before. It needs the time to end
- * its streams.
+ * How long a life of a relay keeps its seats after its stream was ended because another life has attached. It needs the
+ * time to end its own streams. Usually it gives the seats back before.
  */
 const REPLACED_MS = 2_000;
 
@@ -39,8 +39,8 @@ interface Holding {
   /** The number of the newest request. */
   request: number;
   expiresAt: number;
-  /** Whether the hub knows that its stream to this life has ended. */
-  isGone: boolean;
+  /** How the hub's stream to this life has ended: by itself, or because another life attached. Null if it has not. */
+  ended: "gone" | "replaced" | null;
 }
 
 /** What a life of a relay holds. */
@@ -48,6 +48,9 @@ export interface Held {
   readonly held: number;
   readonly version: number;
 }
+
+/** What a relay may get: no more than it holds, what its clients and its waiting connects need, or a block besides. */
+export type Grant = "nothing" | "needed" | "block";
 
 /** A recall for one relay. */
 export interface Recall {
@@ -142,16 +145,14 @@ export class SeatLedger {
 
   /**
    * Grants, renews or takes back seats, as a relay wants it. The relay may have the answer when `save` has resolved.
-   *
-   * @param mayGrow whether the relay may get more seats than it holds
    */
-  lease(request: LeaseRequest, mayGrow: boolean, now: number): Held {
+  lease(request: LeaseRequest, grant: Grant, now: number): Held {
     const { relay, life, used } = request;
     const holding = this.#holdings.get(keyOf(relay, life)) ?? this.#add(relay, life, now);
     if (request.number > holding.request) {
       holding.request = request.number;
       holding.used = used;
-      this.#settle(holding, request, mayGrow, now);
+      this.#settle(holding, request, grant, now);
     }
     return { held: this.isReplaced(relay, life) ? 0 : holding.held, version: holding.version };
   }
@@ -182,36 +183,33 @@ export class SeatLedger {
   attached(relay: string, life: string, now: number): void {
     const holding = this.#holdings.get(keyOf(relay, life));
     if (holding !== undefined) {
-      holding.isGone = false;
+      holding.ended = null;
     }
     if (!this.isReplaced(relay, life)) {
       this.livesOf(relay).forEach((other) => other !== life && this.replace(relay, other, now));
     }
   }
 
-  /** Notes that the stream to a life of a relay has ended without the hub's doing. */
-  gone(relay: string, life: string): void {
+  /** Notes that the stream to a life of a relay has ended: by itself, or because another life attached. */
+  ended(relay: string, life: string, reason: "gone" | "replaced", now: number): void {
     const holding = this.#holdings.get(keyOf(relay, life));
     if (holding !== undefined) {
-      holding.isGone = true;
-      this.#removeIfDead(holding);
+      holding.ended = reason;
+      this.#hurryIfReplaced(holding, now);
     }
   }
 
   /**
-   * Notes that another life of a relay has taken the place of this one. The seats are free at once if the stream to it
-   * has ended. Otherwise it may still have clients, and has a moment to end them.
+   * Notes that another life of a relay has taken the place of this one. If the stream to this life has ended by itself,
+   * it is dead, and its seats are free at once. Otherwise it learns from the end of its stream, or from the answer to
+   * its next request, that it has to end its clients.
    */
   replace(relay: string, life: string, now: number): void {
     const holding = this.#holdings.get(keyOf(relay, life));
-    if (holding === undefined) {
-      return;
-    }
-    if (!this.isReplaced(relay, life)) {
+    if (holding !== undefined) {
       this.#replaced.set(keyOf(relay, life), now + REMEMBER_REPLACED_MS);
-      holding.expiresAt = Math.min(holding.expiresAt, now + REPLACED_MS);
+      this.#hurryIfReplaced(holding, now);
     }
-    this.#removeIfDead(holding);
   }
 
   /** The lives of a relay that have a lease, even if they hold no seats. */
@@ -221,9 +219,9 @@ export class SeatLedger {
     );
   }
 
-  /** Whether the stream to a life of a relay has ended without the hub's doing. */
+  /** Whether the stream to a life of a relay has ended by itself. */
   isGone(relay: string, life: string): boolean {
-    return this.#holdings.get(keyOf(relay, life))?.isGone ?? false;
+    return this.#holdings.get(keyOf(relay, life))?.ended === "gone";
   }
 
   /** Ends the leases whose time is over. Returns their relays. */
@@ -262,17 +260,13 @@ export class SeatLedger {
     }
   }
 
-  #settle(
-    holding: Holding,
-    { used, waiting, wanted, hub }: LeaseRequest,
-    mayGrow: boolean,
-    now: number,
-  ): void {
+  #settle(holding: Holding, { used, waiting, wanted, hub }: LeaseRequest, grant: Grant, now: number): void {
     const isReplaced = this.isReplaced(holding.relay, holding.life);
-    if (wanted > holding.held && mayGrow && !isReplaced) {
+    if (wanted > holding.held && grant !== "nothing" && !isReplaced) {
       const missing = wanted - holding.held;
       const needed = Math.min(missing, Math.max(0, used + waiting - holding.held), this.free);
-      const block = Math.floor(((this.free - needed) * BLOCK_PART) / this.#holdings.size);
+      const part = grant === "block" ? BLOCK_PART / this.#holdings.size : 0;
+      const block = Math.floor((this.free - needed) * part);
       this.#change(holding, holding.held + needed + Math.min(missing - needed, block));
     } else if (wanted < holding.held && hub === this.#hub) {
       this.#change(holding, wanted);
@@ -294,7 +288,7 @@ export class SeatLedger {
       isRecalled: false,
       request: 0,
       expiresAt: now + LEASE_MS,
-      isGone: false,
+      ended: null,
     };
     this.#holdings.set(keyOf(relay, life), holding);
     return holding;
@@ -308,9 +302,14 @@ export class SeatLedger {
     }
   }
 
-  #removeIfDead(holding: Holding): void {
-    if (holding.isGone && this.isReplaced(holding.relay, holding.life)) {
+  #hurryIfReplaced(holding: Holding, now: number): void {
+    if (!this.isReplaced(holding.relay, holding.life)) {
+      return;
+    }
+    if (holding.ended === "gone") {
       this.#remove(holding);
+    } else if (holding.ended === "replaced") {
+      holding.expiresAt = Math.min(holding.expiresAt, now + REPLACED_MS);
     }
   }
 

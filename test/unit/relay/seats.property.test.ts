@@ -66,4 +66,42 @@ describe("the seats of a channel", () => {
       { numRuns: 60 },
     );
   });
+
+  it("are found by a connect if one has been free for longer than 250 ms", async () => {
+    await fc.assert(
+      fc.asyncProperty(seed, async (from) => {
+        const random = createRandom(from);
+        const world = new SeatWorld(random.of("world"), SETTINGS);
+        world.network.isRough = false;
+        const refused: string[] = [];
+        let isConnecting = false;
+        let freeSince = world.clock.now();
+        const connect = async (): Promise<void> => {
+          isConnecting = true;
+          const answer = await world.connect(random.pick([...ENTRANCES]));
+          isConnecting = false;
+          const freeMs = world.clock.now() - freeSince;
+          if (world.clients < SETTINGS.maxConnections && answer !== "in" && freeMs > 250) {
+            refused.push(
+              `${answer} with ${world.clients} clients, and a seat that was free for ${freeMs} ms`,
+            );
+          }
+        };
+        for (let step = 0; step < 400; step++) {
+          if (world.clients === SETTINGS.maxConnections) {
+            freeSince = Number.POSITIVE_INFINITY;
+          }
+          if (random.chance(world.clients < 20 ? 0.2 : 0.45)) {
+            random.some(world.relays, 0.5)[0]?.leave();
+            freeSince = Math.min(freeSince, world.clock.now());
+          } else if (!isConnecting) {
+            void connect();
+          }
+          await world.clock.advance(random.between(1, 400));
+        }
+        expect([refused, world.faults]).toEqual([[], []]);
+      }),
+      { numRuns: 60 },
+    );
+  });
 });
