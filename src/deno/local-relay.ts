@@ -47,7 +47,7 @@ export class LocalRelay {
     // A process holds as many clients as the channel may have.
     const settings = {
       ...relaySettingsOf(config, channel, name),
-      maxConnections: config.sse.max_connections,
+      clientsPerObject: config.sse.max_connections,
     };
     this.#relay = new Relay(settings, {
       clock,

@@ -91,9 +91,10 @@ export class Relay implements FeedObserver {
       relay: settings.relay,
       life: this.#life,
       capacity: settings.clientsPerObject,
-      used: () => this.#audience.size,
+      used: () => this.#audience.seated,
       lease: (request) => host.lease(request),
       leased: (lease) => this.#leased(lease),
+      lapsed: () => this.#lapsed(),
     });
     this.#audience = new Audience(
       settings,
@@ -156,7 +157,7 @@ export class Relay implements FeedObserver {
     return {
       life: this.#life,
       counters: this.counters,
-      activeConnections: this.#audience.size,
+      activeConnections: this.#audience.seated,
       lingeringConnections: this.#audience.lingering,
       lastEventId: this.#tail.head(),
       lostForMs: this.#lostForMs(this.#clock.now()),
@@ -237,6 +238,16 @@ export class Relay implements FeedObserver {
     this.#feed.follow(parent);
     if (!isAttached) {
       this.#feed.reopen();
+    }
+  }
+
+  /**
+   * Streams stay open while the hub is away, because no other relay can get their seats from it. When it is back, its next
+   * answer says how many clients may stay.
+   */
+  #lapsed(): void {
+    if (this.#feed.lostSince === null) {
+      this.#audience.endExcess();
     }
   }
 

@@ -14,7 +14,6 @@ import { Leasing } from "./leasing.ts";
 import { parseRelay, type RelayPort, type RelayReport } from "./relay-port.ts";
 import type { Lease, LeaseRequest } from "./seat-lease.ts";
 import type { SeatStore } from "./seat-store.ts";
-import { BRANCHES } from "./tree.ts";
 
 /** How long the hub waits for a relay. */
 const ANSWER_MS = 2_000;
@@ -62,10 +61,10 @@ export class RelayedHub {
     this.#settings = settings;
     this.#host = host;
     // The clients of the hub itself are relays.
-    this.#hub = new Hub(
-      { ...settings, maxConnections: BRANCHES },
-      { ...hubHost, relayLeft: ({ name, life }, reason) => this.#relayLeft(name, life, reason) },
-    );
+    this.#hub = new Hub(settings, {
+      ...hubHost,
+      relayLeft: ({ name, life }, reason) => this.#relayLeft(name, life, reason),
+    });
     this.#leasing = new Leasing(settings, {
       clock: host.clock,
       store: seatStore,
