@@ -23,7 +23,7 @@ const ATTACH_MS = 5_000;
 /** How long a relay without clients keeps its seats and its stream. */
 const LINGER_MS = 8_000;
 
-/** After its clients were ended, a relay refuses new ones for this long. Then it asks the hub, which knows until when. */
+/** How long connects that were on their way when all streams were ended are refused. The hub refuses the later ones. */
 const CLOSED_MS = 1_000;
 
 /** When the clients of a relay that has lost its hub are told. */
@@ -129,6 +129,9 @@ export class Relay implements FeedObserver {
       this.#emptySince = null;
     } finally {
       this.#arriving--;
+      if (this.#arriving === 0) {
+        this.#closing.resume();
+      }
       if (this.#audience.size === 0) {
         this.#becameEmpty();
       }
@@ -178,7 +181,10 @@ export class Relay implements FeedObserver {
 
   /** Ends all streams. The hub refuses the next feed, and with it the next client. */
   end(reason: "drain" | "shutdown"): Ended {
-    this.#closing.drain(this.#clock.now() + CLOSED_MS);
+    if (this.#arriving > 0) {
+      // Connects that are on their way must not get in any more.
+      this.#closing.drain(this.#clock.now() + CLOSED_MS);
+    }
     this.#feed.close();
     const closed = this.#audience.endAll(reason);
     this.#logBudget.log("info", "relay_closed", { reason, closed });

@@ -18,9 +18,6 @@ import type { SeatStore } from "./seat-store.ts";
 /** How long the hub waits for a relay. */
 const ANSWER_MS = 2_000;
 
-/** For how long one round of reports answers all questions. */
-const REPORTS_MS = 1_000;
-
 /** A relay is behind if it has lost its hub for this long. */
 const BEHIND_MS = 5_000;
 
@@ -53,8 +50,8 @@ export class RelayedHub {
   readonly #host: RelayedHubHost;
   readonly #hub: Hub;
   readonly #leasing: Leasing;
-  #heardAt = Number.NEGATIVE_INFINITY;
-  #heard: Promise<readonly Heard[]> = Promise.resolve([]);
+  /** The reports that are being collected; null if none are. */
+  #hearing: Promise<readonly Heard[]> | null = null;
 
   constructor(settings: RelayedHubSettings, host: RelayedHubHost) {
     const { seatStore, ...hubHost } = host;
@@ -167,7 +164,6 @@ export class RelayedHub {
   /** Finds the clients that have left without the notice of the runtime. */
   async findDead(): Promise<void> {
     await this.#askAll((relay) => relay.findDead());
-    this.#heardAt = Number.NEGATIVE_INFINITY;
   }
 
   /** A part of the list of clients, relay by relay. */
@@ -239,19 +235,21 @@ export class RelayedHub {
     };
   }
 
-  /** The reports of all relays, asked for at most once a second, so that a flood of questions costs no more than one. */
+  /** The reports of all relays. Questions that come together share one round, so that a flood of them costs little. */
   #reports(): Promise<readonly Heard[]> {
-    const now = this.#host.clock.now();
-    if (now >= this.#heardAt + REPORTS_MS) {
-      this.#heardAt = now;
-      this.#heard = Promise.all(
-        this.#relays().map(async (relay) => ({
-          relay,
-          report: await this.#ask(relay, (port) => port.report()),
-        })),
-      );
-    }
-    return this.#heard;
+    this.#hearing ??= this.#hear().finally(() => {
+      this.#hearing = null;
+    });
+    return this.#hearing;
+  }
+
+  #hear(): Promise<readonly Heard[]> {
+    return Promise.all(
+      this.#relays().map(async (relay) => ({
+        relay,
+        report: await this.#ask(relay, (port) => port.report()),
+      })),
+    );
   }
 
   /** The relays that hold seats or have clients, in the order of their names. */
