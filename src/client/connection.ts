@@ -160,12 +160,13 @@ export class Connection {
     const { type, text } = frame.event ?? {};
     if (type === "close") {
       this.#closed = closed(parseData(text ?? ""));
-    } else if (type !== undefined && type !== "error" && !this.#isOpen) {
+    } else if (type === "connected") {
+      // Comes again if another log takes the place of this one. A gap follows then.
+      this.#introduce(parseData(text ?? ""));
+    }
+    if (type !== undefined && type !== "close" && type !== "error" && !this.#isOpen) {
       this.#isOpen = true;
       this.#cancelOpenDeadline();
-      if (type === "connected") {
-        this.#introduce(parseData(text ?? ""));
-      }
       this.#port.onOpen(this);
     }
     // A listener of `onOpen` may have disconnected.

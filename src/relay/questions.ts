@@ -47,6 +47,9 @@ export class Questions {
     await this.#turn();
     try {
       return await this.#inTime(this.#upstream.history(request));
+    } catch (error) {
+      // A client that connects learns of a hub that is away, and of nothing else that went wrong between the two.
+      throw error instanceof HubError ? error : unreachable("cannot be reached at the moment");
     } finally {
       this.#passTurn();
     }
@@ -82,11 +85,12 @@ export class Questions {
 
   #inTime<Value>(work: Promise<Value>): Promise<Value> {
     return new Promise((resolve, reject) => {
-      const late = (): void => {
-        reject(new HubError("hub_unreachable", "The hub of this channel has not answered in time."));
-      };
-      const cancel = this.#clock.after(ANSWER_MS, late);
+      const cancel = this.#clock.after(ANSWER_MS, () => reject(unreachable("has not answered in time")));
       work.then(resolve, reject).finally(cancel);
     });
   }
+}
+
+function unreachable(why: string): HubError {
+  return new HubError("hub_unreachable", `The hub of this channel ${why}.`);
 }

@@ -12,6 +12,7 @@ import { Client, type ClientStream, type LeaveReason } from "./client.ts";
 import { Departures } from "./departures.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { OpenStreams } from "./open-streams.ts";
+import { isOfOtherLog, otherLogGap } from "./other-log.ts";
 import { Probe } from "./probe.ts";
 import { Registry, type Full } from "./registry.ts";
 import { fixedSeats, type Seats } from "./seats.ts";
@@ -97,6 +98,11 @@ export class Audience implements BroadcastObserver, AgedStreams {
     return this.#registry.size;
   }
 
+  /** How many clients take a seat. Relays take none. */
+  get seated(): number {
+    return this.#registry.seated;
+  }
+
   /** How many streams were ended whose peers have not accepted the end yet. */
   get lingering(): number {
     return this.#departures.size;
@@ -117,10 +123,11 @@ export class Audience implements BroadcastObserver, AgedStreams {
       // Before the admission: the earlier life of a relay must not hold the slot that its next life needs.
       this.#endEarlierLife(relay);
     }
-    return this.#admission.enter({ ...request, address }, (start) => {
+    return this.#admission.enter({ ...request, address, isRelay: relay !== undefined }, (start) => {
       this.#endEarlierLife(relay);
-      const client = this.#register({ ...request, address }, start, stream);
-      this.#open(client, start.gap);
+      const current = this.#inThisLog(start);
+      const client = this.#register({ ...request, address }, current, stream);
+      this.#open(client, current.gap);
     });
   }
 
@@ -176,7 +183,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
     return clients.length;
   }
 
-  /** Sends a frame to every client that is idle. The others learn of it by what follows. */
+  /** Sends a frame of the service to every idle client. A client with a pending write does not get it. */
   announce(frame: string): void {
     for (const client of this.#registry) {
       if (client.pendingSince === null) {
@@ -187,10 +194,8 @@ export class Audience implements BroadcastObserver, AgedStreams {
 
   /** Ends the streams of the newest clients for which there is no seat any more. Returns how many were ended. */
   endExcess(): number {
-    if (this.#registry.size <= this.#seats.limit) {
-      return 0;
-    }
-    const excess = [...this.#registry].slice(this.#seats.limit).toReversed();
+    const seated = [...this.#registry].filter((client) => !client.isRelay);
+    const excess = seated.slice(this.#seats.limit).toReversed();
     excess.forEach((client) => this.leave(client, "limit"));
     return excess.length;
   }
@@ -261,6 +266,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
       address: request.address,
       expiresAt: this.#expiryOf(request, now),
       tokenEndsAt: request.endsAt ?? Number.POSITIVE_INFINITY,
+      isRelay: request.relay !== undefined,
     });
     this.#registry.add(client);
     if (request.relay !== undefined) {
@@ -273,6 +279,15 @@ export class Audience implements BroadcastObserver, AgedStreams {
     void stream.gone.then(() => this.lost(client));
     this.#record.connected(client);
     return client;
+  }
+
+  /** The log may have been replaced while the client waited for a slot. */
+  #inThisLog(start: Start): Start {
+    if (!isOfOtherLog(start.generation ?? 0, this.#view)) {
+      return start;
+    }
+    const gap = otherLogGap(start.cursor, this.#view);
+    return { cursor: gap.oldest - 1, gap, generation: this.#view.generation ?? 0 };
   }
 
   /** The stream to a relay does not age: its clients would notice each end. */

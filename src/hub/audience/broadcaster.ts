@@ -4,6 +4,7 @@ import type { Gap, LogView, Page } from "../log/log-view.ts";
 import type { BroadcastObserver, BroadcastRecord } from "./broadcast-observer.ts";
 import type { Client } from "./client.ts";
 import type { OpenStreams } from "./open-streams.ts";
+import { isOfOtherLog, otherLogGap } from "./other-log.ts";
 import { pageBytes } from "./page-size.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import type { Registry } from "./registry.ts";
@@ -130,11 +131,7 @@ export class Broadcaster {
       if (!this.#isDue(client, pages.head, now)) {
         continue;
       }
-      if (this.#isOfOtherLog(client)) {
-        this.#tellOtherLog(client);
-        continue;
-      }
-      if (!this.#view.isInMemory(client.cursor)) {
+      if (!this.#isOfOtherLog(client) && !this.#view.isInMemory(client.cursor)) {
         replaying.push(client);
         continue;
       }
@@ -173,6 +170,11 @@ export class Broadcaster {
 
   #serve(client: Client, pages: SweepPages, now: number): void {
     try {
+      // Not earlier: the log may have been replaced during a pause of the sweep.
+      if (this.#isOfOtherLog(client)) {
+        this.#tellOtherLog(client);
+        return;
+      }
       const oldest = this.#view.oldest();
       if (client.cursor < oldest - 1) {
         this.#tellGap(client, oldest);
@@ -192,20 +194,19 @@ export class Broadcaster {
 
   /** Delivers a page that the view has to fetch first. No sweep waits for it. */
   async #fetch(client: Client, page: Promise<Page>): Promise<void> {
-    const { cursor, generation } = client;
+    const { cursor } = client;
     client.isFetching = true;
     this.#fetching++;
     try {
       const fetched = await page;
-      // While the page was on its way, the client may have left or have been told of a gap.
-      const isWhereItWas = client.cursor === cursor && generation === (this.#view.generation ?? 0);
-      if (this.#clients.has(client) && client.pendingSince === null && isWhereItWas) {
+      // While the page was on its way, the client may have been told of a gap.
+      if (this.#canTakeFetched(client) && client.cursor === cursor) {
         const now = this.#clock.now();
         this.#deliver(client, fetched, now);
         this.#observer.wrote(now);
       }
     } catch (error) {
-      if (this.#clients.has(client) && client.pendingSince === null) {
+      if (this.#canTakeFetched(client)) {
         this.#readFailed(client, error);
       }
     } finally {
@@ -213,6 +214,11 @@ export class Broadcaster {
       this.#fetching--;
       this.wake();
     }
+  }
+
+  /** While a page was on its way, the client may have left, or the log may have been replaced. */
+  #canTakeFetched(client: Client): boolean {
+    return this.#clients.has(client) && client.pendingSince === null && !this.#isOfOtherLog(client);
   }
 
   #readFailed(client: Client, error: unknown): void {
@@ -231,22 +237,16 @@ export class Broadcaster {
     this.write(client, gapFrame(gap));
   }
 
-  /** Whether the view has another log since the client's cursor was set. */
+  /** Whether the view shows another log since the client was told its name. */
   #isOfOtherLog(client: Client): boolean {
-    return client.generation !== (this.#view.generation ?? 0);
+    return isOfOtherLog(client.generation, this.#view);
   }
 
-  /** The ids that the client knows mean nothing any more. It gets the name of the new log, and all events of it. */
+  /** The client gets the name of the new log, and all events of it. */
   #tellOtherLog(client: Client): void {
-    const oldest = this.#view.oldest();
-    const gap: Gap = {
-      reason: "unknown",
-      requestedId: String(client.cursor),
-      oldest,
-      latest: this.#view.head(),
-    };
+    const gap = otherLogGap(client.cursor, this.#view);
     client.generation = this.#view.generation ?? 0;
-    client.cursor = oldest - 1;
+    client.cursor = gap.oldest - 1;
     client.lastSentId = client.cursor;
     this.#record.gap(client, gap);
     this.write(client, openingFrames(client, this.#view.name, this.#settings, gap));
