@@ -285,15 +285,14 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   return service;
 }
 
-<<<<<<< HEAD
 /** In the lane with relays, every channel that may have more than ten clients has them. */
 function withLane(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const limits = { clients_per_object: 10, ...(config["limits"] as object | undefined) };
   return process.env["SERVICE_RELAYS"] === undefined ? config : { ...config, limits };
-=======
+}
+
 function processesFlag(processes = Number(process.env["SERVICE_PROCESSES"] ?? 1)): string[] {
   return processes === 1 ? [] : ["--processes", String(processes)];
->>>>>>> relays
 }
 
 /** A folder for the data of a service that is started more than once. */

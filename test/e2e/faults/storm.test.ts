@@ -26,7 +26,6 @@ async function survive(options: StormOptions): Promise<Aftermath> {
 /** Who holds the clients. */
 const holders = ["its hub", ...(isExcepted("relays in one process") ? [] : ["relays"])];
 
-<<<<<<< HEAD
 describe.each(holders)(
   "Promises, with clients on %s: no loss, no double, whatever happens at once",
   (holder) => {
@@ -52,7 +51,7 @@ describe.each(holders)(
       expect(missedHistory).toBe(0);
     }, 60_000);
 
-    it("while events get too old under clients that stall until they are dropped, and stay away too long", async () => {
+    it("while events get too old for clients that stall until they are dropped, or stay away too long", async () => {
       const { gaps, closes, dropped } = await survive({
         ...weather,
         hasRelays,
@@ -75,26 +74,3 @@ describe.each(holders)(
     }, 60_000);
   },
 );
-=======
-  it("while events get too old for clients that stall until they are dropped, or stay away too long", async () => {
-    const { gaps, closes, dropped } = await survive({
-      ...weather,
-      durationMs: 4_500,
-      lifeMs: null,
-      history: { max_age_seconds: 2 },
-      connectionTimeoutSeconds: 1,
-      maxStreamAgeSeconds: 5,
-      roamers: 14,
-      batch: 8,
-      pauseMs: 5,
-      text: 60_000,
-      stallMs: 3_500,
-      awayMs: 4_000,
-      stalls: 0.5,
-    });
-    expect(gaps).toBeGreaterThan(0);
-    expect(dropped).toBeGreaterThan(0);
-    expect(closes["max_age"]).toBeGreaterThan(0);
-  }, 60_000);
-});
->>>>>>> relays

@@ -123,7 +123,6 @@ describe.skipIf(isExcepted("relays in one process"))("Operating relays", () => {
     expect(connections).toEqual({ labels: { channel }, value: 17 });
     // What the hub alone does has no relay.
     expect(samplesOf(text, "edge_sse_events_total")).toEqual([{ labels: { channel }, value: 2 }]);
-    expect(samplesOf(text, "edge_sse_relays_not_shown")).toEqual([{ labels: {}, value: 0 }]);
     expect(mistakesIn(text)).toEqual([]);
   });
 
