@@ -5,19 +5,28 @@ import { batchBody } from "../event.ts";
 import { startFloor } from "../floor/floor.ts";
 import { startGenerator, type Generator } from "../generator.ts";
 import type { Host } from "../host.ts";
+import { startNode } from "../node/node.ts";
 import { openPublisher, type Publisher } from "../publisher.ts";
 import type { Bound, Outcome, Row } from "../row.ts";
-import { startService } from "../service.ts";
+import { startService, type ServiceHost } from "../service.ts";
 import { median } from "../statistics.ts";
 import { meanUsage, meterUsage, type Usage } from "../usage.ts";
 
-/** A host that the service is compared with, and the ratio that the service must reach. */
+/** A host that the service is compared with, and the ratio that the service must reach on each of its own hosts. */
 interface Peer {
   readonly start: (cleanup: Cleanup) => Promise<Host>;
-  readonly bound: Bound;
+  readonly bounds: Partial<Record<ServiceHost, Bound>>;
 }
 
-const PEERS: readonly Peer[] = [{ start: startFloor, bound: { is: "at least", must: 0.8, aim: 0.95 } }];
+const AGAINST_FLOOR: Bound = { is: "at least", must: 0.8, aim: 0.95 };
+
+const PEERS: readonly Peer[] = [
+  { start: startFloor, bounds: { workerd: AGAINST_FLOOR, deno: AGAINST_FLOOR } },
+  {
+    start: startNode,
+    bounds: { deno: { is: "at least", must: 5, aim: 8 } },
+  },
+];
 
 const CLIENTS = 1_000;
 /** One client in this many decodes each frame and checks that none is missing. */
@@ -56,7 +65,7 @@ export const fanOut: Row = {
     }
     const [floor = service] = peers;
     const ceiling = await playWindow(floor, 1, CEILING_WINDOW_EVENTS);
-    return outcomeOf(service, peers, ceiling);
+    return outcomeOf(service, host, peers, ceiling);
   },
 };
 
@@ -151,7 +160,7 @@ async function publishUntil(stopped: AbortSignal, side: Side, windowEvents: numb
   }
 }
 
-function outcomeOf(service: Side, peers: readonly Side[], ceiling: Window): Outcome {
+function outcomeOf(service: Side, host: ServiceHost, peers: readonly Side[], ceiling: Window): Outcome {
   const rates = (side: Side): number[] => side.windows.map(({ deliveriesPerSecond }) => deliveriesPerSecond);
   const cpu = (side: Side): number =>
     median(side.windows.map(({ usage, deliveriesPerSecond }) => (usage.runtime * 1e6) / deliveriesPerSecond));
@@ -160,7 +169,7 @@ function outcomeOf(service: Side, peers: readonly Side[], ceiling: Window): Outc
     what: `against ${peer.host.name}`,
     value: median(own) / median(rates(peer)),
     unit: "x",
-    ...(PEERS[index] === undefined ? {} : { bound: PEERS[index].bound }),
+    ...(PEERS[index] === undefined ? {} : { bound: PEERS[index].bounds[host] }),
   }));
   const notes = [service, ...peers].map(
     (side) =>

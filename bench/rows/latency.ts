@@ -5,9 +5,10 @@ import { eventOf } from "../event.ts";
 import { startFloor } from "../floor/floor.ts";
 import { startGenerator, type Generator } from "../generator.ts";
 import type { Host } from "../host.ts";
+import { startNode } from "../node/node.ts";
 import { openPublisher, type Publisher } from "../publisher.ts";
 import type { Bound, Measure, Outcome, Row } from "../row.ts";
-import { startService } from "../service.ts";
+import { startService, type ServiceHost } from "../service.ts";
 import { median, percentile } from "../statistics.ts";
 import { meanUsage, meterUsage, type Usage } from "../usage.ts";
 
@@ -16,6 +17,8 @@ export interface Load {
   readonly eventsPerSecond: number;
   readonly percentile: 95 | 99;
   readonly bound: Bound;
+  /** How many times the latency of a raw Node server each host may take. Absent: it is not bounded. */
+  readonly againstNode: Partial<Record<ServiceHost, Bound>>;
 }
 
 const ROUNDS = 5;
@@ -30,19 +33,25 @@ export function latencyRow(name: string, load: Load): Row {
     measure: async ({ cleanup, seconds, host }) => {
       const service = await openSide(await startService(cleanup, { host }), load, cleanup);
       const floor = await openSide(await startFloor(cleanup), load, cleanup);
-      for (const side of [service, floor]) {
+      const node = await openSide(await startNode(cleanup), load, cleanup);
+      for (const side of [service, floor, node]) {
         await playRound(side, load, WARM_UP_SECONDS);
       }
       const rounds = new Map<Side, Round[]>([
         [service, []],
         [floor, []],
+        [node, []],
       ]);
       for (let round = 0; round < ROUNDS; round++) {
         for (const [side, played] of rounds) {
           played.push(await playRound(side, load, seconds ?? ROUND_SECONDS));
         }
       }
-      return outcomeOf(load, rounds.get(service) ?? [], rounds.get(floor) ?? []);
+      return outcomeOf(load, host, {
+        service: rounds.get(service) ?? [],
+        floor: rounds.get(floor) ?? [],
+        node: rounds.get(node) ?? [],
+      });
     },
   };
 }
@@ -110,7 +119,11 @@ export async function playRound(
   return { latenciesMs: after.latenciesMs, answersMs, usage: used };
 }
 
-function outcomeOf(load: Load, service: readonly Round[], floor: readonly Round[]): Outcome {
+function outcomeOf(
+  load: Load,
+  host: ServiceHost,
+  { service, floor, node }: Readonly<Record<"service" | "floor" | "node", readonly Round[]>>,
+): Outcome {
   const over = (rounds: readonly Round[], percent: number): number =>
     median(rounds.map(({ latenciesMs }) => percentile(latenciesMs, percent)));
   const measure = (percent: 50 | 95 | 99): Measure => ({
@@ -124,18 +137,34 @@ function outcomeOf(load: Load, service: readonly Round[], floor: readonly Round[
     value: median(service.map(({ answersMs }) => percentile(answersMs, percent))),
     unit: "ms",
   });
-  const peers = [50, 95, 99].map((percent) => `P${percent} ${over(floor, percent).toFixed(1)}`).join(", ");
+  const described = (rounds: readonly Round[]): string =>
+    [50, 95, 99].map((percent) => `P${percent} ${over(rounds, percent).toFixed(1)}`).join(", ");
+  const bound = load.againstNode[host];
   const each = (rounds: readonly Round[]): string =>
     rounds.map(({ latenciesMs }) => percentile(latenciesMs, load.percentile).toFixed(1)).join(" ");
   const deliveries = service.reduce((sum, { latenciesMs }) => sum + latenciesMs.length, 0);
   return {
-    measures: [measure(50), measure(95), measure(99), answerMeasure(50), answerMeasure(99)],
+    measures: [
+      measure(50),
+      measure(95),
+      measure(99),
+      {
+        what: `P${load.percentile} against raw Node`,
+        value: over(service, load.percentile) / over(node, load.percentile),
+        unit: "x",
+        ...(bound === undefined ? {} : { bound }),
+      },
+      answerMeasure(50),
+      answerMeasure(99),
+    ],
     usage: {
       "edge-sse": meanUsage(service.map(({ usage }) => usage)),
       floor: meanUsage(floor.map(({ usage }) => usage)),
+      "raw Node": meanUsage(node.map(({ usage }) => usage)),
     },
     notes: [
-      `the bare floor in the same run: ${peers} ms`,
+      `the bare floor in the same run: ${described(floor)} ms`,
+      `a raw Node server, which stores nothing, in the same run: ${described(node)} ms`,
       `P${load.percentile} of each round: edge-sse ${each(service)}, floor ${each(floor)} ms`,
       `medians of ${service.length} rounds; ${deliveries} deliveries, each complete and in order`,
     ],

@@ -1,4 +1,5 @@
-import { createDecoder, memberOf, parseData, type Frame } from "./decode.ts";
+import { createDecoder, type Frame } from "../sse/decode.ts";
+import { memberOf, parseData } from "./decode.ts";
 import type { Environment } from "./environment.ts";
 import { SSEProblem, toProblem } from "./problem.ts";
 import { discard, readRefusal } from "./refusal.ts";
@@ -126,7 +127,7 @@ export class Connection {
     const cancel = (): void => void reader.cancel(signal.reason).catch(() => {});
     signal.addEventListener("abort", cancel);
     signal.throwIfAborted();
-    const decode = createDecoder((frame) => this.#take(frame));
+    const decode = createDecoder((frame) => this.#take(frame), tooLarge);
     for (;;) {
       const { done, value } = await reader.read();
       signal.throwIfAborted();
@@ -159,12 +160,13 @@ export class Connection {
     const { type, text } = frame.event ?? {};
     if (type === "close") {
       this.#closed = closed(parseData(text ?? ""));
-    } else if (type !== undefined && type !== "error" && !this.#isOpen) {
+    } else if (type === "connected") {
+      // Comes again if another log takes the place of this one. A gap follows then.
+      this.#introduce(parseData(text ?? ""));
+    }
+    if (type !== undefined && type !== "close" && type !== "error" && !this.#isOpen) {
       this.#isOpen = true;
       this.#cancelOpenDeadline();
-      if (type === "connected") {
-        this.#introduce(parseData(text ?? ""));
-      }
       this.#port.onOpen(this);
     }
     // A listener of `onOpen` may have disconnected.
@@ -199,6 +201,10 @@ export class Connection {
 }
 
 function noop(): void {}
+
+function tooLarge(): SSEProblem {
+  return new SSEProblem("frame_too_large", "A frame has more than 1 MiB.");
+}
 
 function closed(data: unknown): SSEProblem {
   const reason = memberOf(data, "reason");

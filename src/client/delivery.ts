@@ -1,6 +1,7 @@
+import type { Frame } from "../sse/decode.ts";
 import { isReservedType } from "../sse/event-type.ts";
 import type { Cursor } from "./cursor.ts";
-import { memberOf, parseData, type Frame } from "./decode.ts";
+import { memberOf, parseData } from "./decode.ts";
 import { Listeners } from "./listeners.ts";
 import type { SSEEvent } from "./types.ts";
 

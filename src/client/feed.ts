@@ -1,6 +1,7 @@
 import { Backoff, LONGEST_WAIT_MS } from "./backoff.ts";
 import { Connection, type StreamRequest } from "./connection.ts";
-import { memberOf, parseData, type Frame } from "./decode.ts";
+import type { Frame } from "../sse/decode.ts";
+import { memberOf, parseData } from "./decode.ts";
 import type { Environment } from "./environment.ts";
 import { SSEProblem } from "./problem.ts";
 import type { Retry } from "./types.ts";

@@ -1,5 +1,5 @@
 import type { Cursor, Position } from "./cursor.ts";
-import type { Frame } from "./decode.ts";
+import type { Frame } from "../sse/decode.ts";
 import type { TabLine, Tabs } from "./environment.ts";
 import { Feed, type FeedOptions, type Source } from "./feed.ts";
 import { LeaderLock } from "./leader-lock.ts";

@@ -1,5 +1,6 @@
 import type { Position } from "./cursor.ts";
-import { isObject, memberOf, type Frame } from "./decode.ts";
+import type { Frame } from "../sse/decode.ts";
+import { isObject, memberOf } from "./decode.ts";
 
 /** A message between tabs. */
 export type Word =

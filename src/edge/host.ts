@@ -1,13 +1,16 @@
 import { waitUntil } from "cloudflare:workers";
 import { hexDigest } from "../auth/digest.ts";
-import type { DirectoryPort, Host, HubPort, TicketsPort } from "../service/host.ts";
+import type { DirectoryPort, Host, HubPort, Hubs, TicketsPort } from "../service/host.ts";
+import { usesRelays } from "../service/hub-settings.ts";
 import { createService } from "../service/router.ts";
 import { HubError } from "../hub/errors.ts";
-import { unwrap, type Answer } from "./answer.ts";
+import { unwrap, type Answer } from "../service/answer.ts";
 import { configOf } from "./config.ts";
 import type { Env } from "./env.ts";
-import { streamRequest, type DirectoryRpc, type HubRpc } from "./objects.ts";
+import { openStream, streamRequest, type DirectoryRpc, type HubRpc } from "./objects.ts";
 import { peerOf } from "./peer.ts";
+import { regionOf } from "./region.ts";
+import { RelayConnects } from "./relay-connects.ts";
 import { isStorageFull, storageFull } from "../sql/storage-full.ts";
 import { systemClock } from "./system-clock.ts";
 import { workerLogger } from "./worker-logger.ts";
@@ -27,7 +30,7 @@ function hostOf(env: Env): Host {
   return {
     config: configOf(env),
     secrets: env,
-    hubs: { of: (channel) => hubPort(env.HUBS.get(env.HUBS.idFromName(channel))) },
+    hubs: hubsOf(env),
     directory: directoryPort(() => env.DIRECTORY.get(env.DIRECTORY.idFromName("directory"))),
     tickets: ticketsPort(env),
     logger: workerLogger(env.LOGGING.level),
@@ -36,6 +39,7 @@ function hostOf(env: Env): Host {
     launcherToken: env.SHUTDOWN_TOKEN,
     listenHost: env.LISTEN_HOST,
     asset: (request) => env.ASSETS.fetch(request),
+    regionOf: (request) => regionOf(request, env.LAUNCH_ID !== undefined),
     peerOf: (request) => peerOf(request, env.LAUNCH_ID !== undefined),
     keepAlive: waitUntil,
     refusalOf,
@@ -47,19 +51,30 @@ async function ask<Value>(answer: Promise<Answer<Value>>): Promise<Value> {
   return unwrap(await answer);
 }
 
+/** The hubs of all channels. The streams of a large channel are held by its relays. */
+function hubsOf(env: Env): Hubs {
+  const relays = new RelayConnects(env.RELAY_OBJECTS, systemClock);
+  const hasRelays = usesRelays(configOf(env));
+  return {
+    of: (channel) => {
+      const hub = hubPort(env.HUBS.get(env.HUBS.idFromName(channel)));
+      return hasRelays
+        ? { ...hub, connect: (request, region) => relays.connect(channel, region, request) }
+        : hub;
+    },
+  };
+}
+
 /** The port to the hub of a channel. */
 export function hubPort(hub: DurableObjectStub<HubRpc>): HubPort {
   return {
-    connect: async (request) => {
-      const response = await hub.fetch(streamRequest(request));
-      return response.status === 200 ? response : ask(response.json<Answer<never>>());
-    },
+    connect: (request) => openStream(hub, streamRequest(request)),
     publish: (events, publisher, grant) => ask(hub.publish(events, publisher, grant)),
     history: (request) => ask(hub.history(request)),
     health: () => ask(hub.health()),
     findDead: () => ask(hub.findDead()),
     counters: () => ask(hub.counters()),
-    clients: () => ask(hub.clients()),
+    clients: (page) => ask(hub.clients(page)),
     kick: (clientId) => ask(hub.kick(clientId)),
     drain: (until, epoch) => ask(hub.drain(until, epoch)),
     resume: (epoch) => ask(hub.resume(epoch)),

@@ -1,39 +1,46 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Counters } from "../hub/counters.ts";
 import type { FilterTerms } from "../hub/filter.ts";
 import { OpenStreams } from "../hub/audience/open-streams.ts";
+import { closedRefusal } from "../hub/closing.ts";
+import { clientList } from "../hub/client-list.ts";
 import { Hub } from "../hub/hub.ts";
 import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import { LogBudget } from "../hub/log-budget.ts";
 import type { HistoryPage } from "../hub/log/history.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { Logger } from "../hub/logger.ts";
-import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
-import { settingsOf } from "../service/hub-settings.ts";
+import type { ChannelCounts, ClientList, ClientPage, Ended, HubHealth } from "../hub/views.ts";
+import { RelayedHub } from "../relay/relayed-hub.ts";
+import { parseRelay } from "../relay/relay-port.ts";
+import type { Lease, LeaseRequest } from "../relay/seat-lease.ts";
+import { relayedHubSettingsOf, settingsOf, usesRelays } from "../service/hub-settings.ts";
 import { createLogger } from "../service/logger.ts";
 import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
 import type { Forgotten } from "../sql/channel-table.ts";
 import { LaunchValues } from "../sql/launch-values.ts";
+import { SeatTable } from "../sql/seat-table.ts";
 import { SqlLog } from "../sql/sql-log.ts";
-import { answer, type Answer } from "./answer.ts";
+import { answer, type Answer } from "../service/answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { configOf } from "./config.ts";
 import { DirectoryLink } from "./directory-link.ts";
 import type { Env } from "./env.ts";
 import { objectSql } from "./object-sql.ts";
-import { wantedStream, type HubRpc } from "./objects.ts";
+import { relayObjectName, wantedStream, type HubRpc, type RelayRpc } from "./objects.ts";
+import { placeOf } from "./region.ts";
+import { relayPort } from "./relay-port.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** Objects of one class may share an isolate, and with it the memory. */
 const openStreams = new OpenStreams();
 
-/** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has what the hub does. */
+/** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has the rest. */
 export class HubObject extends DurableObject<Env> implements HubRpc {
   readonly #channel: string;
   readonly #launch: LaunchValues;
   readonly #logger: Logger;
   #log: SqlLog;
-  #hub: Hub;
+  #hub: Hub | RelayedHub;
   #directory: DirectoryLink;
   /** How many requests are running that may bring a client or an event. Meanwhile the channel is not vacated or forgotten. */
   #arriving = 0;
@@ -53,6 +60,10 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
   override async fetch(request: Request): Promise<Response> {
     const wanted = wantedStream(request);
     const answered = await this.#arrival(async () => {
+      if (wanted.relay !== undefined && !(this.#hub instanceof RelayedHub)) {
+        // The configuration has changed. The relay ends its clients' streams, and they come back to the hub.
+        throw closedRefusal("draining");
+      }
       const stream = new TransformClientStream(request.signal);
       await this.#hub.connect(wanted, stream);
       return stream.readable;
@@ -95,19 +106,21 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
 
   health(): Promise<Answer<HubHealth>> {
     return answer(async () => {
-      const health = this.#hub.health();
+      const health = await this.#hub.health();
       // A hub without clients is not told of a drain of all channels, but its next client will be refused.
       const drainUntil = health.status === "draining" ? null : await this.#directory.drainUntil();
       return drainUntil === null ? health : { ...health, status: "draining", drainUntil };
     });
   }
 
-  counters(): Promise<Answer<{ counters: Counters; health: HubHealth }>> {
-    return answer(() => ({ counters: this.#hub.counters, health: this.#hub.health() }));
+  counters(): Promise<Answer<ChannelCounts>> {
+    return answer(() => this.#hub.counts());
   }
 
-  clients(): Promise<Answer<ClientView[]>> {
-    return answer(() => this.#hub.clients());
+  clients(page: ClientPage): Promise<Answer<ClientList>> {
+    return answer(() =>
+      this.#hub instanceof RelayedHub ? this.#hub.clients(page) : clientList(this.#hub.clients(), page),
+    );
   }
 
   kick(clientId: string): Promise<Answer<boolean>> {
@@ -116,7 +129,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
 
   /** @param epoch the directory's epoch of this drain; null if the directory cannot be reached */
   drain(until: number, epoch: number | null): Promise<Answer<Ended>> {
-    return answer(() =>
+    return answer<Ended>(() =>
       this.#directory.isNews(epoch) ? this.#hub.drain(until) : { closed: 0, lingering: 0 },
     );
   }
@@ -127,6 +140,17 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
       if (this.#directory.isNews(epoch)) {
         this.#hub.resume();
       }
+    });
+  }
+
+  /** Gives seats to a relay, or takes them back. */
+  lease(request: LeaseRequest): Promise<Answer<Lease>> {
+    return this.#arrival(async () => {
+      if (!(this.#hub instanceof RelayedHub)) {
+        // The configuration has changed, and the hub holds the clients itself.
+        throw closedRefusal("draining");
+      }
+      return this.#hub.lease(request);
     });
   }
 
@@ -158,33 +182,49 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     });
   }
 
-  #create(): { log: SqlLog; hub: Hub; directory: DirectoryLink } {
+  #create(): { log: SqlLog; hub: Hub | RelayedHub; directory: DirectoryLink } {
     const { storage } = this.ctx;
     const log = new SqlLog(objectSql(storage));
-    const hub = new Hub(settingsOf(configOf(this.env), this.#channel), {
+    const host = {
       log,
       clock: systemClock,
       logger: this.#logger,
       random: Math.random,
       openStreams,
-      setAlarm: (at) => void storage.setAlarm(at),
-      saveDrain: (until) => this.#saveDrain(until),
-      beforeFirstClient: (address) => directory.occupy(address),
-    });
+      setAlarm: (at: number) => void storage.setAlarm(at),
+      saveDrain: (until: number | null) => this.#saveDrain(until),
+      beforeFirstClient: (address: string | null) => directory.occupy(address),
+    };
+    const config = configOf(this.env);
+    const hub = usesRelays(config)
+      ? new RelayedHub(relayedHubSettingsOf(config, this.#channel), {
+          ...host,
+          seatStore: new SeatTable(objectSql(storage)),
+          relay: (name) => relayPort(this.#relayStub(name)),
+        })
+      : new Hub(settingsOf(config, this.#channel), host);
     const directory = new DirectoryLink(this.#channel, {
       directory: () => this.env.DIRECTORY.get(this.env.DIRECTORY.idFromName("directory")),
       logger: new LogBudget(this.#logger, systemClock).log,
       exists: () => log.name !== null,
       heed: async ({ isStopping, drainUntil }) => {
         if (isStopping) {
-          hub.stop();
+          await hub.stop();
           await hub.settled();
         } else if (drainUntil !== null && drainUntil !== this.#keptDrain()) {
-          hub.drain(drainUntil);
+          await hub.drain(drainUntil);
         }
       },
     });
     return { log, hub, directory };
+  }
+
+  #relayStub(name: string): DurableObjectStub<RelayRpc> {
+    const relays = this.env.RELAY_OBJECTS;
+    return relays.get(
+      relays.idFromName(relayObjectName(this.#channel, name)),
+      placeOf(parseRelay(name).region),
+    );
   }
 
   async #arrival<Value>(work: () => Promise<Value>): Promise<Answer<Value>> {

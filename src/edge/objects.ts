@@ -1,15 +1,16 @@
 import type { ConnectRequest } from "../hub/audience/audience.ts";
-import type { Counters } from "../hub/counters.ts";
 import type { FilterTerms } from "../hub/filter.ts";
 import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import type { HistoryPage } from "../hub/log/history.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
-import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
+import type { ChannelCounts, ClientList, ClientPage, ClientView, Ended, HubHealth } from "../hub/views.ts";
+import type { RelayReport } from "../relay/relay-port.ts";
+import type { Lease, LeaseRequest, Recalled } from "../relay/seat-lease.ts";
 import type { Principal } from "../service/access/principal.ts";
 import type { Entrant, Knowledge } from "../service/host.ts";
 import type { Forgotten } from "../sql/channel-table.ts";
 import type { Standing } from "../sql/directory.ts";
-import type { Answer } from "./answer.ts";
+import { unwrap, type Answer } from "../service/answer.ts";
 
 /** The methods of the objects over RPC. Each returns an `Answer`, because RPC does not carry our error classes. */
 
@@ -24,14 +25,27 @@ export interface HubRpc extends Rpc.DurableObjectBranded {
   history(request: HistoryRequest): Promise<Answer<HistoryPage>>;
   health(): Promise<Answer<HubHealth>>;
   findDead(): Promise<Answer<void>>;
-  counters(): Promise<Answer<{ counters: Counters; health: HubHealth }>>;
-  clients(): Promise<Answer<ClientView[]>>;
+  counters(): Promise<Answer<ChannelCounts>>;
+  clients(page: ClientPage): Promise<Answer<ClientList>>;
   kick(clientId: string): Promise<Answer<boolean>>;
   drain(until: number, epoch: number | null): Promise<Answer<Ended>>;
   resume(epoch: number | null): Promise<Answer<void>>;
   stop(): Promise<Answer<Ended>>;
   settled(): Promise<Answer<number>>;
   forget(): Promise<Answer<Forgotten>>;
+  lease(request: LeaseRequest): Promise<Answer<Lease>>;
+}
+
+/** A relay of a channel. `fetch` opens a stream, with a `streamRequest`. */
+export interface RelayRpc extends Rpc.DurableObjectBranded {
+  fetch(request: Request): Promise<Response>;
+  report(): Promise<Answer<RelayReport>>;
+  clients(page: ClientPage): Promise<Answer<ClientView[]>>;
+  kick(clientId: string): Promise<Answer<boolean>>;
+  findDead(): Promise<Answer<void>>;
+  end(reason: "drain" | "shutdown"): Promise<Answer<Ended>>;
+  settled(): Promise<Answer<number>>;
+  recall(version: number): Promise<Answer<Recalled>>;
 }
 
 /** The one directory of all channels. */
@@ -69,6 +83,31 @@ const STREAM_REQUEST_HEADER = "Stream-Request";
 export function streamRequest(request: ConnectRequest): Request {
   const header = encodeURIComponent(JSON.stringify(request));
   return new Request("https://hub/", { headers: { [STREAM_REQUEST_HEADER]: header } });
+}
+
+/**
+ * Opens a stream at a hub or a relay.
+ *
+ * @throws HubError what the object refuses
+ */
+export async function openStream(
+  source: { fetch(request: Request, init?: RequestInit): Promise<Response> },
+  request: Request,
+  signal?: AbortSignal,
+): Promise<Response> {
+  const response = await source.fetch(request, signal === undefined ? undefined : { signal });
+  return response.status === 200 ? response : unwrap(await response.json<Answer<never>>());
+}
+
+/** The name of the object of a relay. A channel name has no slash. */
+export function relayObjectName(channel: string, relay: string): string {
+  return `${channel}/${relay}`;
+}
+
+/** Reads the name of the object of a relay. */
+export function relayNamed(name: string): { channel: string; relay: string } {
+  const slash = name.indexOf("/");
+  return { channel: name.slice(0, slash), relay: name.slice(slash + 1) };
 }
 
 /** Reads a `streamRequest`. */

@@ -11,9 +11,9 @@ import type { HistoryPage } from "./log/history.ts";
 import { Ledger, type HistoryRequest } from "./log/ledger.ts";
 import { LogBudget } from "./log-budget.ts";
 import type { Logger } from "./logger.ts";
-import type { ClientView, Ended, HubHealth } from "./views.ts";
+import type { ChannelCounts, ClientView, Ended, HubHealth } from "./views.ts";
 
-/** What a hub needs from the place where it runs, together with what its closing and its audience need. */
+/** The parts of the host that a hub uses, including those of its closing and its audience. */
 export interface HubHost extends ClosingHost, AudienceHost {
   readonly log: EventLog;
   readonly logger: Logger;
@@ -22,8 +22,8 @@ export interface HubHost extends ClosingHost, AudienceHost {
 }
 
 /**
- * Orders, logs and delivers the events of one channel. Its ledger stores what is published, and its audience delivers
- * what the ledger's view shows. Knows neither HTTP nor Cloudflare.
+ * Orders, logs and delivers the events of one channel. Its ledger stores the events, and its audience delivers those
+ * that the ledger's view shows. Knows neither HTTP nor Cloudflare.
  */
 export class Hub {
   readonly counters: Counters = createCounters();
@@ -142,6 +142,11 @@ export class Hub {
   /** Finds the clients that have left without the runtime's notice, so that `health` does not count them. */
   findDead(): Promise<void> {
     return this.#audience.findDead();
+  }
+
+  /** What the hub has counted since it was opened. */
+  counts(): ChannelCounts {
+    return { counters: this.counters, health: this.health(), relays: [] };
   }
 
   health(): HubHealth {

@@ -1,6 +1,7 @@
+import type { Counters } from "./counters.ts";
 import type { FilterTerms } from "./filter.ts";
 
-/** What an operator sees of a hub. Plain data, because it crosses from the hub to the Worker. */
+/** The state of a hub for an operator. Plain data, because it crosses from the hub to the Worker. */
 
 /** The state of a channel. */
 export interface HubHealth {
@@ -16,11 +17,43 @@ export interface HubHealth {
   readonly lastEventId: number;
   /** Null if the log keeps no event. */
   readonly oldestEventId: number | null;
+  /** The relays that hold the clients of the channel. Absent if the hub holds them itself. */
+  readonly relays?: RelaysHealth;
+}
+
+/** The state of all relays of a channel. */
+export interface RelaysHealth {
+  readonly count: number;
+  /** How many of them have lost their hub, lag behind it, or cannot be reached. */
+  readonly behind: number;
+  /** By how many events the slowest of them lags. */
+  readonly eventsBehind: number;
+}
+
+/** What a hub, or one of its relays, has counted. */
+export interface ChannelCounts {
+  readonly counters: Counters;
+  readonly health: HubHealth;
+  readonly relays: readonly RelayCounts[];
+}
+
+/** What one relay has counted. */
+export interface RelayCounts {
+  /** The name of the relay within its channel. */
+  readonly relay: string;
+  readonly region: string;
+  readonly counters: Counters;
+  readonly activeConnections: number;
+  readonly lingeringConnections: number;
+  /** By how many events it lags behind its hub. */
+  readonly eventsBehind: number;
 }
 
 /** A registered client. Times are in ms since the epoch. */
 export interface ClientView {
   readonly id: string;
+  /** The relay that holds the client. Absent if the hub holds it. */
+  readonly relay?: string;
   readonly connectedAt: number;
   readonly lastEventAt: number | null;
   readonly writtenAt: number;
@@ -34,12 +67,19 @@ export interface ClientView {
   readonly eventsSent: number;
 }
 
-/** A part of the list of clients, in the order of their ids. */
+/** A part of the list of clients that is wanted. */
 export interface ClientPage {
-  /** The last id of the part before; empty for the first part. */
+  /** Where the part before has ended; empty for the first part. */
   readonly after: string;
   /** The most clients in the part. */
   readonly limit: number;
+}
+
+/** A part of the list of clients, in the order of their relays and ids. */
+export interface ClientList {
+  readonly clients: readonly ClientView[];
+  /** Where the next part starts; null if this is the last one. */
+  readonly next: string | null;
 }
 
 /** The result of ending all streams of a channel. */

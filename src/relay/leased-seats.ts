@@ -10,7 +10,7 @@ const RENEW_MS = 10_000;
 const RETRY_MS = 2_000;
 
 /** How long an answer of the hub may take. A later answer is ignored. */
-const ANSWER_MS = 2_000;
+const ANSWER_MS = 5_000;
 
 /**
  * After a recall, seats are scarce for this long, and the relay gives each seat back as soon as its client leaves. It is
@@ -178,7 +178,7 @@ export class LeasedSeats implements Seats {
     const { clock } = this.#host;
     if (lease === null) {
       this.#renewAt = clock.now() + RETRY_MS;
-      this.#answerWaiting(waiting, []);
+      this.#refuseWaiting(waiting);
       return;
     }
     if (this.#take(lease)) {
@@ -274,6 +274,13 @@ export class LeasedSeats implements Seats {
       } else {
         refuse(new HubError("relay_full", CHANNEL_FULL, { next: relay }));
       }
+    }
+  }
+
+  /** Nobody knows whether there is a seat. That is no reason to say that the channel is full. */
+  #refuseWaiting(count: number): void {
+    for (const { refuse } of this.#waiting.splice(0, count)) {
+      refuse(new HubError("hub_unreachable", "The hub of this channel cannot be reached at the moment."));
     }
   }
 

@@ -2,7 +2,7 @@ import type { LeaseRequest, Recalled } from "./seat-lease.ts";
 import type { SeatStore } from "./seat-store.ts";
 
 /** How long the hub keeps a lease that is not renewed. */
-export const LEASE_MS = 60_000;
+const LEASE_MS = 60_000;
 
 /**
  * How long a relay may use a lease. It is shorter than the hub's time, because the alarm on which a relay ends its

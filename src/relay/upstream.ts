@@ -22,4 +22,6 @@ export interface FeedStart {
   readonly logName: string | null;
   /** Without a cursor: the time in ms since the epoch from which on events are delivered. */
   readonly since: number;
+  /** The relay whose stream is followed; null is the hub itself. */
+  readonly parent: string | null;
 }

@@ -1,4 +1,5 @@
 import { OpenStreams } from "../hub/audience/open-streams.ts";
+import { clientList } from "../hub/client-list.ts";
 import { Hub } from "../hub/hub.ts";
 import { MemoryEventLog } from "../hub/log/event-log.ts";
 import type { ChannelReader } from "./host.ts";
@@ -29,8 +30,8 @@ function emptyReader({ host }: Service, channel: string, drainUntil: number | nu
     history: (request) => hub.history(request),
     health: async () => hub.health(),
     findDead: async () => {},
-    counters: async () => ({ counters: hub.counters, health: hub.health() }),
-    clients: async () => hub.clients(),
+    counters: async () => hub.counts(),
+    clients: async (page) => clientList(hub.clients(), page),
     kick: async (clientId) => hub.kick(clientId),
   };
 }

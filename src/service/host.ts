@@ -1,19 +1,18 @@
 import type { Config } from "../config/schema.ts";
 import type { ConnectRequest } from "../hub/audience/audience.ts";
 import type { Clock } from "../hub/clock.ts";
-import type { Counters } from "../hub/counters.ts";
 import type { HubError } from "../hub/errors.ts";
 import type { FilterTerms } from "../hub/filter.ts";
 import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import type { HistoryPage } from "../hub/log/history.ts";
 import type { HistoryRequest } from "../hub/log/ledger.ts";
 import type { Logger } from "../hub/logger.ts";
-import type { ClientView, Ended, HubHealth } from "../hub/views.ts";
+import type { ChannelCounts, ClientList, ClientPage, Ended, HubHealth } from "../hub/views.ts";
 import type { Principal } from "./access/principal.ts";
 
 /**
- * What the service needs from the place where it runs. A port refuses by throwing a `HubError`. Any other error means
- * that something failed, and `refusalOf` says what that means to a client.
+ * The host that the service runs on, as its ports. A port refuses by throwing a `HubError`. Any other error is a failure,
+ * which `refusalOf` maps to a refusal.
  */
 export interface Host {
   readonly config: Config;
@@ -33,6 +32,8 @@ export interface Host {
   asset(request: Request): Promise<Response>;
   /** The IP address of the peer as text; null if it is unknown. */
   peerOf(request: Request): string | null;
+  /** The part of the world that a request comes from. The clients of a region share relays. */
+  regionOf(request: Request): string;
   /** Keeps a promise running after the request that started it was answered or cancelled. */
   keepAlive(promise: Promise<unknown>): void;
   /** Maps a failure of the platform, such as an overloaded object, to a refusal; null if the failure is a bug. */
@@ -62,8 +63,8 @@ export interface ChannelReader {
   health(): Promise<HubHealth>;
   /** Finds the clients that have left without the runtime noticing, so that they are no longer counted. */
   findDead(): Promise<void>;
-  counters(): Promise<{ counters: Counters; health: HubHealth }>;
-  clients(): Promise<ClientView[]>;
+  counters(): Promise<ChannelCounts>;
+  clients(page: ClientPage): Promise<ClientList>;
   /** Resolves to false if there is no such client. */
   kick(clientId: string): Promise<boolean>;
 }
@@ -73,9 +74,10 @@ export interface HubPort extends ChannelReader {
   /**
    * Opens a stream and answers it as a response.
    *
+   * @param region of the client, as `Host.regionOf` tells it
    * @throws HubError as `Hub.connect`
    */
-  connect(request: ConnectRequest): Promise<Response>;
+  connect(request: ConnectRequest, region: string): Promise<Response>;
   /** @throws HubError as `Hub.publish`, and as `DirectoryPort.enter` */
   publish(events: readonly NewEvent[], publisher: string | null, grant: FilterTerms): Promise<Receipt[]>;
   /** @param epoch the directory's epoch of this drain; null if the directory cannot be reached */
@@ -83,7 +85,7 @@ export interface HubPort extends ChannelReader {
   /** @param epoch the directory's epoch that ends all earlier drains; null if the directory cannot be reached */
   resume(epoch: number | null): Promise<void>;
   stop(): Promise<Ended>;
-  /** Waits until the peers have taken the end of their streams, but not for long. Resolves to how many have not. */
+  /** Waits a short time for the peers to read the end of their streams. Resolves to the number that has not. */
   settled(): Promise<number>;
 }
 
@@ -94,7 +96,7 @@ export interface Entrant {
   readonly key: string | null;
 }
 
-/** What the directory knows about a channel without asking its hub. */
+/** The facts that the directory knows about a channel without asking its hub. */
 export interface Knowledge {
   /** Rises with every drain and resume. A hub ignores an order with an older epoch than the one it knows. */
   readonly epoch: number;
@@ -127,7 +129,7 @@ export interface DirectoryPort {
   stop(): Promise<readonly string[]>;
 }
 
-/** The unused tickets. A host must store them as digests, so that whoever reads its storage cannot use them. */
+/** The unused tickets. A host must store them as digests, so that a stolen copy of its storage contains no usable ticket. */
 export interface TicketsPort {
   /** Keeps a ticket until it is used or expires. Resolves to false if too many tickets are unused already. */
   keep(ticket: string, principal: Principal, expiresAt: number, address: string | null): Promise<boolean>;

@@ -1,5 +1,30 @@
 import type { Config } from "../config/schema.ts";
 import type { HubSettings } from "../hub/hub-settings.ts";
+import type { RelayedHubSettings } from "../relay/relayed-hub.ts";
+import type { RelaySettings } from "../relay/relay.ts";
+
+/** Whether relays hold the clients of a channel. */
+export function usesRelays({ sse, limits }: Config): boolean {
+  return sse.max_connections > limits.clients_per_object;
+}
+
+/** The settings of a hub with relays, from config.yaml. */
+export function relayedHubSettingsOf(config: Config, channel: string): RelayedHubSettings {
+  return {
+    ...settingsOf(config, channel),
+    maxRelays: config.relays.max,
+  };
+}
+
+/** The settings of a relay of a channel, from config.yaml. */
+export function relaySettingsOf(config: Config, channel: string, relay: string): RelaySettings {
+  const { relays } = config;
+  return {
+    ...settingsOf(config, channel),
+    relay,
+    tail: { maxEvents: relays.tail_events, maxBytes: relays.tail_bytes },
+  };
+}
 
 /** The settings of the hub of a channel, from config.yaml. */
 export function settingsOf(config: Config, channel: string): HubSettings {

@@ -1,3 +1,4 @@
+import type { Filter } from "../hub/filter.ts";
 import {
   sameContent,
   sizeOf,
@@ -11,125 +12,58 @@ import {
   type Stamp,
   type StoredEvent,
 } from "../hub/log/event-log.ts";
-import type { Filter } from "../hub/filter.ts";
 import { TakenKeys } from "../hub/log/taken-keys.ts";
+import { LogEnds, readLogRow } from "./log-ends.ts";
+import { LogReader } from "./log-reader.ts";
+import { EVENT, LOG_MIGRATIONS, toEvent, type EventRow } from "./log-tables.ts";
 import { isMigrated, migrate } from "./migrations.ts";
 import type { Sql } from "./sql.ts";
 import { isStorageFull, storageFull } from "./storage-full.ts";
 
-/** Changes of the tables, in order, each applied once. Only ever append to this list. */
-const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE log (
-     name TEXT NOT NULL,
-     -- The last event that was trimmed: ids go on after it, also when nothing is kept.
-     trimmed_seq INTEGER NOT NULL DEFAULT 0,
-     trimmed_at INTEGER NOT NULL DEFAULT 0,
-     trimmed_offset INTEGER NOT NULL DEFAULT 0
-   ) STRICT;
-   -- The data last: what stands before it is read without walking through it.
-   CREATE TABLE events (
-     seq INTEGER PRIMARY KEY,
-     type TEXT NOT NULL,
-     project_id TEXT,
-     agent_id TEXT,
-     published_at INTEGER NOT NULL,
-     end_offset INTEGER NOT NULL,
-     key TEXT,
-     data TEXT NOT NULL
-   ) STRICT;
-   CREATE UNIQUE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;`,
-];
-
-const STAMP = "seq, published_at, end_offset";
-const EVENT = "seq, type, project_id, agent_id, data, published_at";
-
-/** The columns of a read: measured, each text costs about a microsecond a row. */
-const DETAILS: Readonly<Record<Detail, string>> = {
-  frame: "seq, type, data",
-  filterable: "seq, type, data, project_id, agent_id",
-  all: "seq, type, data, project_id, agent_id, published_at",
-};
-
-/** What stands in a row of a read; a column that was not asked for is not there. */
-type ReadRow = [
-  seq: number,
-  type: string,
-  data: string,
-  projectId?: string | null,
-  agentId?: string | null,
-  publishedAt?: number,
-];
-
-/** What stands in a row of an outline. */
-type OutlineRow = [
-  seq: number,
-  endOffset: number,
-  type: string,
-  projectId?: string | null,
-  agentId?: string | null,
-];
-
-/** Rows of one read, however small they are. */
-const READ_EVENTS = 2_000;
-
-type StampRow = { seq: number; published_at: number; end_offset: number };
-type EventRow = {
-  seq: number;
-  type: string;
-  project_id: string | null;
-  agent_id: string | null;
-  data: string;
-  published_at: number;
-};
-type LogRow = { name: string; trimmed_seq: number; trimmed_at: number; trimmed_offset: number };
-
 /** The log of a channel in a SQLite database of its own. */
 export class SqlLog implements EventLog {
   readonly #sql: Sql;
-  #name: string | null = null;
-  #head = 0;
-  #oldest = 1;
-  /** The stamps of `head` and of `oldest - 1`, which every publish asks for. */
-  #last: Stamp = { publishedAt: 0, endOffset: 0 };
-  #trimmed: Stamp = { publishedAt: 0, endOffset: 0 };
+  readonly #ends = new LogEnds();
+  readonly #reader: LogReader;
 
   constructor(sql: Sql) {
     this.#sql = sql;
+    this.#reader = new LogReader(sql, this.#ends);
     if (isMigrated(sql)) {
-      migrate(sql, MIGRATIONS);
+      migrate(sql, LOG_MIGRATIONS);
     }
     this.reload();
   }
 
   get name(): string | null {
-    return this.#name;
+    return this.#ends.name;
   }
 
   get head(): number {
-    return this.#head;
+    return this.#ends.head;
   }
 
   get oldest(): number {
-    return this.#oldest;
+    return this.#ends.oldest;
   }
 
   create(): void {
-    if (this.#name === null) {
+    if (this.#ends.name === null) {
       const name = crypto.randomUUID();
       this.#transaction(() => {
-        migrate(this.#sql, MIGRATIONS);
+        migrate(this.#sql, LOG_MIGRATIONS);
         this.#sql.rows("INSERT INTO log (name) VALUES (?)", name);
       });
-      this.#name = name;
+      this.#ends.name = name;
     }
   }
 
   append(events: readonly NewEvent[], now: number, keptFrom: number, grant?: Filter): Appended {
     this.create();
     const taken = new TakenKeys(grant);
-    const publishedAt = Math.max(now, this.#last.publishedAt);
-    let seq = this.#head;
-    let { endOffset } = this.#last;
+    const publishedAt = Math.max(now, this.#ends.last.publishedAt);
+    let seq = this.#ends.head;
+    let { endOffset } = this.#ends.last;
     const receipts: Receipt[] = [];
     const stored: AppendedEvent[] = [];
     // A throw between two statements would leave the earlier rows: a batch is all or nothing.
@@ -152,9 +86,9 @@ export class SqlLog implements EventLog {
       }
       taken.refuse();
     });
-    if (seq > this.#head) {
-      this.#head = seq;
-      this.#last = { publishedAt, endOffset };
+    if (seq > this.#ends.head) {
+      this.#ends.head = seq;
+      this.#ends.last = { publishedAt, endOffset };
     }
     return { receipts, stored };
   }
@@ -164,62 +98,19 @@ export class SqlLog implements EventLog {
   }
 
   read(after: number, maxBytes: number, detail: Detail): StoredEvent[] {
-    const from = Math.max(after, this.#oldest - 1);
-    if (from >= this.#head) {
-      return [];
-    }
-    const rows = this.#sql.values(
-      `SELECT ${DETAILS[detail]} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq`,
-      from,
-      this.#lastWithin(from, maxBytes),
-    ) as Iterable<ReadRow>;
-    return Array.from(rows, (row) => {
-      const [seq, type, data, projectId = null, agentId = null, publishedAt = 0] = row;
-      return { seq, type, data, projectId, agentId, publishedAt };
-    });
+    return this.#reader.read(after, maxBytes, detail);
   }
 
   outline(after: number, count: number, needsIds: boolean): Outline[] {
-    const from = Math.max(after, this.#oldest - 1);
-    if (from >= this.#head) {
-      return [];
-    }
-    const columns = needsIds ? "seq, end_offset, type, project_id, agent_id" : "seq, end_offset, type";
-    const rows = this.#sql.values(
-      `SELECT ${columns} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`,
-      from,
-      count,
-    ) as Iterable<OutlineRow>;
-    let previous = this.stamp(from).endOffset;
-    return Array.from(rows, (row) => {
-      const [seq, endOffset, type, projectId = null, agentId = null] = row;
-      const size = endOffset - previous;
-      previous = endOffset;
-      return { seq, type, projectId, agentId, size };
-    });
+    return this.#reader.outline(after, count, needsIds);
   }
 
   pick(seqs: readonly number[]): StoredEvent[] {
-    return this.#sql
-      .rows<EventRow>(
-        `SELECT ${EVENT} FROM events WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`,
-        JSON.stringify(seqs),
-      )
-      .map(toEvent);
+    return this.#reader.pick(seqs);
   }
 
   stamp(seq: number): Stamp {
-    if (seq === this.#oldest - 1) {
-      return this.#trimmed;
-    }
-    if (seq === this.#head) {
-      return this.#last;
-    }
-    const [row] = this.#sql.rows<StampRow>(`SELECT ${STAMP} FROM events WHERE seq = ?`, seq);
-    if (row === undefined) {
-      throw new RangeError(`event ${seq} is not kept`);
-    }
-    return toStamp(row);
+    return this.#reader.stamp(seq);
   }
 
   trim(through: number): void {
@@ -233,55 +124,17 @@ export class SqlLog implements EventLog {
         trimmed.endOffset,
       );
     });
-    this.#oldest = through + 1;
-    this.#trimmed = trimmed;
+    this.#ends.oldest = through + 1;
+    this.#ends.trimmed = trimmed;
   }
 
   check(): void {
-    this.#row();
+    readLogRow(this.#sql);
   }
 
-  /** Reads again where the log stands. Needed after writes were lost that had not been durable yet. */
+  /** Reads again where the log ends, after writes that were not durable yet were lost. */
   reload(): void {
-    if (!isMigrated(this.#sql)) {
-      this.#name = null;
-      this.#head = 0;
-      this.#oldest = 1;
-      this.#last = { publishedAt: 0, endOffset: 0 };
-      this.#trimmed = this.#last;
-      return;
-    }
-    const log = this.#row();
-    this.#name = log.name;
-    this.#oldest = log.trimmed_seq + 1;
-    this.#trimmed = { publishedAt: log.trimmed_at, endOffset: log.trimmed_offset };
-    const [last] = this.#sql.rows<StampRow>(`SELECT ${STAMP} FROM events ORDER BY seq DESC LIMIT 1`);
-    this.#head = last?.seq ?? log.trimmed_seq;
-    this.#last = last === undefined ? this.#trimmed : toStamp(last);
-  }
-
-  #row(): LogRow {
-    const [row] = this.#sql.rows<LogRow>("SELECT * FROM log");
-    if (row === undefined) {
-      throw new Error("the log of this channel has no name");
-    }
-    return row;
-  }
-
-  /** The last seq of a read. By binary search: a condition on the offset would walk through every row of the range. */
-  #lastWithin(after: number, maxBytes: number): number {
-    const end = this.stamp(after).endOffset + maxBytes;
-    let low = after + 1;
-    let high = Math.min(after + READ_EVENTS, this.#head);
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if (this.stamp(middle).endOffset <= end) {
-        low = middle;
-      } else {
-        high = middle - 1;
-      }
-    }
-    return low;
+    this.#ends.load(this.#sql);
   }
 
   #byKey(key: string, keptFrom: number): EventRow | null {
@@ -316,13 +169,4 @@ export class SqlLog implements EventLog {
       throw isStorageFull(error) ? storageFull() : error;
     }
   }
-}
-
-function toEvent(row: EventRow): StoredEvent {
-  const { seq, type, project_id: projectId, agent_id: agentId, data, published_at: publishedAt } = row;
-  return { seq, type, projectId, agentId, data, publishedAt };
-}
-
-function toStamp(row: StampRow): Stamp {
-  return { publishedAt: row.published_at, endOffset: row.end_offset };
 }

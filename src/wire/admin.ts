@@ -1,6 +1,8 @@
 /** A registered client, as an operator sees it. Times are ISO 8601 in UTC. */
 export interface ClientRow {
   readonly id: string;
+  /** The relay that holds the client. Absent if the hub holds it. */
+  readonly relay?: string;
   readonly connected_at: string;
   readonly last_event_at: string | null;
   readonly last_written_at: string;
@@ -20,6 +22,8 @@ export interface ClientRow {
 export interface ClientsAnswer {
   readonly channel: string;
   readonly clients: readonly ClientRow[];
+  /** The `after` of the next page; null if this is the last one. */
+  readonly next: string | null;
 }
 
 /** The answer of `DELETE /api/admin/clients/{id}`. */

@@ -12,6 +12,17 @@ export interface ChannelNumbers {
   readonly last_event_id: string | null;
   /** Null if no event is kept. */
   readonly oldest_event_id?: string | null;
+  /** Present only if relays hold the clients of the channel. */
+  readonly relays?: RelaysSummary;
+}
+
+/** The relays of a channel. */
+export interface RelaysSummary {
+  readonly count: number;
+  /** How many of them have lost their hub, lag behind it, or cannot be reached. */
+  readonly behind: number;
+  /** By how many events the slowest of them lags. */
+  readonly events_behind: number;
 }
 
 /** The state of one channel. */

@@ -35,7 +35,7 @@ describe("config.yaml on its way to the edge", () => {
   const deploy = () => run("npx", "wrangler", "deploy", "--dry-run", "--outdir", join(project.path, "dist"));
   const configure = (yaml: string) => writeFile(join(project.path, "config.yaml"), yaml);
 
-  it("stops the deploy when it has changed, says what to do, and is deployed once that is done", async () => {
+  it("stops the deploy when it has changed, names the remedy, and is deployed after that", async () => {
     await configure("limits: { max_stream_age_seconds: 77 }");
     const stopped = await deploy();
     expect(stopped.code).not.toBe(0);
@@ -47,7 +47,7 @@ describe("config.yaml on its way to the edge", () => {
     expect(code).toBe(0);
   });
 
-  it("stops the deploy when it is not valid, with every mistake, and wrangler.toml stays as it was", async () => {
+  it("stops the deploy when it is not valid, with every mistake, and leaves wrangler.toml unchanged", async () => {
     const before = await readFile(join(project.path, "wrangler.toml"), "utf8");
     await configure("sse: { max_connections: 0 }\nlimit: {}\n");
     const mistakes = [

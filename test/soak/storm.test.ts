@@ -7,7 +7,7 @@ import { rage, type StormOptions } from "../support/faults/storm.ts";
 const minutes = Number(process.env["SOAK_MINUTES"] ?? 5);
 const seed = seedOfRun();
 
-/** What one storm takes beyond its own time, at most: to let everybody finish, and to look at what they saw. */
+/** The most time that a storm takes in addition to its own: clients finish, and their events are checked. */
 const AFTERMATH_MS = 60_000;
 
 /** The weather of one round: what is varied is what the service and its clients have to bear. */
@@ -39,7 +39,7 @@ function forecast(round: number): StormOptions {
   };
 }
 
-describe("Promises: no loss, no double, for as long as anybody has patience", () => {
+describe("Promises: no loss, no double, for as long as the test runs", () => {
   it(
     `in one storm after the other, for ${minutes} minutes`,
     async () => {

@@ -12,6 +12,7 @@ import { Client, type ClientStream, type LeaveReason } from "./client.ts";
 import { Departures } from "./departures.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { OpenStreams } from "./open-streams.ts";
+import { isOfOtherLog, otherLogGap } from "./other-log.ts";
 import { Probe } from "./probe.ts";
 import { Registry, type Full } from "./registry.ts";
 import { fixedSeats, type Seats } from "./seats.ts";
@@ -39,6 +40,8 @@ export interface AudienceHost extends AdmissionHost {
   readonly openStreams: OpenStreams;
   /** Default: as many seats as the channel may have clients. */
   readonly seats?: Seats;
+  /** Called when the last client has left. */
+  becameEmpty?(): void;
   random(): number;
   /** Called when the stream to a relay has ended. */
   relayLeft?(relay: RelayLife, reason: LeaveReason): void;
@@ -73,7 +76,15 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#record = new AudienceRecord(counters, logger);
     this.#seats = host.seats ?? fixedSeats(settings.maxConnections);
     this.#registry = new Registry(settings, this.#seats);
-    this.#broadcaster = new Broadcaster(this.#registry, host.openStreams, view, clock, this, this.#record);
+    this.#broadcaster = new Broadcaster(
+      this.#registry,
+      host.openStreams,
+      view,
+      settings,
+      clock,
+      this,
+      this.#record,
+    );
     this.#heartbeat = new Heartbeat(settings, clock, this.#registry, this.#broadcaster, this.#record);
     this.#probe = new Probe(clock, this.#heartbeat);
     this.#admission = new Admission(settings, this.#registry, this.#seats, this.#probe, view, host, parts);
@@ -85,6 +96,11 @@ export class Audience implements BroadcastObserver, AgedStreams {
   /** How many clients are registered. */
   get size(): number {
     return this.#registry.size;
+  }
+
+  /** How many clients take a seat. Relays take none. */
+  get seated(): number {
+    return this.#registry.seated;
   }
 
   /** How many streams were ended whose peers have not accepted the end yet. */
@@ -107,10 +123,11 @@ export class Audience implements BroadcastObserver, AgedStreams {
       // Before the admission: the earlier life of a relay must not hold the slot that its next life needs.
       this.#endEarlierLife(relay);
     }
-    return this.#admission.enter({ ...request, address }, (start) => {
+    return this.#admission.enter({ ...request, address, isRelay: relay !== undefined }, (start) => {
       this.#endEarlierLife(relay);
-      const client = this.#register({ ...request, address }, start, stream);
-      this.#open(client, start.gap);
+      const current = this.#inThisLog(start);
+      const client = this.#register({ ...request, address }, current, stream);
+      this.#open(client, current.gap);
     });
   }
 
@@ -127,6 +144,9 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#ages.restIfEmpty();
     this.#record.left(client, reason, this.#now());
     this.#seats.left();
+    if (this.#registry.size === 0) {
+      this.#host.becameEmpty?.();
+    }
     if (reason !== "client_left") {
       const retryMs = retryDelayMs(reason, this.#settings.retryAfterMs, () => this.#host.random());
       this.#departures.end(client.stream, this.#encoder.encode(goodbyeFrames(reason, retryMs)));
@@ -163,12 +183,19 @@ export class Audience implements BroadcastObserver, AgedStreams {
     return clients.length;
   }
 
+  /** Sends a frame of the service to every idle client. A client with a pending write does not get it. */
+  announce(frame: string): void {
+    for (const client of this.#registry) {
+      if (client.pendingSince === null) {
+        this.#broadcaster.write(client, frame);
+      }
+    }
+  }
+
   /** Ends the streams of the newest clients for which there is no seat any more. Returns how many were ended. */
   endExcess(): number {
-    if (this.#registry.size <= this.#seats.limit) {
-      return 0;
-    }
-    const excess = [...this.#registry].slice(this.#seats.limit).toReversed();
+    const seated = [...this.#registry].filter((client) => !client.isRelay);
+    const excess = seated.slice(this.#seats.limit).toReversed();
     excess.forEach((client) => this.leave(client, "limit"));
     return excess.length;
   }
@@ -226,18 +253,20 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.fillFreeSlots();
   }
 
-  #register(request: ConnectRequest, { cursor }: Start, stream: ClientStream): Client {
+  #register(request: ConnectRequest, start: Start, stream: ClientStream): Client {
     const now = this.#now();
     const client = new Client({
       id: crypto.randomUUID(),
       filter: this.#filters.acquire(request.terms, request.form),
       stream,
       now,
-      cursor,
+      cursor: start.cursor,
+      generation: start.generation ?? 0,
       resumedFrom: request.start.lastEventId?.slice(0, RESUMED_FROM_LENGTH) ?? null,
       address: request.address,
       expiresAt: this.#expiryOf(request, now),
       tokenEndsAt: request.endsAt ?? Number.POSITIVE_INFINITY,
+      isRelay: request.relay !== undefined,
     });
     this.#registry.add(client);
     if (request.relay !== undefined) {
@@ -250,6 +279,15 @@ export class Audience implements BroadcastObserver, AgedStreams {
     void stream.gone.then(() => this.lost(client));
     this.#record.connected(client);
     return client;
+  }
+
+  /** The log may have been replaced while the client waited for a slot. */
+  #inThisLog(start: Start): Start {
+    if (!isOfOtherLog(start.generation ?? 0, this.#view)) {
+      return start;
+    }
+    const gap = otherLogGap(start.cursor, this.#view);
+    return { cursor: gap.oldest - 1, gap, generation: this.#view.generation ?? 0 };
   }
 
   /** The stream to a relay does not age: its clients would notice each end. */

@@ -1,12 +1,14 @@
 import type { Clock } from "../clock.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import type { Gap, LogView, Page } from "../log/log-view.ts";
 import type { BroadcastObserver, BroadcastRecord } from "./broadcast-observer.ts";
 import type { Client } from "./client.ts";
 import type { OpenStreams } from "./open-streams.ts";
+import { isOfOtherLog, otherLogGap } from "./other-log.ts";
 import { pageBytes } from "./page-size.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import type { Registry } from "./registry.ts";
-import { errorFrame, gapFrame, heartbeatFrame } from "./service-frames.ts";
+import { errorFrame, gapFrame, heartbeatFrame, openingFrames } from "./service-frames.ts";
 import { SweepPages } from "./sweep-pages.ts";
 
 /**
@@ -32,6 +34,7 @@ export class Broadcaster {
   readonly #clients: Registry;
   readonly #openStreams: OpenStreams;
   readonly #view: LogView;
+  readonly #settings: HubSettings;
   readonly #clock: Clock;
   readonly #observer: BroadcastObserver;
   readonly #record: BroadcastRecord;
@@ -46,6 +49,7 @@ export class Broadcaster {
     clients: Registry,
     openStreams: OpenStreams,
     view: LogView,
+    settings: HubSettings,
     clock: Clock,
     observer: BroadcastObserver,
     record: BroadcastRecord,
@@ -53,6 +57,7 @@ export class Broadcaster {
     this.#clients = clients;
     this.#openStreams = openStreams;
     this.#view = view;
+    this.#settings = settings;
     this.#clock = clock;
     this.#observer = observer;
     this.#record = record;
@@ -123,10 +128,10 @@ export class Broadcaster {
     let now = startedAt;
     let sliceEnd = SLICE_WRITES;
     for (const client of this.#clients) {
-      if (!isDue(client, pages.head, now)) {
+      if (!this.#isDue(client, pages.head, now)) {
         continue;
       }
-      if (!this.#view.isInMemory(client.cursor)) {
+      if (!this.#isOfOtherLog(client) && !this.#view.isInMemory(client.cursor)) {
         replaying.push(client);
         continue;
       }
@@ -136,7 +141,7 @@ export class Broadcaster {
         await this.#clock.turn();
         now = this.#clock.now();
         // During the pause this client may have left, or its token may have ended.
-        if (!this.#clients.has(client) || !isDue(client, pages.head, now)) {
+        if (!this.#clients.has(client) || !this.#isDue(client, pages.head, now)) {
           continue;
         }
       }
@@ -147,7 +152,7 @@ export class Broadcaster {
       this.#observer.wrote(now);
       this.#record.swept(pages.written, pages.head);
     }
-    return this.#fetching < FETCHED_PAGES && replaying.some((client) => isDue(client, pages.head, now));
+    return this.#fetching < FETCHED_PAGES && replaying.some((client) => this.#isDue(client, pages.head, now));
   }
 
   /** Serves as many of these clients as one sweep may read for. Those that have waited longest come first. */
@@ -157,7 +162,7 @@ export class Broadcaster {
       const mayRead = pages.canReadMore && this.#fetching < FETCHED_PAGES;
       // To share the page of another client costs no read.
       const isServable = mayRead || pages.has(client.cursor, client.filter);
-      if (isServable && this.#clients.has(client) && isDue(client, pages.head, now)) {
+      if (isServable && this.#clients.has(client) && this.#isDue(client, pages.head, now)) {
         this.#serve(client, pages, now);
       }
     }
@@ -165,6 +170,11 @@ export class Broadcaster {
 
   #serve(client: Client, pages: SweepPages, now: number): void {
     try {
+      // Not earlier: the log may have been replaced during a pause of the sweep.
+      if (this.#isOfOtherLog(client)) {
+        this.#tellOtherLog(client);
+        return;
+      }
       const oldest = this.#view.oldest();
       if (client.cursor < oldest - 1) {
         this.#tellGap(client, oldest);
@@ -189,14 +199,14 @@ export class Broadcaster {
     this.#fetching++;
     try {
       const fetched = await page;
-      // While the page was on its way, the client may have left or have been told of a gap.
-      if (this.#clients.has(client) && client.pendingSince === null && client.cursor === cursor) {
+      // While the page was on its way, the client may have been told of a gap.
+      if (this.#canTakeFetched(client) && client.cursor === cursor) {
         const now = this.#clock.now();
         this.#deliver(client, fetched, now);
         this.#observer.wrote(now);
       }
     } catch (error) {
-      if (this.#clients.has(client) && client.pendingSince === null) {
+      if (this.#canTakeFetched(client)) {
         this.#readFailed(client, error);
       }
     } finally {
@@ -204,6 +214,11 @@ export class Broadcaster {
       this.#fetching--;
       this.wake();
     }
+  }
+
+  /** While a page was on its way, the client may have left, or the log may have been replaced. */
+  #canTakeFetched(client: Client): boolean {
+    return this.#clients.has(client) && client.pendingSince === null && !this.#isOfOtherLog(client);
   }
 
   #readFailed(client: Client, error: unknown): void {
@@ -222,6 +237,21 @@ export class Broadcaster {
     this.write(client, gapFrame(gap));
   }
 
+  /** Whether the view shows another log since the client was told its name. */
+  #isOfOtherLog(client: Client): boolean {
+    return isOfOtherLog(client.generation, this.#view);
+  }
+
+  /** The client gets the name of the new log, and all events of it. */
+  #tellOtherLog(client: Client): void {
+    const gap = otherLogGap(client.cursor, this.#view);
+    client.generation = this.#view.generation ?? 0;
+    client.cursor = gap.oldest - 1;
+    client.lastSentId = client.cursor;
+    this.#record.gap(client, gap);
+    this.write(client, openingFrames(client, this.#view.name, this.#settings, gap));
+  }
+
   /** Moves the client past a page, and writes the page unless the filter hides all of it. */
   #deliver(client: Client, page: Page, now: number): void {
     client.cursor = page.cursor;
@@ -236,20 +266,20 @@ export class Broadcaster {
     return Math.max(this.#clients.size, this.#openStreams.count(now));
   }
 
+  /** Whether a client is behind, idle, and allowed to get more events. */
+  #isDue(client: Client, head: number, now: number): boolean {
+    return (
+      client.pendingSince === null &&
+      !client.isFetching &&
+      (client.cursor < head || this.#isOfOtherLog(client)) &&
+      client.retryAt <= now &&
+      now < client.tokenEndsAt
+    );
+  }
+
   #wakeIfBehind(client: Client): void {
-    if (client.cursor < this.#view.head()) {
+    if (client.cursor < this.#view.head() || this.#isOfOtherLog(client)) {
       this.wake();
     }
   }
-}
-
-/** Whether a client is behind, idle, and allowed to get more events. */
-function isDue(client: Client, head: number, now: number): boolean {
-  return (
-    client.pendingSince === null &&
-    !client.isFetching &&
-    client.cursor < head &&
-    client.retryAt <= now &&
-    now < client.tokenEndsAt
-  );
 }

@@ -33,6 +33,8 @@ export interface ClientOptions {
   readonly now: number;
   /** The seq after which it gets events. */
   readonly cursor: number;
+  /** The `generation` of the view to which the cursor belongs. Default 0. */
+  readonly generation?: number;
   /** The id that the client brought; null for a first connect. */
   readonly resumedFrom: string | null;
   /** The key by which the limits per address count; null if they do not apply. */
@@ -41,6 +43,8 @@ export interface ClientOptions {
   readonly expiresAt: number;
   /** When its token ends. From then on it gets no events. Infinity for never. */
   readonly tokenEndsAt: number;
+  /** Default: false. */
+  readonly isRelay?: boolean;
 }
 
 /** One open response: a cursor into the log, and a filter. Each field that changes is written by one class only. */
@@ -53,6 +57,8 @@ export class Client {
   readonly address: string | null;
   readonly expiresAt: number;
   readonly tokenEndsAt: number;
+  /** Whether it is a relay, which has clients itself. */
+  readonly isRelay: boolean;
 
   // Written by `Broadcaster`.
 
@@ -60,6 +66,8 @@ export class Client {
   cursor: number;
   /** The last id that the client was sent. Behind the cursor if the filter has hidden events since. */
   lastSentId: number;
+  /** The `generation` of the view to which the cursor belongs. */
+  generation: number;
   /** The next page is being fetched. No sweep serves the client meanwhile. */
   isFetching = false;
   /** After a failed read of the log, no sweep serves the client before this time. */
@@ -94,8 +102,10 @@ export class Client {
     this.address = options.address;
     this.expiresAt = options.expiresAt;
     this.tokenEndsAt = options.tokenEndsAt;
+    this.isRelay = options.isRelay ?? false;
     this.warnAt = options.tokenEndsAt - TOKEN_WARNING_MS;
     this.cursor = options.cursor;
     this.lastSentId = options.cursor;
+    this.generation = options.generation ?? 0;
   }
 }

@@ -12,6 +12,7 @@ export class SweepPages {
   readonly #view: LogView;
   readonly #maxBytes: number;
   readonly #pages = new Map<Filter, Map<number, Page | Promise<Page>>>();
+  #generation: number | undefined;
   /** An upper bound: every page that was read counts as a full one. */
   #readBytes = 0;
 
@@ -20,6 +21,7 @@ export class SweepPages {
     this.#view = view;
     this.#maxBytes = maxBytes;
     this.head = view.head();
+    this.#generation = view.generation;
   }
 
   /** Whether this sweep may read more of the log from storage. */
@@ -28,10 +30,12 @@ export class SweepPages {
   }
 
   has(cursor: number, filter: Filter): boolean {
+    this.#dropPagesOfOtherLog();
     return this.#pages.get(filter)?.has(cursor) ?? false;
   }
 
   page(cursor: number, filter: Filter): Page | Promise<Page> {
+    this.#dropPagesOfOtherLog();
     let byCursor = this.#pages.get(filter);
     if (byCursor === undefined) {
       byCursor = new Map();
@@ -45,5 +49,13 @@ export class SweepPages {
       this.#readBytes += isRead ? this.#maxBytes : 0;
     }
     return page;
+  }
+
+  /** The log may be replaced during a sweep. A cursor of the new log must not get a page of the old one. */
+  #dropPagesOfOtherLog(): void {
+    if (this.#generation !== this.#view.generation) {
+      this.#generation = this.#view.generation;
+      this.#pages.clear();
+    }
   }
 }

@@ -30,6 +30,8 @@ export interface Start {
   /** The stream delivers the events after this seq. */
   readonly cursor: number;
   readonly gap: Gap | null;
+  /** The `generation` of the view to which the cursor belongs. */
+  readonly generation?: number;
 }
 
 /** The next part of the log for a client at a cursor. */
@@ -53,6 +55,11 @@ export interface Page {
 export interface LogView {
   /** The random name of the log. Empty until the first `start`. */
   readonly name: string;
+  /**
+   * Rises when another log replaces this one, whose ids then mean nothing. Absent if that cannot happen. The name is
+   * not enough: a log that was restored from a backup has the same name and lacks the last events.
+   */
+  readonly generation?: number;
   /** The last durable seq. */
   head(): number;
   /** The oldest seq that may be delivered; `head + 1` if there is none. */

@@ -1,9 +1,7 @@
+import { seqOf } from "./event-id.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Gap, Start, StartRequest } from "./log-view.ts";
 import type { Retention } from "./retention.ts";
-
-/** An id in the form in which the log writes it: no sign, no exponent, no leading zero, below 10^16. */
-const EVENT_ID = /^(?:0|[1-9][0-9]{0,15})$/;
 
 /** Finds the cursor for a request, and a gap if events that the client asked for are missing. */
 export function startingPoint(
@@ -16,12 +14,11 @@ export function startingPoint(
   const oldest = Math.min(retention.oldest(now), head + 1);
   const { lastEventId, since } = request;
   if (lastEventId !== null) {
-    const isKnown = EVENT_ID.test(lastEventId) && Number(lastEventId) <= head;
+    const cursor = seqOf(lastEventId);
     const isSameLog = request.logName === null || request.logName === log.name;
-    if (!isKnown || !isSameLog) {
+    if (cursor === null || cursor > head || !isSameLog) {
       return fromOldest("unknown", lastEventId);
     }
-    const cursor = Number(lastEventId);
     return cursor < oldest - 1 ? fromOldest("expired", lastEventId) : { cursor, gap: null };
   }
   if (since === null) {

@@ -62,6 +62,16 @@ export class Query {
     return values[0] ?? null;
   }
 
+  /** A short text without control characters; null if it is absent or wrong. */
+  text(name: string): string | null {
+    const text = this.single(name);
+    if (text !== null && !isPlainText(text, ID_LENGTH)) {
+      this.#mistake(name, `Expected 1 to ${ID_LENGTH} characters without control characters.`);
+      return null;
+    }
+    return text;
+  }
+
   /** `channel`, or the default channel. */
   channel(): string {
     const channel = this.single("channel") ?? DEFAULT_CHANNEL;

@@ -19,20 +19,28 @@ import type { Service } from "../service.ts";
 
 const DRAIN_SECONDS = { default: 300, most: 86_400 } as const;
 
-/** `GET /api/admin/clients`: the registered clients of a channel. */
+/** The most clients in one answer. */
+const LISTED_CLIENTS = 1_000;
+
+/** `GET /api/admin/clients`: the registered clients of a channel, page by page. */
 export async function listClients(request: IRequest, service: Service): Promise<Response> {
-  const { channel } = await readAdminRequest(request, service, ["channel"]);
-  const clients = await (await readerOf(service, channel ?? DEFAULT_CHANNEL)).clients();
+  const { channel, query } = await readAdminRequest(request, service, ["limit", "after"]);
+  const limit = query.integer("limit", 1, LISTED_CLIENTS) ?? LISTED_CLIENTS;
+  const after = query.text("after") ?? "";
+  query.finish();
+  const reader = await readerOf(service, channel ?? DEFAULT_CHANNEL);
+  const { clients, next } = await reader.clients({ after, limit });
   const now = service.host.clock.now();
   return respond<ClientsAnswer>({
     channel: channel ?? DEFAULT_CHANNEL,
     clients: clients.map((client) => describe(client, now)),
+    next,
   });
 }
 
 /** `DELETE /api/admin/clients/{id}`: ends the stream of one client. */
 export async function kickClient(request: IRequest, service: Service): Promise<Response> {
-  const { channel } = await readAdminRequest(request, service, ["channel"]);
+  const { channel } = await readAdminRequest(request, service);
   const id = request.params["id"] ?? "";
   const reader = await readerOf(service, channel ?? DEFAULT_CHANNEL);
   if (!(await reader.kick(id))) {
@@ -46,7 +54,7 @@ export async function kickClient(request: IRequest, service: Service): Promise<R
 
 /** `POST /api/admin/drain`: ends the streams of a channel, or of all channels, and refuses new streams for a while. */
 export async function drainChannels(request: IRequest, service: Service): Promise<Response> {
-  const { channel, query } = await readAdminRequest(request, service, ["channel", "for_seconds"]);
+  const { channel, query } = await readAdminRequest(request, service, ["for_seconds"]);
   const seconds = query.integer("for_seconds", 1, DRAIN_SECONDS.most) ?? DRAIN_SECONDS.default;
   query.finish();
   const until = service.host.clock.now() + seconds * 1_000;
@@ -57,7 +65,7 @@ export async function drainChannels(request: IRequest, service: Service): Promis
 
 /** `POST /api/admin/resume`: ends a drain before its time. */
 export async function resumeChannels(request: IRequest, service: Service): Promise<Response> {
-  const { channel } = await readAdminRequest(request, service, ["channel"]);
+  const { channel } = await readAdminRequest(request, service);
   const channels = channel === null ? await resumeAll(service) : await resumeOne(service, channel);
   return respond<ResumeAnswer>({ channels });
 }
@@ -137,16 +145,17 @@ export async function stopChannels(request: IRequest, service: Service): Promise
   });
 }
 
+/** @param more the parameters besides `channel`. A caller that names some reads them, and then finishes the query. */
 async function readAdminRequest(
   request: IRequest,
   service: Service,
-  known: readonly string[],
+  more: readonly string[] = [],
 ): Promise<{ channel: string | null; query: Query }> {
   await authorize(request, service, "admin");
   const parameters = new URL(request.url).searchParams;
-  const query = new Query(parameters, known);
+  const query = new Query(parameters, ["channel", ...more]);
   const channel = parameters.has("channel") ? query.channel() : null;
-  if (!known.includes("for_seconds")) {
+  if (more.length === 0) {
     query.finish();
   }
   if (channel !== null && !query.hasMistakes) {
@@ -168,6 +177,7 @@ function describe(client: ClientView, now: number): ClientRow {
   const { types, projectIds, agentIds } = client.terms;
   return {
     id: client.id,
+    ...(client.relay !== undefined && { relay: client.relay }),
     connected_at: new Date(client.connectedAt).toISOString(),
     last_event_at: client.lastEventAt === null ? null : new Date(client.lastEventAt).toISOString(),
     last_written_at: new Date(client.writtenAt).toISOString(),

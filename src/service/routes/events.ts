@@ -45,7 +45,7 @@ export async function streamEvents(request: IRequest, service: Service): Promise
     service.stopping.requireStreams();
     return await service.floods.unlessFlooding(channel, wanted.address, async () => {
       await service.channels.enter(channel, { role: "client", key: wanted.address });
-      return service.host.hubs.of(channel).connect(wanted);
+      return service.host.hubs.of(channel).connect(wanted, service.host.regionOf(request));
     });
   } catch (error) {
     if (error instanceof HubError) {

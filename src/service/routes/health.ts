@@ -79,6 +79,13 @@ async function channelHealth(
       max_connections: sse.maxConnections,
       last_event_id: String(sse.lastEventId),
       oldest_event_id: sse.oldestEventId === null ? null : String(sse.oldestEventId),
+      ...(sse.relays !== undefined && {
+        relays: {
+          count: sse.relays.count,
+          behind: sse.relays.behind,
+          events_behind: sse.relays.eventsBehind,
+        },
+      }),
     };
     return { channel, status, reasons, ...(hasNumbers && numbers) };
   } catch (error) {

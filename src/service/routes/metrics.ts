@@ -1,7 +1,7 @@
 import type { IRequest } from "itty-router";
 import { LATENCY_BOUNDS_SECONDS, type Counters } from "../../hub/counters.ts";
 import type { RefusalCode } from "../../hub/errors.ts";
-import type { HubHealth } from "../../hub/views.ts";
+import type { ChannelCounts, HubHealth, RelayCounts } from "../../hub/views.ts";
 import { authorize } from "../access/authorize.ts";
 import { together } from "../all-channels.ts";
 import { readerOf } from "../channel-reader.ts";
@@ -14,19 +14,25 @@ import type { Service } from "../service.ts";
 /** How many channels one scrape covers. Each wakes an object, so the most active ones are chosen; `?channel=` reads others. */
 const SCRAPED_CHANNELS = 100;
 
-interface ChannelState {
+/** How many relays one scrape covers, over all its channels. */
+const SCRAPED_RELAYS = 500;
+
+interface ChannelState extends ChannelCounts {
   readonly channel: string;
-  readonly counters: Counters;
-  readonly health: HubHealth;
 }
 
 interface Metric {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
+  /** What is described: a channel, those who hold its clients (its hub, or its relays), or its relays. */
+  readonly of: "channel" | "holders" | "relays";
   /** One sample for each line. */
-  samples(state: ChannelState): readonly Sample[];
+  samples(state: Described): readonly Sample[];
 }
+
+/** What a sample describes. A hub that has relays is described by them where it comes to clients. */
+type Described = Pick<ChannelState, "counters" | "health"> & { readonly relay?: RelayCounts };
 
 /** The labels beside `channel`, the value, and what follows the name of the metric. */
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number, suffix?: string];
@@ -48,7 +54,7 @@ export async function readMetrics(request: IRequest, service: Service): Promise<
 }
 
 async function scrapeOne(service: Service, channel: string): Promise<string> {
-  return exposeAll([await stateOf(await readerOf(service, channel), channel)]);
+  return exposeAll([await stateOf(await readerOf(service, channel), channel)]).text;
 }
 
 /** Continues if the peer leaves, because other requests may wait for the text. */
@@ -61,13 +67,19 @@ function scrapeAll(service: Service): Promise<string> {
 async function scrapeActive(service: Service): Promise<string> {
   const { channels, total } = await service.host.directory.active(SCRAPED_CHANNELS);
   const states = await together(service.host, channels, stateOf);
+  const { text, relaysNotShown } = exposeAll(states);
   return (
-    exposeAll(states) +
+    text +
     exposeNumber("edge_sse_channels", "Channels that have been used.", total) +
     exposeNumber(
       "edge_sse_channels_not_shown",
       "Channels left out here: all but the most active ones, and those whose hub cannot be reached.",
       total - states.length,
+    ) +
+    exposeNumber(
+      "edge_sse_relays_not_shown",
+      "Relays left out here, because there are too many.",
+      relaysNotShown,
     )
   );
 }
@@ -76,15 +88,26 @@ async function stateOf(hub: Pick<ChannelReader, "counters">, channel: string): P
   return { channel, ...(await hub.counters()) };
 }
 
-function counter(name: string, help: string, value: (counters: Counters) => number): Metric {
-  return { name, type: "counter", help, samples: ({ counters }) => [[{}, value(counters)]] };
+function counter(
+  of: Metric["of"],
+  name: string,
+  help: string,
+  value: (counters: Counters) => number,
+): Metric {
+  return { name, type: "counter", help, of, samples: ({ counters }) => [[{}, value(counters)]] };
 }
 
 function gauge(name: string, help: string, value: (health: HubHealth) => number): Metric {
-  return { name, type: "gauge", help, samples: ({ health }) => [[{}, value(health)]] };
+  return { name, type: "gauge", help, of: "channel", samples: ({ health }) => [[{}, value(health)]] };
+}
+
+function relayGauge(name: string, help: string, value: (relay: RelayCounts) => number): Metric {
+  const samples = ({ relay }: Described): Sample[] => (relay === undefined ? [] : [[{}, value(relay)]]);
+  return { name, type: "gauge", help, of: "relays", samples };
 }
 
 function labelled(
+  of: Metric["of"],
   name: string,
   help: string,
   label: string,
@@ -94,6 +117,7 @@ function labelled(
     name,
     type: "counter",
     help,
+    of,
     samples: ({ counters }) =>
       Object.entries(counts(counters)).map(([key, value]) => [{ [label]: key }, value]),
   };
@@ -117,57 +141,100 @@ const METRICS: readonly Metric[] = [
   gauge("edge_sse_draining", "1 while the channel refuses streams, else 0.", (health) =>
     Number(health.status === "draining"),
   ),
-  counter("edge_sse_connects_total", "Clients that were registered.", (counters) => counters.connects),
+  relayGauge(
+    "edge_sse_relay_connections",
+    "Registered clients of a relay.",
+    (relay) => relay.activeConnections,
+  ),
+  relayGauge(
+    "edge_sse_relay_connections_lingering",
+    "Ended streams of a relay whose peers have not taken the end.",
+    (relay) => relay.lingeringConnections,
+  ),
+  relayGauge(
+    "edge_sse_relay_events_behind",
+    "Events by which a relay lags behind its hub.",
+    (relay) => relay.eventsBehind,
+  ),
   counter(
+    "holders",
+    "edge_sse_connects_total",
+    "Clients that were registered.",
+    (counters) => counters.connects,
+  ),
+  counter(
+    "holders",
     "edge_sse_reconnects_total",
     "Registered clients that came back with an id.",
     (counters) => counters.reconnects,
   ),
   labelled(
+    "holders",
     "edge_sse_disconnects_total",
     "Clients that left the registry, by reason.",
     "reason",
     (counters) => counters.disconnects,
   ),
-  labelled("edge_sse_rejections_total", "Refused connects, by code.", "code", (counters) =>
+  labelled("holders", "edge_sse_rejections_total", "Refused connects, by code.", "code", (counters) =>
     byProblem(counters.rejections),
   ),
   labelled(
+    "channel",
     "edge_sse_publish_rejections_total",
     "Publishes refused because of their number, by code.",
     "code",
     (counters) => byProblem(counters.publishRejections),
   ),
   labelled(
+    "channel",
     "edge_sse_history_rejections_total",
     "Refused requests for history, by code.",
     "code",
     (counters) => byProblem(counters.historyRejections),
   ),
-  counter("edge_sse_events_total", "Stored events.", (counters) => counters.published),
+  counter("channel", "edge_sse_events_total", "Stored events.", (counters) => counters.published),
   counter(
+    "channel",
     "edge_sse_duplicates_total",
     "Events that were not stored because their key was known.",
     (counters) => counters.duplicates,
   ),
   counter(
+    "channel",
     "edge_sse_events_trimmed_total",
     "Events trimmed from the history.",
     (counters) => counters.trimmed,
   ),
-  counter("edge_sse_deliveries_total", "Events taken by clients.", (counters) => counters.deliveries),
-  counter("edge_sse_writes_total", "Writes that carried those events.", (counters) => counters.pages),
   counter(
+    "holders",
+    "edge_sse_deliveries_total",
+    "Events taken by clients.",
+    (counters) => counters.deliveries,
+  ),
+  counter(
+    "holders",
+    "edge_sse_writes_total",
+    "Writes that carried those events.",
+    (counters) => counters.pages,
+  ),
+  counter(
+    "holders",
     "edge_sse_sweeps_total",
     "Sweeps that wrote to at least one client.",
     (counters) => counters.sweeps,
   ),
-  counter("edge_sse_heartbeats_total", "Heartbeats sent.", (counters) => counters.heartbeats),
-  counter("edge_sse_gaps_total", "Gaps reported to clients.", (counters) => counters.gaps),
-  counter("edge_sse_read_failures_total", "Failed reads of the log.", (counters) => counters.readFailures),
+  counter("holders", "edge_sse_heartbeats_total", "Heartbeats sent.", (counters) => counters.heartbeats),
+  counter("holders", "edge_sse_gaps_total", "Gaps reported to clients.", (counters) => counters.gaps),
+  counter(
+    "holders",
+    "edge_sse_read_failures_total",
+    "Failed reads of the log.",
+    (counters) => counters.readFailures,
+  ),
   {
     name: "edge_sse_delivery_latency_seconds",
     type: "histogram",
+    of: "holders",
     help: "Time from storing the first event of a write until a client has taken the write.",
     samples: ({ counters: { latency } }) => {
       let below = 0;
@@ -185,8 +252,28 @@ const METRICS: readonly Metric[] = [
   },
 ];
 
-function exposeAll(states: readonly ChannelState[]): string {
-  return METRICS.map((metric) => expose(metric, states)).join("");
+function exposeAll(states: readonly ChannelState[]): { text: string; relaysNotShown: number } {
+  let places = SCRAPED_RELAYS;
+  let relaysNotShown = 0;
+  const shown = states.map((state) => {
+    const relays = state.relays.slice(0, places);
+    places -= relays.length;
+    relaysNotShown += state.relays.length - relays.length;
+    return { ...state, relays };
+  });
+  return { text: METRICS.map((metric) => expose(metric, shown)).join(""), relaysNotShown };
+}
+
+/** What a metric describes of a channel, with the labels of each. */
+function describedBy({ of }: Metric, state: ChannelState): [Readonly<Record<string, string>>, Described][] {
+  const { channel, health, relays } = state;
+  if (of === "channel" || (of === "holders" && health.relays === undefined)) {
+    return [[{ channel }, state]];
+  }
+  return relays.map((relay) => [
+    { channel, relay: relay.relay, region: relay.region },
+    { counters: relay.counters, health, relay },
+  ]);
 }
 
 /** A gauge without a channel, for the service as a whole. */
@@ -195,11 +282,10 @@ function exposeNumber(name: string, help: string, value: number): string {
 }
 
 function expose(metric: Metric, states: readonly ChannelState[]): string {
-  const lines = states.flatMap((state) =>
-    metric.samples(state).map(([labels, value, suffix = ""]) => {
-      const all = Object.entries({ channel: state.channel, ...labels }).map(
-        ([key, text]) => `${key}="${text}"`,
-      );
+  const described = states.flatMap((state) => describedBy(metric, state));
+  const lines = described.flatMap(([names, one]) =>
+    metric.samples(one).map(([labels, value, suffix = ""]) => {
+      const all = Object.entries({ ...names, ...labels }).map(([key, text]) => `${key}="${text}"`);
       return `${metric.name}${suffix}{${all.join(",")}} ${value}\n`;
     }),
   );

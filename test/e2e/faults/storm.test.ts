@@ -42,7 +42,7 @@ describe("Promises: no loss, no double, whatever happens at once", () => {
     expect(missedHistory).toBe(0);
   }, 60_000);
 
-  it("while events get too old under clients that stall until they are dropped, and stay away too long", async () => {
+  it("while events get too old for clients that stall until they are dropped, or stay away too long", async () => {
     const { gaps, closes, dropped } = await survive({
       ...weather,
       durationMs: 4_500,

@@ -4,6 +4,7 @@ import { configSchema, type Config } from "../../../src/config/schema.ts";
 import { TransformClientStream } from "../../../src/edge/client-stream.ts";
 import { closedRefusal } from "../../../src/hub/closing.ts";
 import { OpenStreams } from "../../../src/hub/audience/open-streams.ts";
+import { clientList } from "../../../src/hub/client-list.ts";
 import { Hub } from "../../../src/hub/hub.ts";
 import { MemoryEventLog } from "../../../src/hub/log/event-log.ts";
 import type { LogFields, LogLevel } from "../../../src/hub/logger.ts";
@@ -21,7 +22,7 @@ import { settingsOf } from "../../../src/service/hub-settings.ts";
 import { STREAM_HEADERS } from "../../../src/service/response/stream-headers.ts";
 import { FakeClock } from "../hub/fake-clock.ts";
 
-/** What a test may choose about the host. */
+/** The options of the host for a test. */
 export interface MemoryHostOptions {
   /** Sections and keys as in config.yaml. Missing ones have their defaults. */
   readonly config?: Readonly<Record<string, unknown>>;
@@ -85,6 +86,10 @@ export class MemoryHost implements Host {
     return this.peer;
   }
 
+  regionOf(): string {
+    return "local";
+  }
+
   keepAlive(): void {}
 
   refusalOf(): null {
@@ -111,8 +116,8 @@ export class MemoryHost implements Host {
       history: (request) => ask((hub) => hub.history(request)),
       health: () => ask((hub) => hub.health()),
       findDead: () => ask((hub) => hub.findDead()),
-      counters: () => ask((hub) => ({ counters: hub.counters, health: hub.health() })),
-      clients: () => ask((hub) => hub.clients()),
+      counters: () => ask((hub) => hub.counts()),
+      clients: (page) => ask((hub) => clientList(hub.clients(), page)),
       kick: (clientId) => ask((hub) => hub.kick(clientId)),
       drain: (until) => ask((hub) => hub.drain(until)),
       resume: () => ask((hub) => hub.resume()),

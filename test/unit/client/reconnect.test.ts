@@ -406,4 +406,30 @@ describe("a gap", () => {
     expect(reasons).toEqual(["expired"]);
     expect(client.lastEventId).toBe("120");
   });
+
+  it("of another log in the middle of a stream moves the id back, and the next connect names the new log", async () => {
+    const client = await connected();
+    const ids: string[] = [];
+    client.on("*", (_, { id }) => ids.push(id));
+    world.last
+      .event(42)
+      .open({ gap: true, log: "log-new", at: "0" })
+      .frame({ event: "gap", id: 0, data: gap("unknown", "42") })
+      .event(1)
+      .event(2);
+    await settle();
+    expect(ids).toEqual(["42", "1", "2"]);
+    world.last.cut();
+    await world.nextRequest();
+    expect(world.last.headers.get("Last-Event-ID")).toBe("2");
+    expect(world.last.query).toEqual({ log: "log-new" });
+  });
+
+  it("of another log in the middle of a stream is sent again if the stream was cut before it", async () => {
+    await connected();
+    world.last.event(42).open({ gap: true, log: "log-new", at: "0" }).cut();
+    await world.nextRequest();
+    expect(world.last.headers.get("Last-Event-ID")).toBe("42");
+    expect(world.last.query).toEqual({ log: "log-a" });
+  });
 });

@@ -19,6 +19,7 @@ const defaults = {
   channels: { allowed: ["default"] },
   history: { max_events: 100_000, max_age_seconds: 86_400, max_bytes: 1_073_741_824 },
   limits: {
+    clients_per_object: 1_000,
     max_stream_age_seconds: 1800,
     max_connections_per_address: 20,
     max_connects_per_minute_per_address: 600,
@@ -39,6 +40,7 @@ const defaults = {
   },
   cors: { allowed_origins: [] },
   hosts: { allowed: [] },
+  relays: { max: 100, tail_events: 16_384, tail_bytes: 8_388_608 },
   logging: { level: "info" },
 };
 
@@ -66,7 +68,7 @@ describe("a valid configuration", () => {
       limits: { max_stream_age_seconds: 0 },
     });
     expect(compileConfig(read("valid", "largest.yaml"), "largest.yaml").config).toMatchObject({
-      sse: { heartbeat_interval_seconds: 300, max_connections: 1000 },
+      sse: { heartbeat_interval_seconds: 300, max_connections: 1_000_000 },
       history: { max_bytes: 8 * 1024 ** 3 },
       limits: { max_stream_age_seconds: 86_400 },
     });
@@ -85,10 +87,20 @@ describe("a valid configuration", () => {
   });
 });
 
+describe("a channel with more clients than its relays can hold", () => {
+  it("is warned of, with the number that they can hold", () => {
+    const text = "sse: { max_connections: 2001 }\nrelays: { max: 2 }";
+    expect(compileConfig(text, "config.yaml").warnings?.map(formatMistake)).toEqual([
+      "config.yaml:1:25 sse.max_connections: relays.max times limits.clients_per_object allows only 2000 clients; raise relays.max",
+    ]);
+    expect(compileConfig(text.replace("2001", "2000"), "config.yaml").warnings).toEqual([]);
+  });
+});
+
 describe("a configuration with mistakes", () => {
   const invalid = readdirSync(join(fixtures, "invalid")).filter((file) => file.endsWith(".yaml"));
 
-  it.each(invalid)("names file, line, column, key and what was expected: %s", (file) => {
+  it.each(invalid)("names file, line, column, key and the expected value: %s", (file) => {
     const expected = read("invalid", file.replace(".yaml", ".expected.txt"));
     expect(`${mistakesIn(read("invalid", file), file).join("\n")}\n`).toBe(expected);
   });
@@ -121,7 +133,7 @@ describe("a configuration with mistakes", () => {
     expect(mistakesIn("sse:\nmax_connections: 5\n")[0]).toContain("(did you mean sse.max_connections?)");
   });
 
-  it("suggests nothing for a word that is far from all of them", () => {
+  it("suggests nothing for a word that resembles no key", () => {
     expect(mistakesIn("sse: { colour: red }")[0]).not.toContain("did you mean");
   });
 });

@@ -21,10 +21,11 @@ const LONGEST_WAIT_MS = 2 * 25;
 
 /** A broadcaster and everything that it uses, without a hub. */
 class Rig implements LogView {
-  readonly name = "rig";
+  name = "rig";
+  generation = 0;
   readonly clock = new FakeClock();
-  readonly log = new UnrulyLog();
-  readonly reader = new PageReader(this.log);
+  log = new UnrulyLog();
+  reader = new PageReader(this.log);
   readonly clients = new Registry(SETTINGS);
   /** How long the view takes to fetch a page; 0 returns pages at once. */
   fetchMs = 0;
@@ -47,7 +48,15 @@ class Rig implements LogView {
       gap: (client: Client) => this.gaps.push(client),
       readFailed: (_client: Client, error: unknown) => this.failures.push(error),
     };
-    this.broadcaster = new Broadcaster(this.clients, new OpenStreams(), this, this.clock, observer, record);
+    this.broadcaster = new Broadcaster(
+      this.clients,
+      new OpenStreams(),
+      this,
+      SETTINGS,
+      this.clock,
+      observer,
+      record,
+    );
   }
 
   head(): number {
@@ -91,6 +100,7 @@ class Rig implements LogView {
       stream,
       now: this.clock.now(),
       cursor,
+      generation: this.generation,
       resumedFrom: null,
       address: null,
       expiresAt: Number.POSITIVE_INFINITY,
@@ -110,6 +120,16 @@ class Rig implements LogView {
     const { stored } = this.log.append(newEvents(count, { data, type }), this.clock.now(), 1);
     stored.forEach((event) => this.reader.push(event));
     this.durable = this.log.head;
+  }
+
+  /** Another log takes the place of this one. */
+  replaceLog(name: string, events: number): void {
+    this.log = new UnrulyLog();
+    this.reader = new PageReader(this.log);
+    this.generation++;
+    this.name = name;
+    this.durable = 0;
+    this.append(events);
   }
 
   async publish(count: number, parts: { data?: string; type?: string } = {}): Promise<void> {
@@ -491,6 +511,110 @@ describe("a client whose cursor falls out of the history", () => {
     expect(dataOf(gap)).toEqual({ requested_id: "2", oldest_id: null, latest_id: "5", reason: "expired" });
     await rig.publish(1);
     expect(stream.ids).toEqual([6]);
+  });
+});
+
+/** The types, ids and logs of the frames that a client has accepted. */
+function toldOf(stream: FakeStream): unknown[] {
+  return stream.seen.events.map((event) => {
+    const { log, reason, requested_id, oldest_id, latest_id } = dataOf(event);
+    switch (event.type) {
+      case "connected":
+        return ["connected", event.id, log];
+      case "gap":
+        return ["gap", event.id, reason, requested_id, oldest_id, latest_id];
+      default:
+        return [event.type, event.id];
+    }
+  });
+}
+
+/** What a client is told of a new log with two events. */
+const newLog = (requested: number): unknown[] => [
+  ["connected", undefined, "new"],
+  ["gap", "0", "unknown", String(requested), "1", "2"],
+  ["tick", "1"],
+  ["tick", "2"],
+];
+
+describe("a client whose log was replaced", () => {
+  it("is told the name of the new log, and that nothing of the old one counts, and gets all events of the new one", async () => {
+    const rig = new Rig();
+    rig.append(5);
+    const { client, stream } = rig.join();
+    rig.replaceLog("new", 2);
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(toldOf(stream)).toEqual(newLog(5));
+    expect(client.lastSentId).toBe(2);
+    await rig.publish(1);
+    expect(toldOf(stream)).toEqual([...newLog(5), ["tick", "3"]]);
+  });
+
+  it("is told so even if the new log has the same name, or no event", async () => {
+    const rig = new Rig();
+    rig.append(5);
+    const { stream } = rig.join();
+    rig.replaceLog("rig", 0);
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(toldOf(stream)).toEqual([
+      ["connected", undefined, "rig"],
+      ["gap", "0", "unknown", "5", null, "0"],
+    ]);
+  });
+
+  it("is told so once it is idle", async () => {
+    const rig = new Rig();
+    const { stream } = rig.join();
+    stream.stall();
+    await rig.publish(3);
+    rig.replaceLog("new", 2);
+    rig.broadcaster.wake();
+    await rig.clock.advance(1_000);
+    expect(stream.writes).toHaveLength(1);
+    stream.resume();
+    await rig.clock.settle();
+    expect(toldOf(stream)).toEqual([["tick", "1"], ["tick", "2"], ["tick", "3"], ...newLog(3)]);
+  });
+
+  it("gets no page of the old log that was on its way", async () => {
+    const rig = new Rig();
+    rig.append(5);
+    rig.reader.forget(6);
+    rig.fetchMs = 1_000;
+    const { stream } = rig.join(0);
+    rig.broadcaster.wake();
+    await rig.clock.advance(500);
+    rig.replaceLog("new", 2);
+    await rig.clock.advance(500);
+    expect(toldOf(stream)).toEqual(newLog(0));
+  });
+
+  it("gets no event of the old log if that is replaced in the middle of a sweep", async () => {
+    const rig = new Rig();
+    const joined = Array.from({ length: 250 }, () => rig.join(0));
+    const later: FakeStream[] = [];
+    const turn = rig.clock.turn.bind(rig.clock);
+    rig.clock.turn = async () => {
+      await turn();
+      if (later.length === 0) {
+        rig.replaceLog("new", 2);
+        later.push(rig.join(0).stream);
+      }
+    };
+    rig.append(3);
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    const served = joined.map(({ stream }) => toldOf(stream));
+    const old = [
+      ["tick", "1"],
+      ["tick", "2"],
+      ["tick", "3"],
+    ];
+    expect(served.slice(0, 100)).toEqual(served.slice(0, 100).map(() => [...old, ...newLog(3)]));
+    expect(served.slice(100)).toEqual(served.slice(100).map(() => newLog(0)));
+    expect(later.map((stream) => stream.ids)).toEqual([[1, 2]]);
   });
 });
 

@@ -59,12 +59,15 @@ describe("GET /metrics", () => {
   it("counts refusals by the codes that clients see", async () => {
     const service = new MemoryService();
     await service.publish("default", "tick");
-    const connecting = service.host.hubs.of("default").connect({
-      terms: {},
-      start: { lastEventId: null, logName: null, since: null },
-      address: null,
-      endsAt: 0,
-    });
+    const connecting = service.host.hubs.of("default").connect(
+      {
+        terms: {},
+        start: { lastEventId: null, logName: null, since: null },
+        address: null,
+        endsAt: 0,
+      },
+      "anywhere",
+    );
     await expect(connecting).rejects.toThrow(HubError);
     const lines = await linesOf(service, "/metrics?channel=default");
     expect(lines).toContain('edge_sse_rejections_total{channel="default",code="unauthorized"} 1');

@@ -1,0 +1,49 @@
+import { seqOf } from "../hub/log/event-id.ts";
+import { sizeOf, type AppendedEvent, type StoredEvent } from "../hub/log/event-log.ts";
+import { isEventType, isReservedType } from "../sse/event-type.ts";
+import { BrokenUpstreamError } from "./broken-upstream.ts";
+
+const encoder = new TextEncoder();
+
+/**
+ * Reads an event as `eventJson` writes it. The data is the same text again, because the hub has stored it as
+ * `JSON.stringify` writes it.
+ *
+ * @throws BrokenUpstreamError for anything else
+ */
+export function readEnvelope(value: unknown): StoredEvent {
+  if (typeof value !== "object" || value === null || !("data" in value)) {
+    throw new BrokenUpstreamError("an event of the upstream is no envelope");
+  }
+  const { id, type, data, project_id, agent_id, published_at } = value as Readonly<Record<string, unknown>>;
+  const seq = typeof id === "string" ? seqOf(id) : null;
+  const publishedAt = typeof published_at === "string" ? Date.parse(published_at) : Number.NaN;
+  if (seq === null || seq === 0 || Number.isNaN(publishedAt)) {
+    throw new BrokenUpstreamError("an event of the upstream has no valid id or time");
+  }
+  // The type becomes a line of a frame: a type with a line break would inject fields.
+  if (typeof type !== "string" || !isEventType(type) || isReservedType(type)) {
+    throw new BrokenUpstreamError(`event ${seq} of the upstream has no valid type`);
+  }
+  if (!isOptionalText(project_id) || !isOptionalText(agent_id)) {
+    throw new BrokenUpstreamError(`event ${seq} of the upstream has a project or an agent that is no text`);
+  }
+  return {
+    seq,
+    type,
+    data: JSON.stringify(data),
+    projectId: project_id ?? null,
+    agentId: agent_id ?? null,
+    publishedAt,
+  };
+}
+
+/** An event with its size, as `sizeOf` counts it. */
+export function withSize(event: StoredEvent): AppendedEvent {
+  const dataBytes = encoder.encode(event.data).byteLength;
+  return { ...event, size: sizeOf({ ...event, dataBytes, key: null }) };
+}
+
+function isOptionalText(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === "string";
+}
