@@ -163,6 +163,8 @@ export class LeasedSeats implements Seats {
         await this.#call();
         // Connects that were given a seat take it now. The next call counts them.
         await this.#host.clock.turn();
+        // Clients may have left before the answer said that seats are scarce.
+        this.#isDue ||= this.#isScarce() && this.#held > this.#host.used();
       }
     } finally {
       this.#isCalling = false;

@@ -93,7 +93,9 @@ describe("the seats of a channel", () => {
           }
           if (random.chance(world.clients < 20 ? 0.2 : 0.45)) {
             random.some(world.relays, 0.5)[0]?.leave();
-            freeSince = Math.min(freeSince, world.clock.now());
+            if (world.clients < SETTINGS.maxConnections) {
+              freeSince = Math.min(freeSince, world.clock.now());
+            }
           } else if (!isConnecting) {
             void connect();
           }
