@@ -178,7 +178,10 @@ export class Leasing {
   async #recallFrom(relay: string, version: number): Promise<void> {
     try {
       const reply = await this.#host.recall(relay, version);
-      this.#ledger.recalled(relay, version, reply);
+      if (this.#ledger.recalled(relay, version, reply)) {
+        // Clients may have left since the relay's last request.
+        this.#placement.note(relay, reply.used, null);
+      }
     } catch {
       // A relay that cannot be reached keeps its seats until its lease ends.
       return;

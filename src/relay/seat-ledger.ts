@@ -170,13 +170,15 @@ export class SeatLedger {
   }
 
   /** Notes a relay's reply to a recall. It is ignored if the relay was given a newer answer. */
-  recalled(relay: string, version: number, reply: Recalled): void {
+  recalled(relay: string, version: number, reply: Recalled): boolean {
     const holding = this.#holdings.get(keyOf(relay, reply.life));
-    if (holding !== undefined && holding.version < version) {
-      holding.used = reply.used;
-      holding.isRecalled = false;
-      this.#change(holding, Math.min(holding.held, reply.held));
+    if (holding === undefined || holding.version >= version) {
+      return false;
     }
+    holding.used = reply.used;
+    holding.isRecalled = false;
+    this.#change(holding, Math.min(holding.held, reply.held));
+    return true;
   }
 
   /** Notes that the hub has a stream to a life of a relay. The other lives of the relay are thereby replaced. */

@@ -14,6 +14,7 @@ const AFTERMATH_MS = 60_000;
 function forecast(round: number): StormOptions {
   const random = createRandom(seed).of(`round ${round}`);
   const isHeavy = random.chance(0.3);
+  const hasRelays = random.chance(0.5);
   return {
     seed: `${seed} ${round}`,
     durationMs: random.between(10_000, isHeavy ? 20_000 : 60_000),
@@ -27,8 +28,10 @@ function forecast(round: number): StormOptions {
     ]),
     connectionTimeoutSeconds: random.between(1, 4),
     maxStreamAgeSeconds: random.pick([0, 2, 3, 10]),
+    hasRelays,
     publishers: random.between(1, 4),
-    roamers: isHeavy ? 14 : random.between(10, 60),
+    // Relays have 40 seats.
+    roamers: isHeavy ? 14 : random.between(10, hasRelays ? 30 : 60),
     natives: random.between(1, 8),
     batch: isHeavy ? 8 : random.between(1, 200),
     text: isHeavy ? 60_000 : random.between(0, 800),

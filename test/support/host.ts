@@ -51,6 +51,7 @@ const EXCEPTIONS: Readonly<Record<TestedHost["name"], Readonly<Record<string, st
       "the runtime may exit when accept() finds no descriptor; the launcher then starts it again",
   },
   deno: {
+    "relays in one process": "one process of Deno holds all clients of a channel itself",
     "the Worker under miniflare": "the test runs the Worker itself, which is not part of this host",
     "a problem that says that a target is no path":
       "the runtime refuses `GET *` itself, and hands over `OPTIONS *` as the path /*",

@@ -116,7 +116,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   const dataDir = options.dataDir ?? join(scratch, "data");
   const { config = {} } = options;
   // JSON is YAML.
-  await writeFile(configFile, typeof config === "string" ? config : JSON.stringify(config));
+  await writeFile(configFile, typeof config === "string" ? config : JSON.stringify(withLane(config)));
 
   const child = spawn(
     "/bin/sh",
@@ -283,6 +283,12 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     },
   };
   return service;
+}
+
+/** In the lane with relays, every channel that may have more than ten clients has them. */
+function withLane(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const limits = { clients_per_object: 10, ...(config["limits"] as object | undefined) };
+  return process.env["SERVICE_RELAYS"] === undefined ? config : { ...config, limits };
 }
 
 function processesFlag(processes = Number(process.env["SERVICE_PROCESSES"] ?? 1)): string[] {

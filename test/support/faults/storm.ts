@@ -21,6 +21,8 @@ export interface StormOptions {
   readonly history: { readonly max_events?: number; readonly max_age_seconds?: number };
   readonly connectionTimeoutSeconds: number;
   readonly maxStreamAgeSeconds: number;
+  /** Whether relays hold the clients, ten each, with few seats beyond those that are needed. */
+  readonly hasRelays?: boolean;
   readonly publishers: number;
   readonly roamers: number;
   readonly natives: number;
@@ -53,6 +55,7 @@ export interface Aftermath {
 
 const CHANNEL = "storm";
 const HEARTBEAT_SECONDS = 1;
+const RELAYED_SEATS = 40;
 
 /** A failure of the test itself, not of the service. */
 const EXPECTED_ERRORS: ReadonlySet<string> = new Set(["runtime_ended"]);
@@ -148,17 +151,27 @@ export async function rage(options: StormOptions): Promise<Aftermath> {
   }
 }
 
-function toConfig({ history, connectionTimeoutSeconds, maxStreamAgeSeconds }: StormOptions) {
+function toConfig({
+  history,
+  connectionTimeoutSeconds,
+  maxStreamAgeSeconds,
+  hasRelays = false,
+}: StormOptions) {
   return {
     sse: {
       heartbeat_interval_seconds: HEARTBEAT_SECONDS,
       connection_timeout_seconds: connectionTimeoutSeconds,
       retry_after_seconds: 1,
-      max_connections: 200,
+      max_connections: hasRelays ? RELAYED_SEATS : 200,
     },
     channels: { allowed: [CHANNEL] },
     history,
-    limits: { max_stream_age_seconds: maxStreamAgeSeconds },
+    limits: {
+      max_stream_age_seconds: maxStreamAgeSeconds,
+      ...(hasRelays && { clients_per_object: 10, max_connections_per_address: 0 }),
+    },
+    // Clients that come back after a while need events that the tail no longer has.
+    relays: { tail_events: 200 },
   };
 }
 
