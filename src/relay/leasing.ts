@@ -98,8 +98,12 @@ export class Leasing {
     }
   }
 
-  /** Notes to which life of a relay its name leads. Lives to which the hub has lost its stream are dead. */
+  /**
+   * Notes to which life of a relay its name leads. Lives to which the hub has lost its stream are dead. The life itself
+   * was not replaced, even if a life that a deploy left behind has attached after it.
+   */
   current(relay: string, life: string): void {
+    this.#ledger.reinstate(relay, life);
     for (const other of this.#ledger.livesOf(relay)) {
       if (other !== life && this.#ledger.isGone(relay, other)) {
         this.#ledger.replace(relay, other, this.#now());

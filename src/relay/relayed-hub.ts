@@ -105,6 +105,9 @@ export class RelayedHub {
     }
     const { name, life } = request.relay;
     if (this.#leasing.isReplaced(name, life)) {
+      await this.askLife(name);
+    }
+    if (this.#leasing.isReplaced(name, life)) {
       throw new HubError("draining", "Another life of this relay has taken its place.");
     }
     await this.#hub.connect(request, stream);

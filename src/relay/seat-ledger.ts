@@ -214,6 +214,11 @@ export class SeatLedger {
     }
   }
 
+  /** Notes that a life of a relay was not replaced after all. */
+  reinstate(relay: string, life: string): void {
+    this.#replaced.delete(keyOf(relay, life));
+  }
+
   /** The lives of a relay that have a lease, even if they hold no seats. */
   livesOf(relay: string): string[] {
     return Array.from(this.#holdings.values()).flatMap((holding) =>

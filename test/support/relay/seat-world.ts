@@ -126,12 +126,15 @@ export class ModelRelay {
     this.isAlive = false;
   }
 
-  /** Another life has taken its place. */
+  /** The hub has ended its stream, because another life has attached. */
   async end(): Promise<void> {
-    this.#isEnding = true;
-    this.#world.forget(this);
     this.clients = 0;
     this.seats.release();
+    if (this.#world.isCurrent(this)) {
+      await this.#attach();
+      return;
+    }
+    this.#isEnding = true;
     await this.#world.network.wait(500);
     this.die();
   }
@@ -259,20 +262,20 @@ export class SeatWorld {
   /** Loses a relay with its clients. Its name leads to another life as soon as a client comes. */
   kill(relay: ModelRelay): void {
     relay.die();
-    this.forget(relay);
+    if (this.isCurrent(relay)) {
+      this.#current.delete(relay.name);
+    }
     void this.#breakStream(relay);
   }
 
-  /** Makes the name of a relay lead to a new life, once a client comes. */
-  forget(relay: ModelRelay): void {
-    if (this.#current.get(relay.name) === relay) {
-      this.#current.delete(relay.name);
-    }
+  /** Whether the name of a relay leads to this life of it. */
+  isCurrent(relay: ModelRelay): boolean {
+    return this.#current.get(relay.name) === relay;
   }
 
   /** Starts a new life of a relay while the old one still has its clients, as a deploy can do. */
   split(relay: ModelRelay): void {
-    if (this.#current.get(relay.name) === relay && this.#attached.get(relay.name) === relay && !relay.isCut) {
+    if (this.isCurrent(relay) && this.#attached.get(relay.name) === relay && !relay.isCut) {
       this.#start(relay.name);
     }
   }
@@ -281,7 +284,7 @@ export class SeatWorld {
   cut(relay: ModelRelay, forMs: number): void {
     // A life that was replaced cannot be told while it is cut off. The platform does not keep two lives for that long.
     const lives = this.relays.filter(({ name }) => name === relay.name);
-    if (lives.length === 1 && this.#current.get(relay.name) === relay) {
+    if (lives.length === 1 && this.isCurrent(relay)) {
       relay.cutUntil = this.clock.now() + forMs;
       void this.#breakStream(relay);
     }
@@ -299,7 +302,7 @@ export class SeatWorld {
     this.network.isRough = false;
     for (const relay of this.relays) {
       relay.cutUntil = 0;
-      if (this.#current.get(relay.name) !== relay) {
+      if (!this.isCurrent(relay)) {
         this.kill(relay);
       }
     }
@@ -308,6 +311,9 @@ export class SeatWorld {
   /** Returns false if the relay was replaced. */
   attach(relay: ModelRelay): boolean {
     const { name, life } = relay;
+    if (this.#leasing.isReplaced(name, life) && this.isCurrent(relay)) {
+      this.#leasing.current(name, life);
+    }
     if (this.#leasing.isReplaced(name, life)) {
       return false;
     }
