@@ -14,6 +14,58 @@ const MEASURED_E2E = [
   "stream-age",
 ].map((name) => `test/e2e/${name}.test.ts`);
 
+const LIMITS_OF_RELAYS = {
+  clients_per_object: 10,
+  max_stream_age_seconds: 0,
+  max_connections_per_address: 0,
+  max_connects_per_minute_per_address: 0,
+  max_requests_per_minute_per_address: 0,
+  max_new_channels_per_hour_per_address: 0,
+  max_unpublished_channels: 1_000,
+  max_new_channels_per_hour_per_token: 0,
+  max_publishes_per_minute_per_token: 0,
+  exempt_addresses: [],
+  trusted_proxies: [],
+};
+
+function sseBinding(maxConnections: number) {
+  return {
+    heartbeat_interval_seconds: 30,
+    max_connections: maxConnections,
+    connection_timeout_seconds: 60,
+    retry_after_seconds: 5,
+  };
+}
+
+/** Objects inside workerd: SQLite, alarms on demand, eviction. */
+function objectProject(name: string, include: string[], bindings: Record<string, unknown>) {
+  return {
+    plugins: [
+      cloudflareTest({
+        wrangler: { configPath: "./wrangler.toml" },
+        miniflare: {
+          bindings: {
+            PUBLISH_TOKEN: "publish",
+            ADMIN_TOKEN: "admin",
+            CHANNELS: { allowed: ["*"] },
+            LOGGING: { level: "error" },
+            ...bindings,
+          },
+        },
+      }),
+    ],
+    test: {
+      name,
+      include,
+      // Every test has a channel of its own: files can share a worker, which saves the starts.
+      isolate: false,
+      testTimeout: 20_000,
+      // Bundled, since its source maps name files that its package does not have.
+      deps: { optimizer: { ssr: { enabled: true, include: ["itty-router"] } } },
+    },
+  };
+}
+
 export default defineConfig({
   test: {
     // `npm run coverage`. Only the unit lane can be measured: the other lanes run the code in another process.
@@ -33,36 +85,14 @@ export default defineConfig({
         // What spawns a process, builds, writes files or opens a socket, without the whole service.
         test: { name: "integration", include: ["test/integration/**/*.test.ts"], testTimeout: 15_000 },
       },
-      {
-        // Objects inside workerd: SQLite, alarms on demand, eviction.
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              bindings: {
-                PUBLISH_TOKEN: "publish",
-                ADMIN_TOKEN: "admin",
-                CHANNELS: { allowed: ["*"] },
-                SSE: {
-                  heartbeat_interval_seconds: 30,
-                  max_connections: 10,
-                  connection_timeout_seconds: 60,
-                  retry_after_seconds: 5,
-                },
-                LOGGING: { level: "error" },
-              },
-            },
-          }),
-        ],
-        test: {
-          name: "object",
-          include: ["test/object/**/*.test.ts"],
-          // Every test has a channel of its own: files can share a worker, which saves the starts.
-          isolate: false,
-          // Bundled, since its source maps name files that its package does not have.
-          deps: { optimizer: { ssr: { enabled: true, include: ["itty-router"] } } },
-        },
-      },
+      objectProject("object", ["test/object/*.test.ts"], { SSE: sseBinding(10) }),
+      // The same with small relays. Requests name their continent, as on a local host.
+      objectProject("object-relays", ["test/object/relays/*.test.ts"], {
+        SSE: { ...sseBinding(20), heartbeat_interval_seconds: 1 },
+        LIMITS: LIMITS_OF_RELAYS,
+        RELAYS: { max: 100, tail_events: 100, tail_bytes: 1_000_000 },
+        LAUNCH_ID: "tests",
+      }),
       {
         // The whole service by `npm start`, over real sockets: mostly waiting, so some files at a time.
         test: {

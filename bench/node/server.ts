@@ -1,6 +1,6 @@
 /**
- * A server as one writes it by hand with Node alone: each publish is written to every client at once. It has no filters,
- * no history, no limits and no storage.
+ * A server as one writes it by hand with Node alone: each event is written to every client at once. It has no filters, no
+ * history, no limits and no storage.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 
@@ -40,13 +40,11 @@ async function publish(request: IncomingMessage, response: ServerResponse): Prom
     chunks.push(chunk as Buffer);
   }
   const body = JSON.parse(Buffer.concat(chunks).toString("utf8")) as Published | Published[];
-  let text = "";
   for (const event of Array.isArray(body) ? body : [body]) {
-    text += `event: ${event.type}\nid: ${++head}\ndata: ${JSON.stringify(event.data)}\n\n`;
-  }
-  const bytes = Buffer.from(text);
-  for (const client of clients) {
-    client.write(bytes);
+    const frame = Buffer.from(`event: ${event.type}\nid: ${++head}\ndata: ${JSON.stringify(event.data)}\n\n`);
+    for (const client of clients) {
+      client.write(frame);
+    }
   }
   response.writeHead(200, { "Content-Type": "application/json", "Content-Length": 2 });
   response.end("{}");

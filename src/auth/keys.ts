@@ -22,7 +22,7 @@ const FETCH_TIMEOUT_MS = 5_000;
 /** The keys, any of which may have signed a token. */
 export type Keys = readonly JWTVerifyGetKey[];
 
-/** What a fetch of keys needs from the place where it runs. */
+/** The parts of the host that a fetch of keys uses. */
 export interface KeyHost {
   readonly fetch: typeof globalThis.fetch;
   /** Lets a promise settle even if its request is cancelled. */

@@ -1,7 +1,7 @@
 import { digest } from "./digest.ts";
 
 /**
- * The position of a token among the valid tokens of a secret, from 0; null if it is none of them.
+ * The position of a token among the valid tokens of a secret, from 0; null if it is not valid.
  *
  * @param secret the valid tokens, separated by commas. Several tokens let an operator replace one without downtime.
  */

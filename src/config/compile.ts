@@ -30,7 +30,7 @@ export function compileConfig(text: string, file: string): Compiled {
   return { mistakes: withoutRepeated(mistakes) };
 }
 
-/** What a valid configuration may say, but is seldom meant. */
+/** Settings that are valid but seldom intended. */
 function risksOf({ auth, sse, limits, relays }: Config, source: YamlSource): Found[] {
   const at = (path: readonly string[], problem: string): Found => ({
     offset: source.valueOffset(path),

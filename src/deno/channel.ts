@@ -4,18 +4,23 @@ import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import type { OpenStreams } from "../hub/audience/open-streams.ts";
 import type { FilterTerms } from "../hub/filter.ts";
+import { HubError } from "../hub/errors.ts";
 import { Hub } from "../hub/hub.ts";
 import type { NewEvent, Receipt } from "../hub/log/event-log.ts";
 import type { Logger } from "../hub/logger.ts";
-import { settingsOf } from "../service/hub-settings.ts";
+import { RelayedHub } from "../relay/relayed-hub.ts";
+import type { RelayPort } from "../relay/relay-port.ts";
+import type { Lease, LeaseRequest } from "../relay/seat-lease.ts";
+import { relayedHubSettingsOf, settingsOf } from "../service/hub-settings.ts";
 import type { Alarms } from "../sql/alarms.ts";
 import type { Forgotten } from "../sql/channel-table.ts";
 import type { Directory } from "../sql/directory.ts";
+import { SeatTable } from "../sql/seat-table.ts";
 import { SqlLog } from "../sql/sql-log.ts";
 import { processClock as clock } from "./clock.ts";
 import { Database } from "./database.ts";
 
-/** What the channels of a process share. */
+/** The parts of a process that its channels share. */
 export interface ChannelPlace {
   readonly config: Config;
   readonly directory: Directory;
@@ -25,11 +30,16 @@ export interface ChannelPlace {
   readonly logger: (channel: string) => Logger;
   /** One SQLite file for each channel. */
   readonly folder: string;
+  /** Reaches a relay of a channel. Absent if the hubs serve their clients themselves. */
+  readonly relay?: ((channel: string, relay: string) => RelayPort) | undefined;
 }
+
+/** The most relays of a channel: one for each serving process. */
+const MOST_RELAYS = 50;
 
 /** A channel that is open: its hub, its file and its timer. */
 export class Channel {
-  readonly hub: Hub;
+  readonly hub: Hub | RelayedHub;
   readonly #name: string;
   readonly #place: ChannelPlace;
   readonly #file: string;
@@ -57,23 +67,20 @@ export class Channel {
     this.#database = new Database(this.#file, (error) => this.#takeBack(error));
     try {
       this.#log = new SqlLog(this.#database);
-      this.hub = new Hub(settingsOf(place.config, name), {
-        log: this.#log,
-        clock,
-        logger: this.#logger,
-        random: Math.random,
-        openStreams: place.openStreams,
-        setAlarm: (at) => this.#setAlarm(at),
-        saveDrain: (until) => {
-          this.#drainUntil = until;
-        },
-        beforeFirstClient: (address) => this.#occupy(address),
-      });
+      this.hub = this.#createHub();
       this.hub.restore({ alarmAt: null, drainUntil: null });
     } catch (error) {
       this.#database.close();
       throw error;
     }
+  }
+
+  /** Gives seats to a relay, or takes them back. */
+  async lease(request: LeaseRequest): Promise<Lease> {
+    if (this.hub instanceof RelayedHub) {
+      return this.hub.lease(request);
+    }
+    throw new HubError("hub_unreachable", "This process has no relays.");
   }
 
   /** Whether its file can no longer be read. Then it has to be opened again. */
@@ -131,6 +138,9 @@ export class Channel {
     if (!this.#isUnused || this.#usedAt > time) {
       return false;
     }
+    if (this.hub instanceof RelayedHub) {
+      return this.#drainUntil === null || this.#drainUntil <= clock.now();
+    }
     const { status, lingeringConnections } = this.hub.health();
     return lingeringConnections === 0 && status !== "draining";
   }
@@ -172,6 +182,35 @@ export class Channel {
     }
   }
 
+  #createHub(): Hub | RelayedHub {
+    const { config, openStreams, relay } = this.#place;
+    const host = {
+      log: this.#log,
+      clock,
+      logger: this.#logger,
+      random: Math.random,
+      openStreams,
+      setAlarm: (at: number) => this.#setAlarm(at),
+      saveDrain: (until: number | null) => {
+        this.#drainUntil = until;
+      },
+      beforeFirstClient: (address: string | null) => this.#occupy(address),
+    };
+    if (relay === undefined) {
+      return new Hub(settingsOf(config, this.#name), host);
+    }
+    // A process holds as many clients as the channel may have.
+    const settings = { clientsPerObject: config.sse.max_connections, maxRelays: MOST_RELAYS };
+    return new RelayedHub(
+      { ...relayedHubSettingsOf(config, this.#name), ...settings },
+      {
+        ...host,
+        seatStore: new SeatTable(this.#database),
+        relay: (name) => relay(this.#name, name),
+      },
+    );
+  }
+
   get #isUnused(): boolean {
     return this.hub.isEmpty && this.#arriving === 0;
   }
@@ -193,10 +232,10 @@ export class Channel {
     const { epoch, drainUntil, isStopping } = this.#place.directory.occupy(this.#name, address);
     this.#isOccupied = true;
     if (isStopping) {
-      this.hub.stop();
+      await this.hub.stop();
       await this.hub.settled();
     } else if (this.isNews(epoch) && drainUntil !== null && drainUntil !== this.#drainUntil) {
-      this.hub.drain(drainUntil);
+      await this.hub.drain(drainUntil);
     }
   }
 
@@ -215,7 +254,7 @@ export class Channel {
     } catch (failure) {
       this.#logger("error", "channel_broken", { error: String(failure) });
       this.#isBroken = true;
-      this.hub.stop();
+      void this.hub.stop();
     }
   }
 }

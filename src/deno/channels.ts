@@ -1,9 +1,11 @@
 import { clientList } from "../hub/client-list.ts";
 import type { HubHealth } from "../hub/views.ts";
-import type { HubPort, Hubs } from "../service/host.ts";
+import type { Ended } from "../hub/views.ts";
+import { RelayedHub } from "../relay/relayed-hub.ts";
 import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
 import type { Forgotten } from "../sql/channel-table.ts";
 import { Channel, type ChannelPlace } from "./channel.ts";
+import type { RelayedHubPort } from "./rpc/ports.ts";
 import { PulledClientStream } from "./client-stream.ts";
 import { processClock as clock } from "./clock.ts";
 
@@ -18,7 +20,7 @@ const OPEN_CHANNELS = 128;
 const LOOKED_AT = 4;
 
 /** The channels of this process. A hub is opened when it is used, and closed when it is idle and has no clients. */
-export class Channels implements Hubs {
+export class Channels {
   readonly #place: ChannelPlace;
   readonly #open = new Map<string, Channel>();
   #cancel: () => void;
@@ -28,7 +30,7 @@ export class Channels implements Hubs {
     this.#cancel = clock.after(LOOK_MS, () => this.#closeIdle());
   }
 
-  of(name: string): HubPort {
+  of(name: string): RelayedHubPort {
     const ask = async <Value>(work: (channel: Channel) => Value | Promise<Value>): Promise<Value> =>
       this.#opened(name).use(work);
     return {
@@ -41,12 +43,15 @@ export class Channels implements Hubs {
       publish: (events, publisher, grant) => ask((channel) => channel.publish(events, publisher, grant)),
       history: (request) => ask(({ hub }) => hub.history(request)),
       findDead: () => ask(({ hub }) => hub.findDead()),
-      health: () => ask(({ hub }) => this.#health(name, hub.health())),
+      health: () => ask(async ({ hub }) => this.#health(name, await hub.health())),
       counters: () => ask(({ hub }) => hub.counts()),
-      clients: (page) => ask(({ hub }) => clientList(hub.clients(), page)),
+      clients: (page) =>
+        ask(({ hub }) => (hub instanceof RelayedHub ? hub.clients(page) : clientList(hub.clients(), page))),
       kick: (clientId) => ask(({ hub }) => hub.kick(clientId)),
       drain: (until, epoch) =>
-        ask((channel) => (channel.isNews(epoch) ? channel.hub.drain(until) : { closed: 0, lingering: 0 })),
+        ask<Ended>((channel) =>
+          channel.isNews(epoch) ? channel.hub.drain(until) : { closed: 0, lingering: 0 },
+        ),
       resume: (epoch) =>
         ask((channel) => {
           if (channel.isNews(epoch)) {
@@ -55,7 +60,14 @@ export class Channels implements Hubs {
         }),
       stop: () => ask(({ hub }) => hub.stop()),
       settled: () => ask(({ hub }) => hub.settled()),
+      lease: (request) => ask((channel) => channel.lease(request)),
     };
+  }
+
+  /** Frees the seats of a relay that has died, in all open channels. Call it when its process has been replaced. */
+  async verifyRelay(relay: string): Promise<void> {
+    const hubs = [...this.#open.values()].map(({ hub }) => hub);
+    await Promise.all(hubs.map((hub) => (hub instanceof RelayedHub ? hub.askLife(relay) : undefined)));
   }
 
   /** Opens a channel, and does the work that is due. An open channel has its own timer for that. */

@@ -7,6 +7,8 @@ declare namespace Deno {
   interface ServeOptions {
     readonly hostname: string;
     readonly port: number;
+    /** Whether other processes of the same user may listen on the port too. The kernel spreads the connections. */
+    readonly reusePort: boolean;
     onListen(address: { readonly port: number }): void;
     onError(error: unknown): Response;
   }
@@ -18,5 +20,7 @@ declare namespace Deno {
     readonly addr: { readonly port: number };
     /** Rejects when it can no longer accept connections. */
     readonly finished: Promise<void>;
+    /** Accepts no more connections, and waits for the running requests. */
+    shutdown(): Promise<void>;
   };
 }

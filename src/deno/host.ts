@@ -1,14 +1,9 @@
 import { mkdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { serveFile } from "../assets/serve-file.ts";
-import type { Config } from "../config/schema.ts";
 import { OpenStreams } from "../hub/audience/open-streams.ts";
 import { HubError } from "../hub/errors.ts";
-import { LogBudget } from "../hub/log-budget.ts";
-import type { Logger } from "../hub/logger.ts";
-import type { DirectoryPort, Host, Secrets, TicketsPort } from "../service/host.ts";
+import type { DirectoryPort, Host, TicketsPort } from "../service/host.ts";
 import { createLogger } from "../service/logger.ts";
 import { Alarms } from "../sql/alarms.ts";
 import { Directory } from "../sql/directory.ts";
@@ -16,59 +11,47 @@ import { keyValues } from "../sql/key-values.ts";
 import { directoryPort, ticketsPort } from "../sql/ports.ts";
 import { isStorageFull, storageFull } from "../sql/storage-full.ts";
 import { TICKET_SHARES, TicketTable } from "../sql/ticket-table.ts";
+import type { ChannelPlace } from "./channel.ts";
 import { Channels } from "./channels.ts";
 import { processClock as clock } from "./clock.ts";
 import { Database } from "./database.ts";
+import { HostBase, type BaseOptions } from "./host-base.ts";
 
 /** How often to look for unused channels and expired tickets. */
 const TIDY_MS = 30_000;
 
-/** What a process serves. */
-export interface HostOptions {
-  readonly config: Config;
-  readonly secrets: Secrets;
+/** The settings of a process that holds the hubs. */
+export interface HostOptions extends BaseOptions {
   /** Authenticates the launcher. */
   readonly launcherToken: string;
-  /** The host that the service listens on, as `--host` names it. */
-  readonly listenHost: string;
   /** Drains end when this changes. */
   readonly launchId: string;
   /** Holds the directory, and a file for each channel. */
   readonly storageFolder: string;
-  readonly publicFolder: string;
+  /** Reaches a relay of a channel. Absent if the hubs serve their clients themselves. */
+  readonly relay?: ChannelPlace["relay"];
 }
 
 /** The ports of the service in one process. Everything is in its memory or in its own SQLite files. */
-export class ProcessHost implements Host {
-  readonly config: Config;
-  readonly secrets: Secrets;
+export class ProcessHost extends HostBase implements Host {
   readonly hubs: Channels;
   readonly directory: DirectoryPort;
   readonly tickets: TicketsPort;
-  readonly logger: Logger;
-  readonly clock = clock;
   readonly launcherToken: string;
-  readonly listenHost: string;
-  readonly #publicFolder: string;
   readonly #database: Database;
   readonly #ticketDatabase: Database;
   readonly #directory: Directory;
   readonly #tickets: TicketTable;
   readonly #alarms: Alarms;
-  readonly #peers = new WeakMap<Request, string>();
   #cancelTidying: () => void = () => {};
 
   constructor(options: HostOptions) {
-    const { config, secrets, launcherToken, listenHost, launchId, storageFolder, publicFolder } = options;
+    super(options);
+    const { config, launcherToken, launchId, storageFolder } = options;
     const { level } = config.logging;
     const folder = join(storageFolder, "channels");
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    this.config = config;
-    this.secrets = secrets;
     this.launcherToken = launcherToken;
-    this.listenHost = listenHost;
-    this.logger = new LogBudget(createLogger(level), clock).log;
-    this.#publicFolder = publicFolder;
     const open = (name: string): Database =>
       new Database(join(storageFolder, `${name}.sqlite`), (error) =>
         this.logger("error", "commit_failed", { file: name, error: String(error) }),
@@ -93,37 +76,11 @@ export class ProcessHost implements Host {
       openStreams: new OpenStreams(),
       logger: (channel) => createLogger(level, { channel }),
       folder,
+      relay: options.relay,
     });
     this.#alarms.start();
     this.#tidy();
   }
-
-  /** Remembers the address of a request's peer. */
-  received(request: Request, peer: string): void {
-    this.#peers.set(request, peer);
-  }
-
-  peerOf(request: Request): string | null {
-    return this.#peers.get(request) ?? null;
-  }
-
-  asset(request: Request): Promise<Response> {
-    return serveFile(request, async (path) => {
-      try {
-        return await readFile(join(this.#publicFolder, path));
-      } catch {
-        return undefined;
-      }
-    });
-  }
-
-  /** One process is one place. */
-  regionOf(): string {
-    return "local";
-  }
-
-  /** Does nothing: a process does not end with a request. */
-  keepAlive(): void {}
 
   refusalOf(failure: unknown): HubError | null {
     if (isStorageFull(failure)) {

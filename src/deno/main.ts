@@ -1,72 +1,84 @@
-/** The service as one process on Deno. The launcher gives it a file of settings, and the secrets in the environment. */
+/**
+ * A process of the service on Deno: the whole service, or a part of it. The launcher gives it a file of settings, and the
+ * secrets in the environment.
+ */
 import { readFileSync } from "node:fs";
 import process from "node:process";
 
-import { createService } from "../service/router.ts";
-import { ProcessHost } from "./host.ts";
-import type { Settings } from "./settings.ts";
+import { runOrderer } from "./orderer.ts";
+import type { Door, RunningPart, SecretOf } from "./part.ts";
+import { runServing } from "./serving.ts";
+import type { Part, Settings } from "./settings.ts";
+import { runWhole } from "./whole.ts";
 
 /** How long to wait before listening again. */
 const LISTEN_AGAIN_MS = 100;
 
-const settings = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as Settings;
-const secretOf = (name: string): string => process.env[`${settings.secretPrefix}${name}`] ?? "";
+const PARTS: Readonly<Record<Part, (settings: Settings, secretOf: SecretOf) => RunningPart>> = {
+  whole: runWhole,
+  orderer: runOrderer,
+  serving: runServing,
+};
 
-const host = new ProcessHost({
-  ...settings,
-  secrets: Object.fromEntries(settings.secrets.map((name) => [name, secretOf(name)])),
-  launcherToken: secretOf("SHUTDOWN_TOKEN"),
-});
-const service = createService(host);
+const settings = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as Settings;
+const secretOf: SecretOf = (name) => process.env[`${settings.secretPrefix}${name}`] ?? "";
+const part = PARTS[settings.part](settings, secretOf);
+const servers = new Map<Door, ReturnType<typeof Deno.serve>>();
 
 // A failure in a timer of one channel, or in a write that nobody awaits, must not end the process.
 for (const event of ["uncaughtException", "unhandledRejection"] as const) {
-  process.on(event, (error: unknown) => host.logger("error", "unexpected", { error: String(error) }));
+  process.on(event, (error: unknown) => part.logger("error", "unexpected", { error: String(error) }));
 }
 
-process.on("SIGTERM", () => {
-  host.close();
-  process.exit(0);
-});
+process.on("SIGTERM", () => void end());
 
 try {
-  // The launcher waits for this line.
-  listen(settings.port, (port) => console.error(JSON.stringify({ event: "listen", socket: "http", port })));
+  for (const door of part.doors) {
+    listen(door, door.port, (port) => door.opened(port));
+  }
 } catch (error) {
   console.error(String(error));
   process.exit(1);
+}
+
+async function end(): Promise<void> {
+  if (part.graceMs > 0) {
+    const ended = Promise.all([...servers.values()].map((server) => server.shutdown()));
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, part.graceMs))]);
+  }
+  part.close();
+  process.exit(0);
 }
 
 /**
  * Listens until the process ends. If no file descriptor is left for a connection, Deno stops listening and serves only the
  * connections that it has. A client must not end the service by opening more connections than there are descriptors.
  */
-function listen(port: number, onListen: (port: number) => void): void {
-  const { addr, finished } = Deno.serve(
+function listen(door: Door, port: number, onListen: (port: number) => void): void {
+  const server = Deno.serve(
     {
-      hostname: settings.hostname,
+      hostname: door.hostname,
       port,
+      reusePort: door.isShared,
       onListen: (address) => onListen(address.port),
       onError: (error) => {
-        host.logger("error", "request_failed", { error: String(error) });
+        part.logger("error", "request_failed", { error: String(error) });
         return new Response(null, { status: 500 });
       },
     },
-    (request, { remoteAddr }) => {
-      host.received(request, remoteAddr.hostname);
-      return service.fetch(request);
-    },
+    (request, { remoteAddr }) => door.answer(request, remoteAddr.hostname),
   );
-  finished.catch((error: unknown) => listenAgain(addr.port, error));
+  servers.set(door, server);
+  server.finished.catch((error: unknown) => listenAgain(door, server.addr.port, error));
 }
 
-function listenAgain(port: number, error: unknown): void {
-  host.logger("error", "listen_interrupted", { error: String(error) });
+function listenAgain(door: Door, port: number, error: unknown): void {
+  part.logger("error", "listen_interrupted", { error: String(error) });
   setTimeout(() => {
     try {
-      listen(port, () => {});
+      listen(door, port, () => {});
     } catch (failure) {
-      listenAgain(port, failure);
+      listenAgain(door, port, failure);
     }
   }, LISTEN_AGAIN_MS);
 }

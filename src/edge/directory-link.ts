@@ -1,6 +1,6 @@
 import { HubError } from "../hub/errors.ts";
 import type { Logger } from "../hub/logger.ts";
-import { unwrap, type Answer } from "./answer.ts";
+import { unwrap, type Answer } from "../service/answer.ts";
 import type { Standing } from "../sql/directory.ts";
 import type { DirectoryRpc } from "./objects.ts";
 

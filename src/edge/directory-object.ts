@@ -1,13 +1,13 @@
 import { DurableObject } from "cloudflare:workers";
 import { Directory, type Standing } from "../sql/directory.ts";
-import { answer, unwrap, type Answer } from "./answer.ts";
+import { answer, unwrap, type Answer } from "../service/answer.ts";
 import type { Env } from "./env.ts";
 import type { Entrant, Knowledge } from "../service/host.ts";
 import { createLogger } from "../service/logger.ts";
 import { objectSql } from "./object-sql.ts";
 import type { DirectoryRpc } from "./objects.ts";
 
-/** Hosts the directory of all channels: storage, alarm, and the way in. What it does is in `src/sql/directory.ts`. */
+/** The Durable Object of the directory: its storage, its alarm and its requests. `src/sql/directory.ts` has the rest. */
 export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc {
   readonly #directory: Directory;
 
@@ -26,7 +26,7 @@ export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc 
     return answer(() => this.#directory.look(channel));
   }
 
-  /** @returns a refusal `too_many_channels`, `channels_full`, `draining` or `shutting_down` of a new one; else what holds */
+  /** Refuses a new channel with `too_many_channels`, `channels_full`, `draining` or `shutting_down`. */
   enter(channel: string, entrant: Entrant): Promise<Answer<Standing>> {
     return this.#armed(() => this.#directory.enter(channel, entrant));
   }
@@ -75,7 +75,7 @@ export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc 
     return answer(() => this.#directory.stop());
   }
 
-  /** Forgets channels that nobody has published to and that have no client, so that there is room for others. */
+  /** Forgets channels without a client that were never published to, because other channels need their places. */
   override async alarm(): Promise<void> {
     await Promise.all(
       this.#directory.vacant().map(async (vacant) => {
@@ -84,7 +84,7 @@ export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc 
           const found = unwrap(await this.env.HUBS.get(this.env.HUBS.idFromName(name)).forget());
           this.#directory.settle(vacant, found);
         } catch (error) {
-          // It is tried again after another while, and until then holds its place.
+          // It keeps its place until the next try.
           this.#directory.settle(vacant, "in_use");
           const fields = { channel: name, error: String(error) };
           createLogger(this.env.LOGGING.level)("warn", "channel_not_forgotten", fields);
@@ -94,7 +94,7 @@ export class DirectoryObject extends DurableObject<Env> implements DirectoryRpc 
     await this.#armForgetting();
   }
 
-  /** Does something after which a channel may have to be forgotten some time. */
+  /** Changes the directory, and sets the alarm for the next channel to forget. */
   #armed<Value>(work: () => Value): Promise<Answer<Value>> {
     return answer(async () => {
       const value = work();

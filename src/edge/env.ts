@@ -2,7 +2,7 @@ import type { ConfigBindings } from "../config/bindings.ts";
 import type { Secrets } from "../service/host.ts";
 import type { DirectoryRpc, HubRpc, RelayRpc, TicketsRpc } from "./objects.ts";
 
-/** The bindings of the Worker: a section of config.yaml each, the secrets, the objects, and what the local launcher adds. */
+/** The bindings of the Worker: the sections of config.yaml, the secrets, the objects, and values of the local launcher. */
 export interface Env extends ConfigBindings, Secrets {
   /** One hub for each channel, named after the channel. */
   readonly HUBS: DurableObjectNamespace<HubRpc>;

@@ -4,7 +4,7 @@ import type { DirectoryPort, Host, HubPort, Hubs, TicketsPort } from "../service
 import { usesRelays } from "../service/hub-settings.ts";
 import { createService } from "../service/router.ts";
 import { HubError } from "../hub/errors.ts";
-import { unwrap, type Answer } from "./answer.ts";
+import { unwrap, type Answer } from "../service/answer.ts";
 import { configOf } from "./config.ts";
 import type { Env } from "./env.ts";
 import { openStream, streamRequest, type DirectoryRpc, type HubRpc } from "./objects.ts";

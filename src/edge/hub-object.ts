@@ -20,7 +20,7 @@ import type { Forgotten } from "../sql/channel-table.ts";
 import { LaunchValues } from "../sql/launch-values.ts";
 import { SeatTable } from "../sql/seat-table.ts";
 import { SqlLog } from "../sql/sql-log.ts";
-import { answer, type Answer } from "./answer.ts";
+import { answer, type Answer } from "../service/answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { configOf } from "./config.ts";
 import { DirectoryLink } from "./directory-link.ts";
@@ -34,7 +34,7 @@ import { systemClock } from "./system-clock.ts";
 /** Objects of one class may share an isolate, and with it the memory. */
 const openStreams = new OpenStreams();
 
-/** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has what the hub does. */
+/** The Durable Object of one channel: its storage, its alarm and its requests. `src/hub` has the rest. */
 export class HubObject extends DurableObject<Env> implements HubRpc {
   readonly #channel: string;
   readonly #launch: LaunchValues;

@@ -10,7 +10,7 @@ import type { Principal } from "../service/access/principal.ts";
 import type { Entrant, Knowledge } from "../service/host.ts";
 import type { Forgotten } from "../sql/channel-table.ts";
 import type { Standing } from "../sql/directory.ts";
-import { unwrap, type Answer } from "./answer.ts";
+import { unwrap, type Answer } from "../service/answer.ts";
 
 /** The methods of the objects over RPC. Each returns an `Answer`, because RPC does not carry our error classes. */
 

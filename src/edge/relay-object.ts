@@ -9,7 +9,7 @@ import type { Upstream } from "../relay/upstream.ts";
 import { relaySettingsOf } from "../service/hub-settings.ts";
 import { createLogger } from "../service/logger.ts";
 import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
-import { answer, unwrap, type Answer } from "./answer.ts";
+import { answer, unwrap, type Answer } from "../service/answer.ts";
 import { TransformClientStream } from "./client-stream.ts";
 import { configOf } from "./config.ts";
 import type { Env } from "./env.ts";

@@ -1,5 +1,5 @@
 import type { RelayPort } from "../relay/relay-port.ts";
-import { unwrap, type Answer } from "./answer.ts";
+import { unwrap, type Answer } from "../service/answer.ts";
 import type { RelayRpc } from "./objects.ts";
 
 /** The port to a relay. */

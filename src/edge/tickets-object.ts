@@ -1,12 +1,12 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Principal } from "../service/access/principal.ts";
 import { TicketTable } from "../sql/ticket-table.ts";
-import { answer, type Answer } from "./answer.ts";
+import { answer, type Answer } from "../service/answer.ts";
 import type { Env } from "./env.ts";
 import { objectSql } from "./object-sql.ts";
 import type { TicketsRpc } from "./objects.ts";
 
-/** Keeps a share of the tickets that were issued and not yet used. */
+/** Stores a share of the unused tickets. */
 export class TicketsObject extends DurableObject<Env> implements TicketsRpc {
   readonly #tickets: TicketTable;
 
@@ -18,9 +18,9 @@ export class TicketsObject extends DurableObject<Env> implements TicketsRpc {
   /**
    * Keeps a ticket until it is used or expires.
    *
-   * @param digest of the ticket: who reads the storage cannot use it
-   * @param address that buys it, as the limits per address count; null: they do not apply
-   * @returns false when too many wait already
+   * @param digest of the ticket, because a stolen copy of the storage must contain no usable ticket
+   * @param address the buyer's address, as the limits per address count it; null if they do not apply
+   * @returns false if too many tickets are unused already
    */
   keep(
     digest: string,
@@ -37,7 +37,7 @@ export class TicketsObject extends DurableObject<Env> implements TicketsRpc {
     });
   }
 
-  /** Takes a ticket: nobody gets it a second time. Null: there is none, or not any more. */
+  /** Uses a ticket up. Resolves to null if there is no such ticket, or if it has been used or has expired. */
   take(digest: string): Promise<Answer<Principal | null>> {
     return answer(() => this.#tickets.take(digest));
   }

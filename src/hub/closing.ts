@@ -12,7 +12,7 @@ export function closedRefusal(reason: "draining" | "shutting_down"): HubError {
   return new HubError(reason, DETAILS[reason]);
 }
 
-/** What a closing needs from the place where the hub runs. */
+/** The parts of the host that a closing uses. */
 export interface ClosingHost {
   readonly clock: Clock;
   /** Stores the end of the drain, which has to survive restarts of the object; null ends the drain. */

@@ -13,7 +13,7 @@ import { LogBudget } from "./log-budget.ts";
 import type { Logger } from "./logger.ts";
 import type { ChannelCounts, ClientView, Ended, HubHealth } from "./views.ts";
 
-/** What a hub needs from the place where it runs, together with what its closing and its audience need. */
+/** The parts of the host that a hub uses, including those of its closing and its audience. */
 export interface HubHost extends ClosingHost, AudienceHost {
   readonly log: EventLog;
   readonly logger: Logger;
@@ -22,8 +22,8 @@ export interface HubHost extends ClosingHost, AudienceHost {
 }
 
 /**
- * Orders, logs and delivers the events of one channel. Its ledger stores what is published, and its audience delivers
- * what the ledger's view shows. Knows neither HTTP nor Cloudflare.
+ * Orders, logs and delivers the events of one channel. Its ledger stores the events, and its audience delivers those
+ * that the ledger's view shows. Knows neither HTTP nor Cloudflare.
  */
 export class Hub {
   readonly counters: Counters = createCounters();

@@ -6,7 +6,7 @@ import type { Logger } from "./logger.ts";
 /** After a refusal was logged, how long further refusals of the same code are summed up. */
 const SUM_UP_MS = 1_000;
 
-/** Counts and logs what the hub refuses. The log says why and how often, but not who was refused. */
+/** Counts and logs the refusals of the hub. The log has the reasons and the counts, but never the refused address. */
 export class RefusalRecord {
   readonly #event: string;
   readonly #counts: Partial<Record<RefusalCode, number>>;

@@ -1,7 +1,7 @@
 import type { Counters } from "./counters.ts";
 import type { FilterTerms } from "./filter.ts";
 
-/** What an operator sees of a hub. Plain data, because it crosses from the hub to the Worker. */
+/** The state of a hub for an operator. Plain data, because it crosses from the hub to the Worker. */
 
 /** The state of a channel. */
 export interface HubHealth {

@@ -33,7 +33,7 @@ export function curlLines(
   ];
 }
 
-/** The `Authorization` option for curl; empty where everybody is let in. */
+/** The `Authorization` option for curl; empty for a public route. */
 function authorization(
   accepted: readonly string[],
   secret: string,

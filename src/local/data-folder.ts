@@ -21,8 +21,8 @@ export interface DataFolder {
   readonly storage: string;
   /** Files of this start: the bundles, the configuration of the runtime, the lock. */
   readonly build: string;
-  /** Records the runtime's process. If this start is killed, the next one waits for that process to end. */
-  recordRuntime(pid: number): void;
+  /** Records the runtime's processes. If this start is killed, the next one waits for all of them to end. */
+  recordRuntimes(pids: readonly number[]): void;
 }
 
 /** How long to wait for the runtime of a killed launcher to end. */
@@ -52,7 +52,7 @@ export async function openDataFolder(path: string, host: FolderOwner): Promise<D
       cause: error,
     });
   }
-  return { storage, build, recordRuntime: (pid) => recordProcess(runtimePid, pid) };
+  return { storage, build, recordRuntimes: (pids) => recordProcesses(runtimePid, pids) };
 }
 
 /** Creates one folder at a time: Node's recursive `mkdir` never returns in places such as /proc. */
@@ -102,15 +102,16 @@ function claimForHost(path: string, storage: string, { name, command }: FolderOw
 }
 
 async function runtimeIsGone(runtimePid: string, build: string): Promise<void> {
-  const recorded = readRecord(runtimePid);
   const deadline = performance.now() + RUNTIME_END_MS;
-  while (isRunning(recorded, build)) {
-    if (performance.now() > deadline) {
-      throw new LaunchError(
-        `the data folder is still in use by the runtime of an earlier start (process ${recorded.pid})`,
-      );
+  for (const recorded of readRecords(runtimePid)) {
+    while (isRunning(recorded, build)) {
+      if (performance.now() > deadline) {
+        throw new LaunchError(
+          `the data folder is still in use by the runtime of an earlier start (process ${recorded.pid})`,
+        );
+      }
+      await sleep(20);
     }
-    await sleep(20);
   }
 }
 
@@ -132,15 +133,19 @@ function isRunning({ pid, startedAt }: RecordedProcess, build: string): boolean 
   );
 }
 
-function recordProcess(file: string, pid: number): void {
-  replaceFile(file, `${pid}\n${factsOf(pid)?.startedAt ?? ""}\n`, 0o600);
+/** Writes two lines for each process: its id, and when it started. */
+function recordProcesses(file: string, pids: readonly number[]): void {
+  const records = pids.map((pid) => `${pid}\n${factsOf(pid)?.startedAt ?? ""}\n`);
+  replaceFile(file, records.join(""), 0o600);
 }
 
-function readRecord(file: string): RecordedProcess {
+function readRecords(file: string): readonly RecordedProcess[] {
   try {
-    const [pid, startedAt = ""] = readFileSync(file, "utf8").split("\n");
-    return { pid: Number.parseInt(pid ?? "", 10) || 0, startedAt };
+    const lines = readFileSync(file, "utf8").split("\n");
+    return lines.flatMap((line, at) =>
+      at % 2 === 0 ? { pid: Number.parseInt(line, 10) || 0, startedAt: lines[at + 1] ?? "" } : [],
+    );
   } catch {
-    return { pid: 0, startedAt: "" };
+    return [];
   }
 }

@@ -52,13 +52,9 @@ async function serve(host: LocalHost, options: Options, stop: StopSignal): Promi
     listenHost: options.host,
     launchId: crypto.randomUUID(),
     secrets: { ...vars, SHUTDOWN_TOKEN: shutdownToken },
+    processes: options.processes,
   };
-  const start = async (at: string): Promise<Runtime> => {
-    const started = await host.start({ ...plan, address: at });
-    folder.recordRuntime(started.pid);
-    return started;
-  };
-  let runtime = await start(address);
+  let runtime = await host.start({ ...plan, address });
 
   const port = await runtime.listening;
   const stopped = stop.wait();
@@ -75,7 +71,7 @@ async function serve(host: LocalHost, options: Options, stop: StopSignal): Promi
   for (;;) {
     const cause = await Promise.race([stopped, runtime.ended]);
     if (typeof cause === "string") {
-      await shutDown({ signal: cause, runtime, url, token: shutdownToken });
+      await shutDown({ signal: cause, runtime, url: runtime.shutdownUrl ?? url, token: shutdownToken });
       return 0;
     }
     log("error", "runtime_ended", { ...cause });
@@ -83,7 +79,7 @@ async function serve(host: LocalHost, options: Options, stop: StopSignal): Promi
       return 1;
     }
     await sleep(RESTART_DELAY_MS);
-    runtime = await start(withPort(address, port));
+    runtime = await host.start({ ...plan, address: withPort(address, port) });
     await runtime.listening;
     log("warn", "runtime_restarted", { url });
   }

@@ -8,7 +8,7 @@ export interface LocalHost extends FolderOwner {
   readonly dataFolder: string;
   /** Whether it can run as several processes. */
   readonly hasProcesses: boolean;
-  /** Builds what it runs, and starts it. */
+  /** Builds what it runs, starts it, and records its processes in the data folder. */
   start(plan: StartPlan): Promise<Runtime>;
 }
 
@@ -24,4 +24,6 @@ export interface StartPlan {
   /** The same when the runtime is started again, so that a drain survives that. */
   readonly launchId: string;
   readonly secrets: Readonly<Record<string, string>>;
+  /** How many processes serve clients. */
+  readonly processes: number;
 }

@@ -14,6 +14,8 @@ export interface Options {
   readonly configFile: string;
   readonly dataFolder: string;
   readonly devVarsFile: string;
+  /** How many processes serve clients. With more than one, another process has the hubs. */
+  readonly processes: number;
 }
 
 export function usageOf({ command, dataFolder, hasProcesses }: HostOptions): string {
@@ -29,7 +31,7 @@ The tokens are in .dev.vars, or in the file that $EDGE_SSE_DEV_VARS names. A sta
 Environment variables with the names of the tokens take precedence over the file.`;
 }
 
-const PROCESSES_USAGE = `  --processes N     the number of processes (default: 1; more are not possible yet)
+const PROCESSES_USAGE = `  --processes N     the number of processes that serve clients on the port (default: 1)
 `;
 
 /** Reads the command line, then the environment, then the defaults. Default files are in the project's folder. */
@@ -43,13 +45,13 @@ export function readOptions(
   if (flags.help === true) {
     return "help";
   }
-  requireOneProcess(flags.processes ?? "1");
   return {
     host: readHost(flags.host ?? (env["HOST"] || "127.0.0.1")),
     port: readPort(flags.port ?? (env["PORT"] || "8787")),
     configFile: readFile("--config", flags.config) ?? resolve(project, "config.yaml"),
     dataFolder: readFile("--data-dir", flags["data-dir"]) ?? resolve(project, host.dataFolder),
     devVarsFile: resolve(env["EDGE_SSE_DEV_VARS"] || resolve(project, ".dev.vars")),
+    processes: readProcesses(flags.processes ?? "1"),
   };
 }
 
@@ -83,13 +85,17 @@ interface Flags {
   readonly help?: boolean | undefined;
 }
 
-function requireOneProcess(text: string): void {
-  if (!/^[1-9]\d{0,2}$/.test(text)) {
-    throw new LaunchError(`--processes must be a number from 1, got ${JSON.stringify(text)}`);
+/** The most processes: the orderer serves each of them, and each takes 50 MB. */
+const MOST_PROCESSES = 50;
+
+function readProcesses(text: string): number {
+  const processes = Number(text);
+  if (!/^[1-9]\d?$/.test(text) || processes > MOST_PROCESSES) {
+    throw new LaunchError(
+      `--processes must be a number from 1 to ${MOST_PROCESSES}, got ${JSON.stringify(text)}`,
+    );
   }
-  if (text !== "1") {
-    throw new LaunchError("--processes: more than one process is not possible yet");
-  }
+  return processes;
 }
 
 function readPort(text: string): number {

@@ -22,7 +22,7 @@ export function isOpenToOthers({ mode }: Pick<Stats, "mode">): boolean {
  * Opens a file or folder for reading and passes it to `use`. Refuses a link that another user has planted, and a pipe:
  * opening a pipe could block for ever.
  *
- * @param use gets the descriptor, so that nobody can swap the file after the check.
+ * @param use gets the descriptor, so that the file cannot be swapped after the check
  */
 export function withOwn<T>(
   path: string,

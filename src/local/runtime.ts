@@ -9,15 +9,25 @@ import { LaunchError } from "./launch-error.ts";
 import { RuntimeLog } from "./runtime-log.ts";
 
 export interface Runtime {
-  readonly pid: number;
+  /** The processes that it consists of now. */
+  readonly pids: readonly number[];
   /** The port, once it accepts connections. Rejects if it never will. */
   readonly listening: Promise<number>;
   /** What it may open at a time: told before `listening`. */
   readonly descriptors: Promise<DescriptorLimits>;
   /** How it ended. */
   readonly ended: Promise<Ended>;
+  /** Where it is shut down. Absent: at the address where it listens. */
+  readonly shutdownUrl?: string | undefined;
   /** Asks it to end, then makes it. True if it had to be made to. */
   stop(): Promise<boolean>;
+}
+
+/** A runtime that is one process. */
+export interface RuntimeProcess extends Runtime {
+  readonly pid: number;
+  /** Writes a line to its standard input, if it is told things there. */
+  tell(line: string): void;
 }
 
 export interface Ended {
@@ -33,6 +43,8 @@ export interface RuntimeOptions {
   readonly secrets: Readonly<Record<string, string>>;
   /** Where it tells its port: workerd is told a descriptor for that, Deno can write to no other than these two. */
   readonly portIsToldOn: "descriptor 3" | "stderr";
+  /** Whether the launcher tells it things on its standard input. */
+  readonly isTold?: boolean;
 }
 
 /** What stands before the name of a secret in the environment of the runtime. */
@@ -57,16 +69,19 @@ const LAST_WORDS_MS = 200;
 const STOP_GRACE_MS = 400;
 
 /** Starts a runtime in a process group of its own: Ctrl-C would end it before anybody could drain it. */
-export function startRuntime({ command, env, secrets, portIsToldOn }: RuntimeOptions): Runtime {
+export function startRuntime(options: RuntimeOptions): RuntimeProcess {
+  const { command, env, secrets, portIsToldOn, isTold = false } = options;
   const child = spawn("/bin/sh", ["-c", GUARDED, ...command], {
     detached: true,
-    stdio: ["ignore", "inherit", "pipe", "pipe", "pipe"],
+    stdio: [isTold ? "pipe" : "ignore", "inherit", "pipe", "pipe", "pipe"],
     env: { ...process.env, TZ: "UTC", ...env, ...toEnvironment(secrets) },
   });
   const { pid } = child;
   if (pid === undefined) {
     throw new LaunchError("the runtime cannot be started: there is no /bin/sh");
   }
+  // A process that has ended takes nothing more. How it ended is told by `ended`.
+  child.stdin?.on("error", () => {});
   const killGroup = () => kill(-pid, "SIGKILL");
   process.once("exit", killGroup);
   const control = createControl();
@@ -82,7 +97,9 @@ export function startRuntime({ command, env, secrets, portIsToldOn }: RuntimeOpt
   });
   return {
     pid,
+    pids: [pid],
     ended,
+    tell: (line) => void child.stdin?.write(`${line}\n`),
     listening: Promise.race([control.port, ended.then(refuse)]),
     descriptors: control.descriptors,
     stop: async () => {

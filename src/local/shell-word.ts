@@ -1,4 +1,4 @@
-/** A word of a shell: a space, a quote or a dollar sign in it stays what it is. */
+/** Quotes a text for a shell, so that spaces, quotes and dollar signs in it have no effect. */
 export function quote(word: string): string {
   return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { toBindings } from "../config/bindings.ts";
 import { buildWorkers } from "./bundle.ts";
 import type { LocalHost } from "./local-host.ts";
-import { startRuntime, type Runtime } from "./runtime.ts";
+import { startRuntime, type RuntimeProcess } from "./runtime.ts";
 import { writeWorkerdConfig } from "./workerd-config.ts";
 
 const require = createRequire(import.meta.url);
@@ -22,7 +22,9 @@ export const workerdHost: LocalHost = {
     const all = { ...secrets, LAUNCH_ID: launchId, LISTEN_HOST: listenHost };
     const bindings = toBindings(config);
     const configFile = writeWorkerdConfig({ project, folder, bindings, secrets: Object.keys(all) });
-    return startWorkerd({ configFile, address, secrets: all });
+    const runtime = startWorkerd({ configFile, address, secrets: all });
+    folder.recordRuntimes(runtime.pids);
+    return runtime;
   },
 };
 
@@ -34,7 +36,7 @@ export interface WorkerdOptions {
   readonly secrets: Readonly<Record<string, string>>;
 }
 
-export function startWorkerd({ configFile, address, secrets }: WorkerdOptions): Runtime {
+export function startWorkerd({ configFile, address, secrets }: WorkerdOptions): RuntimeProcess {
   return startRuntime({
     command: [workerd, "serve", configFile, "--socket-addr", `http=${address}`, "--control-fd=3"],
     secrets,

@@ -10,7 +10,7 @@ const RENEW_MS = 10_000;
 const RETRY_MS = 2_000;
 
 /** How long an answer of the hub may take. A later answer is ignored. */
-const ANSWER_MS = 2_000;
+const ANSWER_MS = 5_000;
 
 /**
  * After a recall, seats are scarce for this long, and the relay gives each seat back as soon as its client leaves. It is
@@ -40,6 +40,8 @@ export interface LeasedSeatsHost {
    * where the feed comes from.
    */
   leased(lease: Lease): void;
+  /** Called when the lease has ended because the hub did not renew it. There are no seats any more. */
+  lapsed(): void;
 }
 
 /** A connect that waits for a seat. */
@@ -103,7 +105,7 @@ export class LeasedSeats implements Seats {
     }
   }
 
-  /** Renews the lease if that is due. Call it when the alarm rings, and then end the clients that have no seat. */
+  /** Renews the lease if that is due, or gives it up if it has ended. Call it when the alarm rings. */
   tick(): void {
     const now = this.#host.clock.now();
     if (now < this.#sentAt) {
@@ -112,9 +114,7 @@ export class LeasedSeats implements Seats {
       this.#sentAt = now;
       this.#renewAt = now;
     }
-    if (now >= this.#validUntil) {
-      this.#held = 0;
-    }
+    this.#lapseIfOver(now);
     if (now >= this.#renewAt) {
       this.#isDue = true;
       this.#callIfNeeded();
@@ -163,6 +163,8 @@ export class LeasedSeats implements Seats {
         await this.#call();
         // Connects that were given a seat take it now. The next call counts them.
         await this.#host.clock.turn();
+        // Clients may have left before the answer said that seats are scarce.
+        this.#isDue ||= this.#isScarce() && this.#held > this.#host.used();
       }
     } finally {
       this.#isCalling = false;
@@ -176,10 +178,10 @@ export class LeasedSeats implements Seats {
     const { clock } = this.#host;
     if (lease === null) {
       this.#renewAt = clock.now() + RETRY_MS;
-      this.#answerWaiting(waiting, []);
+      this.#refuseWaiting(waiting);
       return;
     }
-    if (this.#take(lease, request)) {
+    if (this.#take(lease)) {
       this.#host.leased(lease);
       this.#answerWaiting(waiting, lease.next);
     } else {
@@ -191,10 +193,11 @@ export class LeasedSeats implements Seats {
   /** What the relay asks for. It stops using at once what it gives back. */
   #stateWish(waiting: number): LeaseRequest {
     const { relay, life, capacity, clock } = this.#host;
-    const used = this.#host.used();
     const now = clock.now();
+    this.#lapseIfOver(now);
+    const used = this.#host.used();
     const wanted = Math.min(capacity, Math.max(used, this.#wanted(used, waiting)));
-    this.#held = now < this.#validUntil ? Math.min(this.#held, wanted) : 0;
+    this.#held = Math.min(this.#held, wanted);
     this.#peak = used;
     this.#sentAt = now;
     this.#renewAt = now + RENEW_MS;
@@ -209,6 +212,13 @@ export class LeasedSeats implements Seats {
       isFull: used + waiting >= capacity,
       parent: this.#parent,
     };
+  }
+
+  #lapseIfOver(now: number): void {
+    if (this.#held > 0 && now >= this.#validUntil) {
+      this.#held = 0;
+      this.#host.lapsed();
+    }
   }
 
   #wanted(used: number, waiting: number): number {
@@ -234,8 +244,7 @@ export class LeasedSeats implements Seats {
   }
 
   /** Counts the seats of an answer. Returns false if the answer is too old. */
-  #take(lease: Lease, { used, waiting, wanted }: LeaseRequest): boolean {
-    const { clock, capacity } = this.#host;
+  #take(lease: Lease): boolean {
     const isOld = lease.version < this.#version;
     if (!isOld) {
       this.#held = lease.held;
@@ -247,8 +256,8 @@ export class LeasedSeats implements Seats {
       this.#version = lease.version;
       this.#hub = lease.hub;
     }
-    if (!isOld && lease.held < Math.min(wanted, used + waiting, capacity)) {
-      this.#scarceUntil = clock.now() + SCARCE_MS;
+    if (lease.isScarce) {
+      this.#scarceUntil = this.#host.clock.now() + SCARCE_MS;
     }
     return !isOld;
   }
@@ -265,6 +274,13 @@ export class LeasedSeats implements Seats {
       } else {
         refuse(new HubError("relay_full", CHANNEL_FULL, { next: relay }));
       }
+    }
+  }
+
+  /** Nobody knows whether there is a seat. That is no reason to say that the channel is full. */
+  #refuseWaiting(count: number): void {
+    for (const { refuse } of this.#waiting.splice(0, count)) {
+      refuse(new HubError("hub_unreachable", "The hub of this channel cannot be reached at the moment."));
     }
   }
 

@@ -76,8 +76,7 @@ export class Leasing {
   /** Grants, renews or takes back seats. Resolves when that is durable. */
   async lease(request: LeaseRequest): Promise<Lease> {
     this.#expire();
-    const { relay, life } = request;
-    this.#ledger.arrive(relay, life, this.#now());
+    void this.#meet(request);
     const waitMs = this.#waitFor(request);
     return waitMs > 0 ? this.#serveLater(request, waitMs) : this.#serve(request);
   }
@@ -90,19 +89,50 @@ export class Leasing {
 
   /** Notes that the stream to a life of a relay has ended. */
   left(relay: string, life: string, reason: LeaveReason): void {
-    if (reason === "client_left") {
-      this.#ledger.gone(relay, life);
+    if (reason === "client_left" || reason === "replaced") {
+      this.#ledger.ended(relay, life, reason === "replaced" ? reason : "gone", this.#now());
       this.#seatsAreFree();
     }
-    if (!this.#ledger.knows(relay)) {
+    if (this.#ledger.livesOf(relay).length === 0) {
       this.#tree.forget(relay);
     }
   }
 
-  /** Notes to which life of a relay its name leads. All other lives of it are dead. */
+  /**
+   * Notes to which life of a relay its name leads. Lives to which the hub has lost its stream are dead. The life itself
+   * was not replaced, even if a life that a deploy left behind has attached after it.
+   */
   current(relay: string, life: string): void {
-    this.#ledger.current(relay, life, this.#now());
+    this.#ledger.reinstate(relay, life);
+    for (const other of this.#ledger.livesOf(relay)) {
+      if (other !== life && this.#ledger.isGone(relay, other)) {
+        this.#ledger.replace(relay, other, this.#now());
+      }
+    }
     this.#seatsAreFree();
+  }
+
+  /**
+   * Asks a relay for its life if a request comes from a life that the hub does not know and has no stream to. The request
+   * may be late and its sender dead, so it does not tell which life is newer.
+   */
+  async #meet({ relay, life }: LeaseRequest): Promise<void> {
+    const others = this.#ledger.livesOf(relay);
+    if (others.length === 0 || others.includes(life) || this.#host.lifeOf(relay) === life) {
+      return;
+    }
+    try {
+      // Version 0 is older than any answer, so it recalls nothing.
+      const { life: current } = await this.#host.recall(relay, 0);
+      for (const other of [life, ...others]) {
+        // The stream of an attached life ends when its successor attaches.
+        if (other !== current && other !== this.#host.lifeOf(relay)) {
+          this.#ledger.replace(relay, other, this.#now());
+        }
+      }
+    } catch {
+      // A life that is dead keeps its seats until its lease ends.
+    }
   }
 
   /** For how long an answer waits for seats that come back. */
@@ -126,13 +156,18 @@ export class Leasing {
 
   /** Recalls the unused seats of all other relays. Returns how long seats can still come back. */
   #recall(except: string): number {
-    const now = this.#now();
-    if (now < this.#recalledAt || now - this.#recalledAt >= RECALL_PAUSE_MS) {
+    if (this.#isRecallDue()) {
       const recalls = this.#ledger.recall(except);
-      this.#recalledAt = recalls.length > 0 ? now : Number.NEGATIVE_INFINITY;
+      this.#recalledAt = recalls.length > 0 ? this.#now() : Number.NEGATIVE_INFINITY;
       recalls.forEach(({ relay, version }) => void this.#recallFrom(relay, version));
     }
     return this.#recallLeftMs();
+  }
+
+  /** Whether the last recall is long enough ago. */
+  #isRecallDue(): boolean {
+    const now = this.#now();
+    return now < this.#recalledAt || now - this.#recalledAt >= RECALL_PAUSE_MS;
   }
 
   /** How long seats of the latest recall can still come back. */
@@ -143,7 +178,10 @@ export class Leasing {
   async #recallFrom(relay: string, version: number): Promise<void> {
     try {
       const reply = await this.#host.recall(relay, version);
-      this.#ledger.recalled(relay, version, reply, this.#now());
+      if (this.#ledger.recalled(relay, version, reply)) {
+        // Clients may have left since the relay's last request.
+        this.#placement.note(relay, reply.used, null);
+      }
     } catch {
       // A relay that cannot be reached keeps its seats until its lease ends.
       return;
@@ -178,7 +216,10 @@ export class Leasing {
     const { relay, life, parent } = request;
     const isAccepted = this.#note(request);
     const freeBefore = this.#ledger.free;
-    const granted = this.#ledger.lease(request, isAccepted, this.#now());
+    // Nobody gets a block until the next recall can fetch it back.
+    const isScarce = !this.#isRecallDue();
+    const grant = isScarce ? "needed" : "block";
+    const granted = this.#ledger.lease(request, isAccepted ? grant : "nothing", this.#now());
     const next = this.#next(request, isAccepted);
     if (this.#ledger.free > freeBefore) {
       this.#seatsAreFree();
@@ -189,6 +230,7 @@ export class Leasing {
       hub: this.#hub,
       ...granted,
       validMs: USABLE_MS,
+      isScarce,
       next,
       parent: itsParent,
       isAttached: itsParent !== null || this.#host.lifeOf(relay) === life,
@@ -220,7 +262,7 @@ export class Leasing {
 
   #expire(): void {
     for (const relay of this.#ledger.expire(this.#now())) {
-      if (!this.#ledger.knows(relay)) {
+      if (this.#ledger.livesOf(relay).length === 0) {
         this.#forget(relay);
       }
     }

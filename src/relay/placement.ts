@@ -62,25 +62,28 @@ export class Placement {
 
   /**
    * Where clients of a relay's region should go: its relays with room, by number, then new relays, then the relays of
-   * other regions.
+   * other regions. If none of them has room, a relay that was full and has a place is better than a refusal.
    */
   next(from: string, clients: number, now: number): Place[] {
     this.#dropLate(now);
     const { region } = parseRelay(from);
     const places: Place[] = [];
-    const send = (load: Load): void => {
-      const sent = load.relay === from ? 0 : Math.min(clients - sentTo(places), roomOf(load));
+    const send = (load: Load, room = roomOf(load)): void => {
+      const sent = load.relay === from ? 0 : Math.min(clients - sentTo(places), room);
       if (sent > 0) {
         load.expected += sent;
         load.expectedUntil = now + ARRIVAL_MS;
         places.push({ relay: load.relay, clients: sent });
       }
     };
-    this.#loadsWhere((load) => load.region === region).forEach(send);
+    const near = this.#loadsWhere((load) => load.region === region);
+    const far = this.#loadsWhere((load) => load.region !== region);
+    near.forEach((load) => send(load));
     while (sentTo(places) < clients && this.#loads.size < this.#settings.maxRelays) {
       send(this.#add(formatRelay({ region, number: this.#unusedNumber(region) })));
     }
-    this.#loadsWhere((load) => load.region !== region).forEach(send);
+    far.forEach((load) => send(load));
+    [...near, ...far].filter(({ isFull }) => isFull).forEach((load) => send(load, placesOf(load)));
     return places;
   }
 
@@ -127,8 +130,14 @@ export class Placement {
   }
 }
 
-function roomOf({ isFull, capacity, used, expected }: Load): number {
-  return isFull ? 0 : Math.max(0, capacity - used - expected);
+/** How many clients a relay should take. */
+function roomOf(load: Load): number {
+  return load.isFull ? 0 : placesOf(load);
+}
+
+/** How many clients a relay can take. */
+function placesOf({ capacity, used, expected }: Load): number {
+  return Math.max(0, capacity - used - expected);
 }
 
 function sentTo(places: readonly Place[]): number {

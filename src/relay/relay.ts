@@ -23,7 +23,7 @@ const ATTACH_MS = 5_000;
 /** How long a relay without clients keeps its seats and its stream. */
 const LINGER_MS = 8_000;
 
-/** After its clients were ended, a relay refuses new ones for this long. Then it asks the hub, which knows until when. */
+/** How long connects that were on their way when all streams were ended are refused. The hub refuses the later ones. */
 const CLOSED_MS = 1_000;
 
 /** When the clients of a relay that has lost its hub are told. */
@@ -91,9 +91,10 @@ export class Relay implements FeedObserver {
       relay: settings.relay,
       life: this.#life,
       capacity: settings.clientsPerObject,
-      used: () => this.#audience.size,
+      used: () => this.#audience.seated,
       lease: (request) => host.lease(request),
       leased: (lease) => this.#leased(lease),
+      lapsed: () => this.#lapsed(),
     });
     this.#audience = new Audience(
       settings,
@@ -128,6 +129,9 @@ export class Relay implements FeedObserver {
       this.#emptySince = null;
     } finally {
       this.#arriving--;
+      if (this.#arriving === 0) {
+        this.#closing.resume();
+      }
       if (this.#audience.size === 0) {
         this.#becameEmpty();
       }
@@ -156,7 +160,7 @@ export class Relay implements FeedObserver {
     return {
       life: this.#life,
       counters: this.counters,
-      activeConnections: this.#audience.size,
+      activeConnections: this.#audience.seated,
       lingeringConnections: this.#audience.lingering,
       lastEventId: this.#tail.head(),
       lostForMs: this.#lostForMs(this.#clock.now()),
@@ -177,7 +181,10 @@ export class Relay implements FeedObserver {
 
   /** Ends all streams. The hub refuses the next feed, and with it the next client. */
   end(reason: "drain" | "shutdown"): Ended {
-    this.#closing.drain(this.#clock.now() + CLOSED_MS);
+    if (this.#arriving > 0) {
+      // Connects that are on their way must not get in any more.
+      this.#closing.drain(this.#clock.now() + CLOSED_MS);
+    }
     this.#feed.close();
     const closed = this.#audience.endAll(reason);
     this.#logBudget.log("info", "relay_closed", { reason, closed });
@@ -237,6 +244,16 @@ export class Relay implements FeedObserver {
     this.#feed.follow(parent);
     if (!isAttached) {
       this.#feed.reopen();
+    }
+  }
+
+  /**
+   * Streams stay open while the hub is away, because no other relay can get their seats from it. When it is back, its next
+   * answer says how many clients may stay.
+   */
+  #lapsed(): void {
+    if (this.#feed.lostSince === null) {
+      this.#audience.endExcess();
     }
   }
 

@@ -14,13 +14,9 @@ import { Leasing } from "./leasing.ts";
 import { parseRelay, type RelayPort, type RelayReport } from "./relay-port.ts";
 import type { Lease, LeaseRequest } from "./seat-lease.ts";
 import type { SeatStore } from "./seat-store.ts";
-import { BRANCHES } from "./tree.ts";
 
 /** How long the hub waits for a relay. */
 const ANSWER_MS = 2_000;
-
-/** For how long one round of reports answers all questions. */
-const REPORTS_MS = 1_000;
 
 /** A relay is behind if it has lost its hub for this long. */
 const BEHIND_MS = 5_000;
@@ -54,18 +50,18 @@ export class RelayedHub {
   readonly #host: RelayedHubHost;
   readonly #hub: Hub;
   readonly #leasing: Leasing;
-  #heardAt = Number.NEGATIVE_INFINITY;
-  #heard: Promise<readonly Heard[]> = Promise.resolve([]);
+  /** The reports that are being collected; null if none are. */
+  #hearing: Promise<readonly Heard[]> | null = null;
 
   constructor(settings: RelayedHubSettings, host: RelayedHubHost) {
     const { seatStore, ...hubHost } = host;
     this.#settings = settings;
     this.#host = host;
     // The clients of the hub itself are relays.
-    this.#hub = new Hub(
-      { ...settings, maxConnections: BRANCHES },
-      { ...hubHost, relayLeft: ({ name, life }, reason) => this.#relayLeft(name, life, reason) },
-    );
+    this.#hub = new Hub(settings, {
+      ...hubHost,
+      relayLeft: ({ name, life }, reason) => this.#relayLeft(name, life, reason),
+    });
     this.#leasing = new Leasing(settings, {
       clock: host.clock,
       store: seatStore,
@@ -109,6 +105,9 @@ export class RelayedHub {
     }
     const { name, life } = request.relay;
     if (this.#leasing.isReplaced(name, life)) {
+      await this.askLife(name);
+    }
+    if (this.#leasing.isReplaced(name, life)) {
       throw new HubError("draining", "Another life of this relay has taken its place.");
     }
     await this.#hub.connect(request, stream);
@@ -123,6 +122,14 @@ export class RelayedHub {
   /** Gives seats to a relay, or takes them back. See `Leasing.lease`. */
   lease(request: LeaseRequest): Promise<Lease> {
     return this.#leasing.lease(request);
+  }
+
+  /** Asks which life of a relay is there now. The seats of all other lives are free at once. */
+  async askLife(relay: string): Promise<void> {
+    const report = await this.#ask(relay, (port) => port.report());
+    if (report !== null) {
+      this.#leasing.current(relay, report.life);
+    }
   }
 
   /** Ends the streams of all relays and their clients, and refuses connects until a time. */
@@ -160,7 +167,6 @@ export class RelayedHub {
   /** Finds the clients that have left without the notice of the runtime. */
   async findDead(): Promise<void> {
     await this.#askAll((relay) => relay.findDead());
-    this.#heardAt = Number.NEGATIVE_INFINITY;
   }
 
   /** A part of the list of clients, relay by relay. */
@@ -232,19 +238,21 @@ export class RelayedHub {
     };
   }
 
-  /** The reports of all relays, asked for at most once a second, so that a flood of questions costs no more than one. */
+  /** The reports of all relays. Questions that come together share one round, so that a flood of them costs little. */
   #reports(): Promise<readonly Heard[]> {
-    const now = this.#host.clock.now();
-    if (now >= this.#heardAt + REPORTS_MS) {
-      this.#heardAt = now;
-      this.#heard = Promise.all(
-        this.#relays().map(async (relay) => ({
-          relay,
-          report: await this.#ask(relay, (port) => port.report()),
-        })),
-      );
-    }
-    return this.#heard;
+    this.#hearing ??= this.#hear().finally(() => {
+      this.#hearing = null;
+    });
+    return this.#hearing;
+  }
+
+  #hear(): Promise<readonly Heard[]> {
+    return Promise.all(
+      this.#relays().map(async (relay) => ({
+        relay,
+        report: await this.#ask(relay, (port) => port.report()),
+      })),
+    );
   }
 
   /** The relays that hold seats or have clients, in the order of their names. */
@@ -259,14 +267,7 @@ export class RelayedHub {
   #relayLeft(name: string, life: string, reason: LeaveReason): void {
     this.#leasing.left(name, life, reason);
     if (reason === "client_left") {
-      void this.#askLife(name);
-    }
-  }
-
-  async #askLife(relay: string): Promise<void> {
-    const report = await this.#ask(relay, (port) => port.report());
-    if (report !== null) {
-      this.#leasing.current(relay, report.life);
+      void this.askLife(name);
     }
   }
 

@@ -30,6 +30,8 @@ export interface Lease {
   readonly version: number;
   /** How long the lease is valid after the request was sent, unless the relay renews it. */
   readonly validMs: number;
+  /** Whether other relays have just been asked for unused seats. The relay gives seats back as soon as clients leave. */
+  readonly isScarce: boolean;
   /** Where clients should go if this relay has no seat for them. Empty if the channel is full. */
   readonly next: readonly Place[];
   /** Where the relay's feed comes from: null is the hub itself, otherwise the name of another relay. */

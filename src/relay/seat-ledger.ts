@@ -2,7 +2,7 @@ import type { LeaseRequest, Recalled } from "./seat-lease.ts";
 import type { SeatStore } from "./seat-store.ts";
 
 /** How long the hub keeps a lease that is not renewed. */
-export const LEASE_MS = 60_000;
+const LEASE_MS = 60_000;
 
 /**
  * How long a relay may use a lease. It is shorter than the hub's time, because the alarm on which a relay ends its
@@ -11,8 +11,8 @@ export const LEASE_MS = 60_000;
 export const USABLE_MS = 55_000;
 
 /**
- * How long a replaced life of a relay keeps its seats, if it does not give them back before. It needs the time to end
- * its streams.
+ * How long a life of a relay keeps its seats after its stream was ended because another life has attached. It needs the
+ * time to end its own streams. Usually it gives the seats back before.
  */
 const REPLACED_MS = 2_000;
 
@@ -39,8 +39,8 @@ interface Holding {
   /** The number of the newest request. */
   request: number;
   expiresAt: number;
-  /** Whether the hub knows that its stream to this life has ended. */
-  isGone: boolean;
+  /** How the hub's stream to this life has ended: by itself, or because another life attached. Null if it has not. */
+  ended: "gone" | "replaced" | null;
 }
 
 /** What a life of a relay holds. */
@@ -48,6 +48,9 @@ export interface Held {
   readonly held: number;
   readonly version: number;
 }
+
+/** What a relay may get: no more than it holds, what its clients and its waiting connects need, or a block besides. */
+export type Grant = "nothing" | "needed" | "block";
 
 /** A recall for one relay. */
 export interface Recall {
@@ -82,7 +85,8 @@ export class SeatLedger {
   readonly #holdings = new Map<string, Holding>();
   /** When to forget that a life was replaced, by relay and life. */
   readonly #replaced = new Map<string, number>();
-  readonly #unsaved = new Set<Holding>();
+  /** The lives whose seats have changed since they were stored, by relay and life. */
+  readonly #unsaved = new Map<string, { readonly relay: string; readonly life: string }>();
   #sum = 0;
   /** The newest version of an answer or a recall, for all relays together. */
   #version = 0;
@@ -105,7 +109,9 @@ export class SeatLedger {
     // The store lacks the versions of recalls and of answers that changed nothing. The time is higher than these.
     this.#version = Math.max(now, ...kept.map(({ version }) => version + 1));
     for (const { relay, life, held } of kept) {
-      this.#add(relay, life, now).held = held;
+      const holding = this.#add(relay, life, now);
+      holding.held = held;
+      holding.used = held;
       this.#sum += held;
     }
   }
@@ -124,6 +130,9 @@ export class SeatLedger {
 
   /** How many seats are missing to give the clients of a relay, and the connects that wait at it, a seat. */
   missingFor({ relay, life, used, waiting, wanted }: LeaseRequest): number {
+    if (this.isReplaced(relay, life)) {
+      return 0;
+    }
     const held = this.#holdings.get(keyOf(relay, life))?.held ?? 0;
     const needed = Math.min(wanted, used + waiting);
     return Math.max(0, needed - held - this.free);
@@ -134,29 +143,16 @@ export class SeatLedger {
     return this.#holdings.get(keyOf(relay, life))?.isRecalled ?? false;
   }
 
-  /** Notes that a life of a relay is there. An earlier life of the same relay is thereby replaced. */
-  arrive(relay: string, life: string, now: number): void {
-    if (this.isReplaced(relay, life)) {
-      return;
-    }
-    for (const other of this.#othersOf(relay, life)) {
-      this.#replace(other, now);
-    }
-  }
-
   /**
    * Grants, renews or takes back seats, as a relay wants it. The relay may have the answer when `save` has resolved.
-   *
-   * @param mayGrow whether the relay may get more seats than it holds
    */
-  lease(request: LeaseRequest, mayGrow: boolean, now: number): Held {
+  lease(request: LeaseRequest, grant: Grant, now: number): Held {
     const { relay, life, used } = request;
-    this.arrive(relay, life, now);
     const holding = this.#holdings.get(keyOf(relay, life)) ?? this.#add(relay, life, now);
     if (request.number > holding.request) {
       holding.request = request.number;
       holding.used = used;
-      this.#settle(holding, request, mayGrow, now);
+      this.#settle(holding, request, grant, now);
     }
     return { held: this.isReplaced(relay, life) ? 0 : holding.held, version: holding.version };
   }
@@ -174,51 +170,65 @@ export class SeatLedger {
   }
 
   /** Notes a relay's reply to a recall. It is ignored if the relay was given a newer answer. */
-  recalled(relay: string, version: number, reply: Recalled, now: number): void {
+  recalled(relay: string, version: number, reply: Recalled): boolean {
     const holding = this.#holdings.get(keyOf(relay, reply.life));
-    if (holding !== undefined && holding.version < version) {
-      holding.used = reply.used;
-      holding.isRecalled = false;
-      this.#change(holding, Math.min(holding.held, reply.held));
+    if (holding === undefined || holding.version >= version) {
+      return false;
     }
-    this.arrive(relay, reply.life, now);
+    holding.used = reply.used;
+    holding.isRecalled = false;
+    this.#change(holding, Math.min(holding.held, reply.held));
+    return true;
   }
 
-  /** Notes that the hub has a stream to a life of a relay. */
+  /** Notes that the hub has a stream to a life of a relay. The other lives of the relay are thereby replaced. */
   attached(relay: string, life: string, now: number): void {
     const holding = this.#holdings.get(keyOf(relay, life));
     if (holding !== undefined) {
-      holding.isGone = false;
+      holding.ended = null;
     }
-    this.arrive(relay, life, now);
+    if (!this.isReplaced(relay, life)) {
+      this.livesOf(relay).forEach((other) => other !== life && this.replace(relay, other, now));
+    }
+  }
+
+  /** Notes that the stream to a life of a relay has ended: by itself, or because another life attached. */
+  ended(relay: string, life: string, reason: "gone" | "replaced", now: number): void {
+    const holding = this.#holdings.get(keyOf(relay, life));
+    if (holding !== undefined) {
+      holding.ended = reason;
+      this.#hurryIfReplaced(holding, now);
+    }
   }
 
   /**
-   * Notes that the stream to a life of a relay has ended without the hub's doing. If the life was replaced, its seats
-   * are free at once. Otherwise the relay may still have clients.
+   * Notes that another life of a relay has taken the place of this one. If the stream to this life has ended by itself,
+   * it is dead, and its seats are free at once. Otherwise it learns from the end of its stream, or from the answer to
+   * its next request, that it has to end its clients.
    */
-  gone(relay: string, life: string): void {
+  replace(relay: string, life: string, now: number): void {
     const holding = this.#holdings.get(keyOf(relay, life));
     if (holding !== undefined) {
-      holding.isGone = true;
-      if (this.isReplaced(relay, life)) {
-        this.#remove(holding);
-      }
+      this.#replaced.set(keyOf(relay, life), now + REMEMBER_REPLACED_MS);
+      this.#hurryIfReplaced(holding, now);
     }
   }
 
-  /** Notes which life of a relay its name leads to. The other lives are dead, and their seats are free at once. */
-  current(relay: string, life: string, now: number): void {
+  /** Notes that a life of a relay was not replaced after all. */
+  reinstate(relay: string, life: string): void {
     this.#replaced.delete(keyOf(relay, life));
-    for (const other of this.#othersOf(relay, life)) {
-      this.#replace(other, now);
-      this.#remove(other);
-    }
   }
 
-  /** Whether a relay has a lease, even if it holds no seats. */
-  knows(relay: string): boolean {
-    return Array.from(this.#holdings.values()).some((holding) => holding.relay === relay);
+  /** The lives of a relay that have a lease, even if they hold no seats. */
+  livesOf(relay: string): string[] {
+    return Array.from(this.#holdings.values()).flatMap((holding) =>
+      holding.relay === relay ? holding.life : [],
+    );
+  }
+
+  /** Whether the stream to a life of a relay has ended by itself. */
+  isGone(relay: string, life: string): boolean {
+    return this.#holdings.get(keyOf(relay, life))?.ended === "gone";
   }
 
   /** Ends the leases whose time is over. Returns their relays. */
@@ -240,33 +250,30 @@ export class SeatLedger {
     return expired;
   }
 
-  /** Stores what has changed. Resolves when it is durable. What could not be stored is stored the next time. */
+  /** Stores what has changed. Resolves when everything is durable. What could not be stored is stored the next time. */
   async save(): Promise<void> {
-    const saved = Array.from(this.#unsaved, (holding) => ({ holding, held: holding.held }));
-    for (const { holding } of saved) {
-      this.#store.save(holding);
-    }
-    if (saved.length > 0) {
-      await this.#store.sync();
-    }
-    for (const { holding, held } of saved) {
-      if (holding.held === held) {
-        this.#unsaved.delete(holding);
+    const unsaved = new Map(this.#unsaved);
+    this.#unsaved.clear();
+    try {
+      for (const [key, { relay, life }] of unsaved) {
+        const { held = 0, version = 0 } = this.#holdings.get(key) ?? {};
+        this.#store.save({ relay, life, held, version });
       }
+      // Also if nothing has changed: an earlier change may not be durable yet.
+      await this.#store.sync();
+    } catch (error) {
+      unsaved.forEach((of, key) => this.#unsaved.set(key, of));
+      throw error;
     }
   }
 
-  #settle(
-    holding: Holding,
-    { used, waiting, wanted, hub }: LeaseRequest,
-    mayGrow: boolean,
-    now: number,
-  ): void {
+  #settle(holding: Holding, { used, waiting, wanted, hub }: LeaseRequest, grant: Grant, now: number): void {
     const isReplaced = this.isReplaced(holding.relay, holding.life);
-    if (wanted > holding.held && mayGrow && !isReplaced) {
+    if (wanted > holding.held && grant !== "nothing" && !isReplaced) {
       const missing = wanted - holding.held;
       const needed = Math.min(missing, Math.max(0, used + waiting - holding.held), this.free);
-      const block = Math.floor(((this.free - needed) * BLOCK_PART) / this.#holdings.size);
+      const part = grant === "block" ? BLOCK_PART / this.#holdings.size : 0;
+      const block = Math.floor((this.free - needed) * part);
       this.#change(holding, holding.held + needed + Math.min(missing - needed, block));
     } else if (wanted < holding.held && hub === this.#hub) {
       this.#change(holding, wanted);
@@ -288,7 +295,7 @@ export class SeatLedger {
       isRecalled: false,
       request: 0,
       expiresAt: now + LEASE_MS,
-      isGone: false,
+      ended: null,
     };
     this.#holdings.set(keyOf(relay, life), holding);
     return holding;
@@ -298,23 +305,18 @@ export class SeatLedger {
     if (held !== holding.held) {
       this.#sum += held - holding.held;
       holding.held = held;
-      this.#unsaved.add(holding);
+      this.#unsaved.set(keyOf(holding.relay, holding.life), holding);
     }
   }
 
-  #othersOf(relay: string, life: string): Holding[] {
-    return Array.from(this.#holdings.values()).filter(
-      (holding) => holding.relay === relay && holding.life !== life,
-    );
-  }
-
-  #replace(holding: Holding, now: number): void {
+  #hurryIfReplaced(holding: Holding, now: number): void {
     if (!this.isReplaced(holding.relay, holding.life)) {
-      this.#replaced.set(keyOf(holding.relay, holding.life), now + REMEMBER_REPLACED_MS);
-      holding.expiresAt = Math.min(holding.expiresAt, now + REPLACED_MS);
+      return;
     }
-    if (holding.isGone) {
+    if (holding.ended === "gone") {
       this.#remove(holding);
+    } else if (holding.ended === "replaced") {
+      holding.expiresAt = Math.min(holding.expiresAt, now + REPLACED_MS);
     }
   }
 

@@ -1,7 +1,5 @@
+import { RELAYS_PER_OBJECT } from "../hub/audience/attached-relays.ts";
 import { parseRelay } from "./relay-port.ts";
-
-/** The most relays that one object serves. */
-export const BRANCHES = 50;
 
 /**
  * Which relay gets its events from which. The first relays are fed by the hub. Beyond them, relays are fed by relays
@@ -12,7 +10,7 @@ export class Tree {
   readonly #parents = new Map<string, string | null>();
   readonly #branches: number;
 
-  constructor(branches = BRANCHES) {
+  constructor(branches = RELAYS_PER_OBJECT) {
     this.#branches = branches;
   }
 

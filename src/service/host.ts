@@ -11,8 +11,8 @@ import type { ChannelCounts, ClientList, ClientPage, Ended, HubHealth } from "..
 import type { Principal } from "./access/principal.ts";
 
 /**
- * What the service needs from the place where it runs. A port refuses by throwing a `HubError`. Any other error means
- * that something failed, and `refusalOf` says what that means to a client.
+ * The host that the service runs on, as its ports. A port refuses by throwing a `HubError`. Any other error is a failure,
+ * which `refusalOf` maps to a refusal.
  */
 export interface Host {
   readonly config: Config;
@@ -85,7 +85,7 @@ export interface HubPort extends ChannelReader {
   /** @param epoch the directory's epoch that ends all earlier drains; null if the directory cannot be reached */
   resume(epoch: number | null): Promise<void>;
   stop(): Promise<Ended>;
-  /** Waits until the peers have taken the end of their streams, but not for long. Resolves to how many have not. */
+  /** Waits a short time for the peers to read the end of their streams. Resolves to the number that has not. */
   settled(): Promise<number>;
 }
 
@@ -96,7 +96,7 @@ export interface Entrant {
   readonly key: string | null;
 }
 
-/** What the directory knows about a channel without asking its hub. */
+/** The facts that the directory knows about a channel without asking its hub. */
 export interface Knowledge {
   /** Rises with every drain and resume. A hub ignores an order with an older epoch than the one it knows. */
   readonly epoch: number;
@@ -129,7 +129,7 @@ export interface DirectoryPort {
   stop(): Promise<readonly string[]>;
 }
 
-/** The unused tickets. A host must store them as digests, so that whoever reads its storage cannot use them. */
+/** The unused tickets. A host must store them as digests, so that a stolen copy of its storage contains no usable ticket. */
 export interface TicketsPort {
   /** Keeps a ticket until it is used or expires. Resolves to false if too many tickets are unused already. */
   keep(ticket: string, principal: Principal, expiresAt: number, address: string | null): Promise<boolean>;

@@ -6,7 +6,7 @@ import type { RefusalLog } from "./response/refusal-log.ts";
 /** How many channels are remembered. */
 const CHANNELS = 10_000;
 
-/** How long a channel is remembered. It is not forever, because the directory forgets channels that were never published to. */
+/** How long a channel is remembered. The directory forgets channels that were never published to, so there is a limit. */
 const KEPT_MS = 60_000;
 
 /** Remembers which channels exist, so that the directory is not asked for each request. */
@@ -43,7 +43,7 @@ export class KnownChannels {
     }
   }
 
-  /** What is known about a channel. If the directory cannot be reached, the hub of the channel has to be asked. */
+  /** The directory's knowledge of a channel. If the directory cannot be reached, ask the hub of the channel. */
   async look(channel: string): Promise<Pick<Knowledge, "isKnown" | "drainUntil">> {
     if (this.#isRemembered(channel)) {
       return { isKnown: true, drainUntil: null };

@@ -1,9 +1,9 @@
 import type { Sql, SqlValue } from "./sql.ts";
 
-/** What a hub that was to be forgotten has found out. */
+/** A hub's answer to the request to forget its channel. */
 export type Forgotten = "forgotten" | "in_use" | "published";
 
-/** A channel that exists only because of clients, and since when it has had none. */
+/** A channel that only clients have used, and the time of its last client. */
 export interface Vacant {
   readonly name: string;
   readonly usedAt: number;

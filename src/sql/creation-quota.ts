@@ -39,7 +39,7 @@ export class CreationQuota {
     const now = Date.now();
     const window = this.#windowOf(key, now);
     if (window.uses >= limit) {
-      // After the clock was set back, nobody must wait for longer than a window.
+      // After the clock was set back, no key must wait for longer than a window.
       const leftMs = Math.min(window.started_at + WINDOW_MS - now, WINDOW_MS);
       throw new HubError(
         "too_many_channels",

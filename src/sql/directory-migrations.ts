@@ -3,8 +3,8 @@ import { CREATIONS_TABLE } from "./creation-quota.ts";
 /** Changes of the tables, in order, each applied once. Only ever append to this list. */
 export const DIRECTORY_MIGRATIONS: readonly string[] = [
   `CREATE TABLE channels (name TEXT PRIMARY KEY, launch_id TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
-  // Channels of before count as published to, so that none of them is forgotten, and as occupied: their hubs may have
-  // clients, and correct that when they have not.
+  // Older channels count as published to, so that they are not forgotten, and as occupied, because their hubs may have
+  // clients. A hub without clients corrects that.
   `ALTER TABLE channels RENAME TO channels_before;
    CREATE TABLE channels (
      name TEXT PRIMARY KEY,

@@ -9,7 +9,7 @@ import { LaunchValues } from "./launch-values.ts";
 import { migrate } from "./migrations.ts";
 import type { KeyValues, Sql } from "./sql.ts";
 
-/** How long after its last client a channel is forgotten that was never published to. Others need its place. */
+/** How long a channel that was never published to is kept after its last client. Other channels need its place. */
 const FORGET_AFTER_MS = 600_000;
 
 /** How many channels are forgotten at a time. Each of them opens its hub. */
@@ -31,7 +31,7 @@ export interface CreationLimits {
   readonly max_new_channels_per_hour_per_address: number;
 }
 
-/** What a directory needs from the place where it runs. */
+/** The parts of the host that a directory uses. */
 export interface DirectoryPlace {
   readonly sql: Sql;
   readonly kv: KeyValues;
@@ -153,7 +153,7 @@ export class Directory {
     return this.#channels.vacantSince(Date.now() - FORGET_AFTER_MS, FORGOTTEN_AT_ONCE);
   }
 
-  /** Notes what became of a vacant channel. */
+  /** Notes whether a vacant channel was forgotten. */
   settle({ name, usedAt }: Vacant, found: Forgotten): void {
     this.#channels.settle(name, usedAt, found);
   }
@@ -184,7 +184,7 @@ export class Directory {
   #create(channel: string, role: Entrant["role"], key: string | null): void {
     const isPublished = role === "publisher";
     if (!isPublished && this.#channels.countUnpublished() >= this.#limits.max_unpublished_channels) {
-      const detail = "Too many channels exist that nobody has published to. Those that exist go on.";
+      const detail = "Too many channels without a published event exist. Existing channels keep working.";
       throw new HubError("channels_full", detail);
     }
     const limit = isPublished

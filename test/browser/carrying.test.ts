@@ -94,7 +94,7 @@ async function openBlank(origin: string): Promise<Page> {
   return page;
 }
 
-/** Opens a native EventSource in a page. Returns a function that reads what it has seen so far. */
+/** Opens a native EventSource in a page. Returns a function that reads its record. */
 async function openSource(page: Page, query: string, options = "{}"): Promise<() => Promise<string[]>> {
   await page.evaluate(`
     globalThis.seen = [];
@@ -139,7 +139,7 @@ const idOf = (index: number): Promise<unknown> =>
   until(() => connected()[index], { what: `connect ${index + 1}`, timeoutMs: 20_000 });
 
 describe("a native EventSource with the cookie of its own origin", () => {
-  it("is let in, and resumes with it after a kill -9", async () => {
+  it("opens a stream, and resumes with the cookie after a kill -9", async () => {
     const page = await logIn();
     const seen = await openSource(page, "types=tick&on_busy=stream");
     await untilSeen(seen, "connected");
@@ -156,7 +156,7 @@ describe("a native EventSource with the cookie of its own origin", () => {
     expect(all).not.toContain("dead");
   });
 
-  it("is not let in without it", async () => {
+  it("is refused without the cookie", async () => {
     const page = await openBlank(service.url);
     const seen = await openSource(page, "types=tick&on_busy=stream");
     await untilSeen(seen, "dead");

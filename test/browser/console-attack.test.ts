@@ -212,7 +212,7 @@ describe("a hostile event", () => {
     for (const type of HOSTILE) {
       expect((await service.post(JSON.stringify({ type, data: null }))).status).toBe(400);
     }
-    // What a service that is not ours might answer.
+    // Answers that another service might give.
     await page.route("**/api/history?**", async (route) => {
       const answer = await route.fetch();
       const events = HOSTILE.map((type, index) => ({
@@ -251,7 +251,7 @@ describe("a hostile event", () => {
     }
   });
 
-  it("that is as long, as deep and as wide as the service allows leaves the console usable", async () => {
+  it("of the largest length, depth and width leaves the console usable", async () => {
     const wide = Array.from({ length: 32_000 }, () => 1).join();
     for (const data of [
       JSON.stringify("<b>".repeat(21_000)),
@@ -332,7 +332,7 @@ describe("a hostile client", () => {
 });
 
 describe("a hostile problem", () => {
-  it("is told as text, wherever the console tells one", async () => {
+  it("is shown as text in every place of the console", async () => {
     await openConsole("?channel=problems");
     const text = HOSTILE.join(" ");
     const problem = {

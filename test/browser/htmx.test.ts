@@ -80,7 +80,7 @@ async function untilSetUp(of: Page): Promise<void> {
   await of.waitForFunction(`window[Symbol.for("edge-sse/htmx-sse")]`);
 }
 
-/** Waits for a number of clients. Publishes meanwhile, because the service notices a closed stream when it writes to it. */
+/** Waits for a number of clients, and publishes, because the service notices a closed stream when it writes to it. */
 async function untilCounted(count: number): Promise<void> {
   await until(
     async () => {

@@ -52,14 +52,14 @@ describe("the Dockerfile", () => {
     expect(values("RUN").join("\n")).not.toMatch(/curl|wget|apt-get/);
   });
 
-  it("runs as a user without rights, whose only files are the data", () => {
+  it("runs as an unprivileged user that owns only the data", () => {
     expect(values("USER", IMAGE)).toEqual([USER]);
     expect(values("VOLUME", IMAGE)).toEqual(["/data"]);
     expect(values("RUN", IMAGE)).toEqual(["install -d -o 10001 -g 10001 -m 700 /data"]);
     expect(values("COPY", IMAGE)).toEqual(["--from=build /app ./"]);
   });
 
-  it("gets the signals without a shell in between, and has a health check", () => {
+  it("gets signals without a shell in between, and has a health check", () => {
     expect(JSON.parse(values("ENTRYPOINT", IMAGE)[0] ?? "")).toEqual([
       "node",
       "src/local/serve.ts",
@@ -69,7 +69,7 @@ describe("the Dockerfile", () => {
     expect(values("HEALTHCHECK", IMAGE)).toEqual([expect.stringContaining("/health")]);
   });
 
-  it("has no secret, and takes nothing from the folder that is not named", () => {
+  it("contains no secret, and copies only named files", () => {
     expect(read("Dockerfile")).not.toMatch(/(?:TOKEN|SECRET|PASSWORD)/);
     expect(values("ARG")).toEqual([]);
     const ignored = read(".dockerignore")
@@ -135,11 +135,11 @@ describe.skipIf(lack !== undefined)(`${titleWith("the image", lack)}`, () => {
     expect(docker(...inspect)).toBe("healthy");
   }, 70_000);
 
-  it("runs as a user without rights", () => {
+  it("runs as an unprivileged user", () => {
     expect(`${docker("exec", name, "id", "-u")}:${docker("exec", name, "id", "-g")}`).toBe(USER);
   });
 
-  it("passes on what is published", async () => {
+  it("passes on published events", async () => {
     const stream = await openStream(`${url}/api/events`);
     await stream.nextEvent({ type: "connected" });
     const answer = await fetch(`${url}/api/publish`, {

@@ -95,7 +95,7 @@ describe.each(PROXIES)("deploy/", (proxy) => {
         stream.end();
       });
 
-      it("a stream is not compressed, even for a client that would take it", async () => {
+      it("a stream is not compressed, even if the client accepts that", async () => {
         const headers = { "Accept-Encoding": "gzip, br, deflate, zstd" };
         const stream = await openTlsStream(door(), `/api/events?channel=${newChannel()}`, { headers });
         expect(stream.headers["content-encoding"]).toBeUndefined();
@@ -146,7 +146,7 @@ describe.each(PROXIES)("deploy/", (proxy) => {
         expect(answer.headers["content-type"]).toBe("application/problem+json");
       });
 
-      it("the service counts the address of the client, and not one that it makes up", async () => {
+      it("the service counts the real address of the client, and not a forged one", async () => {
         const path = `/api/events?channel=${newChannel()}`;
         const open = (localAddress: string, headers = {}) =>
           openTlsStream(door(), path, { localAddress, headers });

@@ -19,12 +19,12 @@ function settings(name: string): string[] {
 }
 
 describe("deploy/edge-sse.service", () => {
-  it("sends the signal to the launcher alone, and leaves it more time than it takes", () => {
+  it("sends the signal to the launcher alone, and gives it enough time", () => {
     expect(settings("KillMode")).toEqual(["mixed"]);
     expect(Number(settings("TimeoutStopSec")[0])).toBeGreaterThan(5);
   });
 
-  it("runs as a user of its own that can write to its data only", () => {
+  it("runs as its own user, who can write only to the data", () => {
     expect(settings("DynamicUser")).toEqual(["yes"]);
     expect(settings("ProtectSystem")).toEqual(["strict"]);
     expect(settings("StateDirectory")).toEqual(["edge-sse"]);
@@ -32,7 +32,7 @@ describe("deploy/edge-sse.service", () => {
     expect(settings("Environment")).toEqual(["EDGE_SSE_DEV_VARS=/var/lib/edge-sse/.dev.vars"]);
   });
 
-  it("listens where only a proxy on the same machine reaches it", () => {
+  it("listens on an address that only this machine can reach", () => {
     expect(settings("ExecStart")[0]).toContain(" --host 127.0.0.1 ");
   });
 

@@ -29,7 +29,7 @@ async function connect(query: Record<string, string>) {
 }
 
 describe("Other routes: GET /api/admin/clients", () => {
-  it("lists who is connected, since when, with which filter, how far behind and how much it got", async () => {
+  it("lists each client with its connect time, filter, lag and number of events", async () => {
     const before = Date.now();
     const all = await connect({ channel: "list" });
     const some = await connect({ channel: "list", types: "b,c_*", project_id: "7", agent_id: "x" });
@@ -61,7 +61,7 @@ describe("Other routes: GET /api/admin/clients", () => {
     });
   });
 
-  it("is about the channel default when none is named", async () => {
+  it("lists the channel default if the query names none", async () => {
     const { id } = await connect({});
     expect((await clients()).map((record) => record.id)).toEqual([id]);
     expect((await clients("?channel=default")).map((record) => record.id)).toEqual([id]);

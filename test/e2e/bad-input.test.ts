@@ -11,7 +11,7 @@ beforeAll(async () => {
 
 afterAll(() => service.stop());
 
-/** Nothing was stored, and nobody was registered. */
+/** No event was stored, and no client was registered. */
 async function expectNothingHappened(): Promise<void> {
   const { sse, status } = await service.health();
   expect({ status, id: sse.last_event_id, clients: sse.active_connections }).toEqual({
@@ -21,7 +21,7 @@ async function expectNothingHappened(): Promise<void> {
   });
 }
 
-describe("A request that is malformed", () => {
+describe("A malformed request", () => {
   it("is refused with a problem that names the parameter", async () => {
     const problem = await problemOf(await service.fetch("/api/events?types=a,,b&typo=1"));
     expect(problem).toMatchObject({ status: 400, code: "invalid_parameter" });
@@ -29,7 +29,7 @@ describe("A request that is malformed", () => {
     await expectNothingHappened();
   });
 
-  it("for a file or a route that is not there is 404, in whatever way its path is written", async () => {
+  it("for a missing file or route is 404, however its path is written", async () => {
     for (const path of [
       "/api",
       "/api/",
@@ -55,15 +55,15 @@ describe("A request that is malformed", () => {
     }
   });
 
-  it("by a method that its route does not take is 405 with Allow", async () => {
+  it("with a method that its route does not accept is 405 with Allow", async () => {
     const answer = await service.fetch("/api/events", { method: "PUT" });
     expect(await problemOf(answer)).toMatchObject({ status: 405, code: "method_not_allowed" });
     expect(answer.headers.get("allow")).toBe("GET, HEAD");
   });
 });
 
-describe("What breaks HTTP itself breaks nothing else", () => {
-  it("with a Host that is none", async () => {
+describe("A request that breaks HTTP itself does not harm the service", () => {
+  it("with a malformed Host", async () => {
     for (const host of ["%%%", "a b", ":::", "[::1"]) {
       const answer = await service.raw("/api/events", { headers: { Host: host, Connection: "close" } });
       await answer.untilClosed();

@@ -61,7 +61,7 @@ describe("Promises: order", () => {
     for (const other of others) {
       expect(other.map(({ id, data }) => `${id} ${data}`)).toEqual(seen);
     }
-    // The publisher was told the id under which everybody got its event, and its own events keep their order.
+    // The publisher got the id under which all clients received its event, and its own events keep their order.
     for (const [publisher, ids] of answers.entries()) {
       const own = first?.filter(
         (event) => (JSON.parse(event.data) as { publisher: number }).publisher === publisher,

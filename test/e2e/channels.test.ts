@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe("Channels", () => {
-  it("share nothing: ids, events and clients are their own", async () => {
+  it("share no ids, events or clients", async () => {
     const one = await service.stream({ channel: "board-1" });
     const two = await service.stream({ channel: "board-2" });
     await service.publish({ type: "a", data: "one" }, "board-1");
@@ -30,7 +30,7 @@ describe("Channels", () => {
     expect(await history.json()).toMatchObject({ events: [{ id: "1", data: "two" }], latest_id: "1" });
   });
 
-  it("have limits and logs of their own", async () => {
+  it("have separate limits and logs", async () => {
     const full = await Promise.all(
       Array.from({ length: 3 }, () => service.stream({ channel: "board-full" })),
     );
@@ -45,7 +45,7 @@ describe("Channels", () => {
     expect(logs[0]).not.toBe(logs[1]);
   });
 
-  it("that are not allowed are not there", async () => {
+  it("that are not allowed are answered with 404", async () => {
     const answer = await service.fetch("/api/events?channel=other");
     expect(await problemOf(answer)).toMatchObject({ status: 404, code: "unknown_channel" });
   });

@@ -46,7 +46,7 @@ describe("Promises: the dead leave", () => {
     expect(stays.closed).toBe(false);
   });
 
-  it("a channel that everybody has left is empty again, and logged each of them once", async () => {
+  it("a channel whose clients have all left is empty, and the log has one line for each of them", async () => {
     const channel = "all";
     const streams = await Promise.all(Array.from({ length: 20 }, () => service.stream({ channel })));
     const ids = await Promise.all(streams.map(clientId));
@@ -67,7 +67,7 @@ describe("Promises: the dead leave", () => {
     expect(disconnected().toSorted()).toEqual(ids.toSorted());
   });
 
-  it("an event makes room at once: publishing finds the closed one out", async () => {
+  it("publishing detects a closed connection, and its slot is free at once", async () => {
     const channel = "published";
     const stream = await service.stream({ channel });
     await stream.nextEvent();

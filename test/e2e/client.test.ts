@@ -73,7 +73,7 @@ const publisherOf = ({ url }: Service): Publisher =>
 const upTo = (last: number): string[] => Array.from({ length: last }, (_, n) => String(n + 1));
 
 describe("The browser's client, when the service dies", () => {
-  it("gets every event once and in order, though the runtime is killed under it and its publisher", async () => {
+  it("gets every event once and in order, although the runtime is killed while it reads and the publisher writes", async () => {
     const data = await makeDataDir();
     const options = { dataDir: data.path, port: await stablePort() };
     const first = await start(options);
@@ -96,7 +96,7 @@ describe("The browser's client, when the service dies", () => {
     await data.remove();
   });
 
-  it("is told of a storage that was wiped, even when the new ids have passed its own", async () => {
+  it("gets a gap after the storage was wiped, even if the new ids have passed its own", async () => {
     const data = await makeDataDir();
     const options = { dataDir: data.path, port: await stablePort() };
     const first = await start(options);
@@ -136,7 +136,7 @@ describe("The browser's client, against the service", () => {
 
   afterAll(() => service.stop());
 
-  it("waits for a place as long as the service asks", async () => {
+  it("waits for a slot as long as the service asks", async () => {
     const one = watch(service, { channel: "client-full" });
     await connected(one);
     const two = watch(service, { channel: "client-full" });
@@ -148,7 +148,7 @@ describe("The browser's client, against the service", () => {
     expect(two.errors).toEqual([]);
   });
 
-  it("keeps its last id up with events that its filter hides", async () => {
+  it("moves its last id past events that its filter hides", async () => {
     const board = watch(service, { channel: "client-filter", types: ["rare"] });
     await connected(board);
     await service.publish(
@@ -159,7 +159,7 @@ describe("The browser's client, against the service", () => {
     expect(board.ids).toEqual([]);
   });
 
-  it("comes back after a drain, and stays away once kicked", async () => {
+  it("reconnects after a drain, and stops after a kick", async () => {
     const channel = "client-drain";
     const board = watch(service, { channel });
     await connected(board);
@@ -174,7 +174,7 @@ describe("The browser's client, against the service", () => {
     expect(board.errors.map(({ code }) => code)).toEqual(["kicked"]);
   });
 
-  it("stops at a channel that does not exist, and says why", async () => {
+  it("stops at a channel that does not exist, and reports why", async () => {
     const board = watch(service, { channel: "nowhere" });
     await until(() => board.client.state === "disconnected", { what: "the end" });
     expect(board.errors).toEqual([

@@ -71,7 +71,7 @@ describe("Draining one channel", () => {
     expect(await streamStatus("busy")).toBe(200);
   });
 
-  it("holds for a channel that nobody has used yet, and creates none", async () => {
+  it("applies to an unused channel, and does not create it", async () => {
     await drain("?channel=unused");
     expect(await service.health("unused")).toMatchObject({ status: "draining" });
     expect(await streamStatus("unused")).toBe(503);

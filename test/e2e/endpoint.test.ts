@@ -70,12 +70,12 @@ describe("The stream: GET /api/events", () => {
     expect(await stream.nextEvent()).toMatchObject({ type: "a", id: "3", data: "3" });
   });
 
-  it("uses the channel default when none is named", async () => {
+  it("uses the channel default if the query names none", async () => {
     const stream = await service.stream();
     expect(greeting(await stream.nextEvent())["channel"]).toBe("default");
   });
 
-  it("answers HEAD with the headers and registers nobody", async () => {
+  it("answers HEAD with the headers and registers no client", async () => {
     const answer = await service.raw("/api/events?channel=head", { method: "HEAD" });
     expect(answer.status).toBe(200);
     expect(answer.headers).toMatchObject(streamHeaders);

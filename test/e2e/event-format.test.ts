@@ -36,7 +36,7 @@ describe("The stream: the frame of an event", () => {
     );
   });
 
-  it("has the event with everything that is stored of it as its data, if the client asks for an envelope", async () => {
+  it("has all stored fields of the event as its data, if the client asks for an envelope", async () => {
     const before = Date.now();
     const event = { type: "state_transition", data: { agent_id: 1, to_state: "idle" }, project_id: 7 };
     await service.publish(event, "enveloped");
@@ -57,7 +57,7 @@ describe("The stream: the frame of an event", () => {
     expect(JSON.parse((await plain.nextEvent({ type: "state_transition" })).data)).toEqual(event.data);
   });
 
-  it("carries Unicode unchanged, beyond the first plane and across chunks too", async () => {
+  it("carries Unicode unchanged, including characters above U+FFFF and across chunks", async () => {
     const text = `żółć 漢字 👩‍🚀 ${"𝄞é".repeat(5_000)} ${String.fromCodePoint(0x10ffff)}`;
     const stream = await service.stream({ channel: "unicode" });
     await service.publish({ type: "text", data: text }, "unicode");

@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe("a flood of refused connects, 500 a second", () => {
-  it("lets nobody in, costs no client an event, and is logged once a second", async () => {
+  it("opens no stream, costs no client an event, and is logged once a second", async () => {
     const streams = await Promise.all(
       Array.from({ length: CLIENTS }, () => service.stream({}, { headers: authorized })),
     );

@@ -76,7 +76,7 @@ const wrong: [what: string, authorization: (token: string) => string | null][] =
 const withoutPath = (method: string) =>
   open.raw("/", { bytes: `${method} * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n` });
 
-describe("Nobody gets past a guarded route without its token", () => {
+describe("A guarded route needs its token", () => {
   it.each(
     guarded.flatMap(([group, method, path, token]) =>
       wrong.map(([what, form]) => ({ group, method, path, what, sent: form(token) })),
@@ -148,7 +148,7 @@ async function statusesOf(bytes: string): Promise<number[]> {
   return [answer.status, ...rest];
 }
 
-describe("Nobody gets past a guarded route by the shape of a request", () => {
+describe("No shape of a request opens a guarded route", () => {
   const good = `Authorization: Bearer ${subscribeToken}`;
 
   it.each<[what: string, bytes: string]>([
@@ -217,7 +217,7 @@ describe("Nobody gets past a guarded route by the shape of a request", () => {
     ["chunks with a tab", ["Transfer-Encoding:\tchunked"]],
     ["chunks twice", ["Transfer-Encoding: chunked", "Transfer-Encoding: identity"]],
     ["chunks by a blank before the colon", ["Transfer-Encoding : chunked"]],
-  ])("a second request that is hidden in the body by %s is not answered as one", async (_what, lines) => {
+  ])("a second request that is hidden in the body by %s is not answered", async (_what, lines) => {
     const hidden = head([good]);
     const bytes = `POST /api/nothing HTTP/1.1\r\nHost: localhost\r\n${lines.join("\r\n")}\r\n\r\n0\r\n\r\n${hidden}`;
     const statuses = await statusesOf(bytes);
@@ -280,7 +280,7 @@ describe("Nobody gets past a guarded route by the shape of a request", () => {
   );
 
   it.each([null, adminToken, "", "undefined", "null"])(
-    "nobody shuts the service down from outside, with %j",
+    "a request from outside does not shut the service down, with %j",
     async (token) => {
       const headers: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
       const answer = await service.fetch("/api/admin/shutdown", { method: "POST", headers });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe("Other routes: GET /health", () => {
-  it("says healthy, the version, and what the hub of the default channel holds", async () => {
+  it("reports healthy, the version and the numbers of the default channel", async () => {
     const manifest = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8")) as {
       version: string;
     };
@@ -31,7 +31,7 @@ describe("Other routes: GET /health", () => {
     });
   });
 
-  it("counts the channels that were used, if none is asked for", async () => {
+  it("counts the used channels if the query names none", async () => {
     const channels = async (): Promise<number> => {
       const { channels: count } = (await (await service.fetch("/health")).json()) as { channels: number };
       return count;
@@ -43,7 +43,7 @@ describe("Other routes: GET /health", () => {
     expect(one).not.toHaveProperty("channels");
   });
 
-  it("counts the clients and knows the last id of the channel that is asked for", async () => {
+  it("counts the clients and knows the last id of the channel in the query", async () => {
     await Promise.all(Array.from({ length: 3 }, () => service.stream({ channel: "h-count" })));
     await service.publish(
       [
@@ -79,7 +79,7 @@ describe("Other routes: GET /health?probe=1", () => {
 });
 
 describe("Other routes: GET /health of a full channel", () => {
-  it("is degraded and says why, but still 200", async () => {
+  it("is degraded with a reason, and still 200", async () => {
     await Promise.all(Array.from({ length: 7 }, () => service.stream({ channel: "h-full" })));
     expect(await service.health("h-full")).toMatchObject({
       httpStatus: 200,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startService, type Service } from "../support/service.ts";
 
 const intervalMs = 1_000;
-/** What the way to the client may add to or, when the bytes before were late themselves, take from an interval. */
+/** How much the network may lengthen an interval, or shorten it if the bytes before were late. */
 const travelMs = 100;
 
 let service: Service;
@@ -20,7 +20,7 @@ afterAll(() => service.stop());
 
 // Each test waits for its own client on its own channel, so they wait together.
 describe.concurrent("The stream: heartbeat", () => {
-  it("comes 1.0 to 1.25 intervals after the last bytes, whatever those were, and nothing else comes", async () => {
+  it("comes 1.0 to 1.25 intervals after the last bytes of any kind, and nothing else comes", async () => {
     const stream = await service.stream({ channel: "idle" });
     const times = [(await stream.nextEvent()).at, (await stream.nextComment()).at];
     await service.publish({ type: "tick", data: 1 }, "idle");
@@ -36,7 +36,7 @@ describe.concurrent("The stream: heartbeat", () => {
     );
   });
 
-  it("is not put off by events that the filter hides, and then moves the id", async () => {
+  it("is not postponed by events that the filter hides, and then moves the id", async () => {
     const stream = await service.stream({ channel: "hiding", types: "nothing" });
     const opened = (await stream.nextEvent()).at;
     const publishing = new AbortController();

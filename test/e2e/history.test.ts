@@ -37,7 +37,7 @@ const upTo = (last: number, first = 1): string[] =>
 const ids = ({ events }: Page): string[] => events.map((event) => event.id);
 
 describe("Other routes: GET /api/history", () => {
-  it("shows an event with its id, type, data and ids, and when it was published", async () => {
+  it("shows an event with its id, type, data, project, agent and time", async () => {
     const before = Date.now();
     await service.publish(
       [
@@ -70,7 +70,7 @@ describe("Other routes: GET /api/history", () => {
     expect(Date.parse(publishedAt)).toBeLessThanOrEqual(Date.now() + 1_000);
   });
 
-  it("comes in pages of 100, or of limit: next is where to go on, more whether", async () => {
+  it("comes in pages of 100 or of `limit`, with `next` and `more`", async () => {
     await service.publish(ticks(250), "pages");
     const first = await page("channel=pages");
     expect(ids(first)).toEqual(upTo(100));
@@ -117,7 +117,7 @@ async function readAll(query: string, limits: () => number): Promise<{ pages: Pa
 }
 
 describe("Other routes: GET /api/history, read to the end", () => {
-  it("covers everything once, whatever the limits and the filter, while publishing goes on", async () => {
+  it("returns every event once for any limit and filter, while publishing goes on", async () => {
     const channel = "growing";
     const seed = seedOfRun();
     onTestFailed(() => console.error(`The choices of this run come back with SEED=${seed}`));
@@ -151,7 +151,7 @@ describe("Other routes: GET /api/history, read to the end", () => {
     }
   });
 
-  it("is at most 1 MiB a page for the largest events, whatever their characters, and not one event a page", async () => {
+  it("has pages of at most 1 MiB with several of the largest events, in any characters", async () => {
     const channel = "largest";
     // 65,000 bytes with the quotes around them.
     const texts = ["x".repeat(64_998), "\u4e16".repeat(21_666), `"\\`.repeat(16_249)];

@@ -48,7 +48,7 @@ describe("At the limit", () => {
     expect(await connections("stampede")).toBe(limit);
   });
 
-  it("a refused client is told when to come back, and the others notice nothing of it", async () => {
+  it("a refused client is told when to come back, and the others are not affected", async () => {
     const streams = await fill("undisturbed");
     const refused = await Promise.all(
       Array.from({ length: 10 }, () => service.fetch("/api/events?channel=undisturbed")),
@@ -62,7 +62,7 @@ describe("At the limit", () => {
     expect(events.map((event) => event.id)).toEqual(Array(limit).fill("1"));
   });
 
-  it("a native EventSource with on_busy=stream comes back by itself when a place is free", async () => {
+  it("a native EventSource with on_busy=stream reconnects by itself when a slot is free", async () => {
     const [first] = await fill("comes-back");
     const client = openNative(`${service.url}/api/events?channel=comes-back&on_busy=stream`, [
       "close",
@@ -79,7 +79,7 @@ describe("At the limit", () => {
     }
   });
 
-  it("clients in replay that never read count", async () => {
+  it("clients that replay and never read count", async () => {
     const batch = Array.from({ length: 30 }, () => ({ type: "big", data: "x".repeat(30 * 1024) }));
     for (let n = 0; n < 15; n++) {
       await service.publish(batch, "stalled");
@@ -104,31 +104,34 @@ describe("At the limit", () => {
   it.each([
     ["closed (FIN)", "dead-fin", (stream: RawStream) => stream.end()],
     ["reset (RST)", "dead-rst", (stream: RawStream) => stream.reset()],
-  ])("a client whose connection was %s holds no place against the next one", async (_how, channel, leave) => {
-    const [first, ...others] = await fill(channel);
-    // A client that has got bytes within the last second is not looked at.
-    const lastByteAt = first?.lastByteAt ?? 0;
-    await until(() => performance.now() - lastByteAt > 1_050, { what: "a second without a byte" });
-    if (first !== undefined) {
-      leave(first);
-    }
-    let asked = 0;
-    const next = await until(
-      async () => {
-        asked++;
-        const stream = await service.raw(`/api/events?channel=${channel}`);
-        if (stream.status === 200) {
-          return stream;
-        }
-        stream.reset();
-        return undefined;
-      },
-      { what: "a free place" },
-    );
-    // Each refusal comes after a wait of up to 250 ms.
-    expect(asked).toBeLessThanOrEqual(4);
-    expect((await next.nextEvent()).type).toBe("connected");
-    expect(others.every((stream) => !stream.closed)).toBe(true);
-    expect(await connections(channel)).toBe(limit);
-  });
+  ])(
+    "a client whose connection was %s does not take the slot of the next one",
+    async (_how, channel, leave) => {
+      const [first, ...others] = await fill(channel);
+      // A client that has got bytes within the last second is not looked at.
+      const lastByteAt = first?.lastByteAt ?? 0;
+      await until(() => performance.now() - lastByteAt > 1_050, { what: "a second without a byte" });
+      if (first !== undefined) {
+        leave(first);
+      }
+      let asked = 0;
+      const next = await until(
+        async () => {
+          asked++;
+          const stream = await service.raw(`/api/events?channel=${channel}`);
+          if (stream.status === 200) {
+            return stream;
+          }
+          stream.reset();
+          return undefined;
+        },
+        { what: "a free place" },
+      );
+      // Each refusal comes after a wait of up to 250 ms.
+      expect(asked).toBeLessThanOrEqual(4);
+      expect((await next.nextEvent()).type).toBe("connected");
+      expect(others.every((stream) => !stream.closed)).toBe(true);
+      expect(await connections(channel)).toBe(limit);
+    },
+  );
 });

@@ -38,7 +38,7 @@ async function stored(
 }
 
 describe("Publishing: POST /api/publish", () => {
-  it("answers one event with its id, its type and that it is new", async () => {
+  it("answers one event with its id, its type and `duplicate` false", async () => {
     const answer = await service.post('{"type":"a","data":1}', { query: "?channel=one" });
     expect(answer.status).toBe(200);
     expect(answer.headers.get("content-type")).toMatch(/^application\/json(;|$)/);
@@ -66,7 +66,7 @@ describe("Publishing: POST /api/publish", () => {
     },
   );
 
-  it("keeps a batch in one piece: batches of many callers do not mix, and readers see them one after the other", async () => {
+  it("keeps the events of a batch together, even if many callers publish batches at once", async () => {
     const channel = "pieces";
     const stream = await service.stream({ channel });
     const answers = await Promise.all(
@@ -87,7 +87,7 @@ describe("Publishing: POST /api/publish", () => {
     expect(seen.map(({ data }) => JSON.parse(data) as unknown)).toEqual(expected);
   });
 
-  it("stores nothing of a batch with one bad event and sends nothing of it: the next event is the first", async () => {
+  it("stores and sends no event of a batch with one bad event: the next event has the first id", async () => {
     const channel = "none";
     const stream = await service.stream({ channel });
     const lines = toLines(ticks(999)).toSpliced(500, 0, '{"type":"gap","data":1}');
@@ -103,7 +103,7 @@ describe("Publishing: POST /api/publish", () => {
     expect((await stream.collect(1)).map(({ id, type }) => [id, type])).toEqual([["1", "after"]]);
   });
 
-  it("takes a body of exactly 1 MiB, and refuses one byte more, whether it says its length or not", async () => {
+  it("accepts a body of exactly 1 MiB and refuses one byte more, with and without Content-Length", async () => {
     const query = "?channel=body";
     const event = '{"type":"a","data":1}';
     expect((await service.post(event.padEnd(MEBIBYTE, " "), { query })).status).toBe(200);
@@ -125,7 +125,7 @@ describe("Publishing: POST /api/publish", () => {
     expect(await stored("body")).toMatchObject({ latest_id: "1" });
   });
 
-  it("refuses invalid UTF-8, and data too deep for a stack, and goes on", async () => {
+  it("refuses invalid UTF-8 and data that is nested too deep, and goes on", async () => {
     const body = new Uint8Array([
       ...Buffer.from('{"type":"a","data":"'),
       0xed,

@@ -61,14 +61,14 @@ describe("The stream: resuming", () => {
     expect(await idsUpTo(stream, 10)).toEqual(["9", "10"]);
   });
 
-  it("is told in the log, with the id", async () => {
+  it("is logged with the id", async () => {
     const stream = await service.stream({ channel: "ten", last_event_id: "9" });
     const { client_id } = json(await stream.nextEvent({ type: "connected" }));
     const line = await service.logged("client_reconnected", { client_id });
     expect(line).toMatchObject({ level: "info", channel: "ten", last_event_id: "9" });
   });
 
-  it("believes the header rather than the query", async () => {
+  it("prefers the header to the query", async () => {
     const stream = await service.stream(
       { channel: "ten", last_event_id: "2" },
       { headers: { "Last-Event-ID": "9" } },
@@ -80,13 +80,13 @@ describe("The stream: resuming", () => {
     ["header", {}, { headers: { "Last-Event-ID": "" } }],
     ["parameter", { last_event_id: "" }, {}],
     ["other parameter", { lastEventId: "" }, {}],
-  ])("takes an empty id for none, and is live only (%s)", async (_where, query, request) => {
+  ])("treats an empty id as no id, and is live only (%s)", async (_where, query, request) => {
     const stream = await service.stream({ channel: "ten", ...query }, request);
     expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: "10" });
     expect(stream.events).toHaveLength(1);
   });
 
-  it("from the head is live, and from 0 is everything", async () => {
+  it("from the head is live only, and from 0 replays everything", async () => {
     const live = await service.stream({ channel: "ten", last_event_id: "10" });
     expect(await live.nextEvent()).toMatchObject({ type: "connected", id: "10" });
     const everything = await service.stream({ channel: "ten", last_event_id: "0" });
@@ -104,7 +104,7 @@ describe("The stream: resuming", () => {
     expect(await stream.nextEvent({ type: "tick" })).toMatchObject({ id: "6" });
   });
 
-  it("a browser that saw nothing but connected resumes from the cursor in it", async () => {
+  it("a browser that has only received `connected` resumes from its cursor", async () => {
     await service.publish(ticks(3), "cursor");
     const first = await service.stream({ channel: "cursor", types: "tick" });
     await first.nextEvent({ type: "connected" });
@@ -128,7 +128,7 @@ describe("The stream: resuming", () => {
     expect(second.events.map((event) => event.type)).toEqual(["connected", "tick"]);
   });
 
-  it("replays more than a page, in order and whole", async () => {
+  it("replays more than a page, in order and completely", async () => {
     const data = "x".repeat(900);
     for (let n = 0; n < 3; n++) {
       await service.publish(
@@ -146,7 +146,7 @@ describe("The stream: gap", () => {
   it.each([
     ["beyond the head", "4"],
     ["not a number", "1'; DROP TABLE events; --"],
-  ])("says unknown for an id that is %s, in a stream that opens and goes on", async (_what, id) => {
+  ])("reports an unknown id, which is %s, in a stream that opens and goes on", async (_what, id) => {
     const stream = await service.stream({ channel: "three" }, { headers: { "Last-Event-ID": id } });
     const connected = await stream.nextEvent();
     expect(connected).toMatchObject({ type: "connected", id: undefined });
@@ -163,7 +163,7 @@ describe("The stream: gap", () => {
     expect(json(gap)).toEqual({ requested_id: "5", oldest_id: null, latest_id: "0", reason: "unknown" });
   });
 
-  it("is not told to a client that names the log its id belongs to", async () => {
+  it("is not sent to a client that names the log of its id", async () => {
     const connected = await (await service.stream({ channel: "three" })).nextEvent();
     const same = await service.stream({
       channel: "three",
@@ -175,7 +175,7 @@ describe("The stream: gap", () => {
   });
 });
 
-/** A time as somebody so many hours east of Greenwich writes it. */
+/** A time with an offset of this many hours. */
 function inZone(ms: number, hours: number, zone: string): string {
   return new Date(ms + hours * 3_600_000).toISOString().replace("Z", zone);
 }
@@ -203,7 +203,7 @@ describe("The stream: since", () => {
     }
   });
 
-  it("a duration goes that far back", async () => {
+  it("a duration starts that long ago", async () => {
     expect(await idsUpTo(await open("10m"), 4)).toEqual(upTo(4));
   });
 
@@ -213,13 +213,13 @@ describe("The stream: since", () => {
     expect(stream.events).toHaveLength(1);
   });
 
-  it("before everything that is kept starts at the oldest, without gap", async () => {
+  it("before all kept events starts at the oldest one, without a gap", async () => {
     const stream = await open("2001-01-01T00:00:00Z");
     expect(await idsUpTo(stream, 4)).toEqual(upTo(4));
     expect(stream.events.map((event) => event.type)).not.toContain("gap");
   });
 
-  it("gives way to an id", async () => {
+  it("is ignored if the client brings an id", async () => {
     const stream = await service.stream({ channel: "times", since: "earliest", last_event_id: "3" });
     expect(await idsUpTo(stream, 4)).toEqual(["4"]);
     const empty = await service.stream({ channel: "times", since: "earliest", last_event_id: "" });
@@ -228,7 +228,7 @@ describe("The stream: since", () => {
 });
 
 describe("Promises: kill -9", () => {
-  it("takes back nothing that was acknowledged or seen, and a native EventSource comes back by itself", async () => {
+  it("takes back no event that was acknowledged or received, and a native EventSource reconnects by itself", async () => {
     const dataDir = await makeDataDir();
     const options = {
       dataDir: dataDir.path,

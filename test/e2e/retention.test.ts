@@ -56,7 +56,7 @@ const page = async (query: string): Promise<unknown> =>
   (await service.fetch(`/api/history?channel=${channel}&${query}`)).json();
 
 describe("The stream: a history that is trimmed", () => {
-  it("tells a client whose id is older than what is kept once, and sends what is kept", async () => {
+  it("sends one gap to a client with a trimmed id, and then the kept events", async () => {
     const stream = await service.stream({ channel, last_event_id: "3" });
     expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: undefined });
     const gap = await stream.nextEvent();
@@ -66,7 +66,7 @@ describe("The stream: a history that is trimmed", () => {
     expect(stream.events.filter((event) => event.type === "gap")).toHaveLength(1);
   });
 
-  it("tells nothing to a client that was owed nothing else", async () => {
+  it("sends no gap to a client that missed no event", async () => {
     const stream = await service.stream({ channel, last_event_id: "15" });
     expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: "15" });
     expect((await stream.collect(kept)).map((event) => event.id)).toEqual(upTo(20, 16));
@@ -74,7 +74,7 @@ describe("The stream: a history that is trimmed", () => {
   });
 
   it.each(["365d", "earliest"])(
-    "tells a client that starts by since=%s if events from then on were trimmed, and sends what is kept",
+    "sends a gap to a client with since=%s if events after that time were trimmed, and then the kept events",
     async (since) => {
       const stream = await service.stream({ channel, since });
       expect(await stream.nextEvent()).toMatchObject({ type: "connected", id: undefined });
@@ -90,7 +90,7 @@ describe("The stream: a history that is trimmed", () => {
     },
   );
 
-  it("tells a client in mid-stream when it reads so slowly that its cursor falls out", async () => {
+  it("sends a gap in mid-stream to a client that reads so slowly that its cursor falls out of the history", async () => {
     slow.resume();
     await until(() => slow.lastEventId === "600", { what: "the last event" });
     const at = slow.events.findIndex((event) => event.type === "gap");
@@ -108,7 +108,7 @@ describe("The stream: a history that is trimmed", () => {
     expect(after.map((event) => event.id)).toEqual(upTo(600, 596));
   });
 
-  it("tells readers of /api/history in the same way", async () => {
+  it("reports the gap in /api/history in the same way", async () => {
     expect(await page("after=7&limit=2")).toMatchObject({
       events: [{ id: "16" }, { id: "17" }],
       next: "17",

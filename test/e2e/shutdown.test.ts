@@ -57,7 +57,7 @@ describe("Promises: shutdown", () => {
     const stopped = new AbortController();
     const knock = async (ask: () => Promise<void>): Promise<void> => {
       while (!stopped.signal.aborted) {
-        // When nobody listens any more, the answer is an error.
+        // After the port is closed, a request fails.
         await ask().catch(() => undefined);
       }
     };
@@ -111,39 +111,39 @@ describe("Promises: shutdown", () => {
     expect(tookMs).toBeLessThan(5_000);
   });
 
-  it("refuses new streams with 503 and Retry-After meanwhile", () => {
+  it("refuses new streams with 503 and Retry-After", () => {
     expect(refusals.length).toBeGreaterThan(0);
     for (const refusal of refusals) {
       expect(refusal).toEqual({ status: 503, code: "shutting_down", retryAfter: String(retryAfterSeconds) });
     }
   });
 
-  it("refuses what is published once the streams are closed, in the same way", () => {
+  it("refuses publishes in the same way once the streams are closed", () => {
     expect(refusedPublishes.length).toBeGreaterThan(0);
     for (const refusal of refusedPublishes) {
       expect(refusal).toEqual({ status: 503, code: "shutting_down", retryAfter: String(retryAfterSeconds) });
     }
   });
 
-  it("tells new clients that ask by on_busy=stream in a stream", () => {
+  it("tells new clients with on_busy=stream in a stream", () => {
     expect(busyCloses.length).toBeGreaterThan(0);
     expect(new Set(busyCloses)).toEqual(new Set(["shutdown"]));
   });
 
-  it("says so in the log", () => {
+  it("is logged", () => {
     const events = service.logs.map((line) => line.event);
     expect(events).toContain("shutdown");
     expect(events).toContain("shutdown_complete");
     expect(events.indexOf("shutdown")).toBeLessThan(events.indexOf("shutdown_complete"));
   });
 
-  it("leaves nobody listening", async () => {
+  it("closes the port", async () => {
     await expect(service.fetch("/health")).rejects.toThrow("fetch failed");
   });
 });
 
 describe("Promises: publishing during a shutdown", () => {
-  it("acknowledges nothing that is lost: what was answered 200 is in the history of the next start", async () => {
+  it("loses no acknowledged event: every publish that was answered 200 is in the history of the next start", async () => {
     const dataDir = await makeDataDir();
     let service = await startService({ dataDir: dataDir.path });
     try {

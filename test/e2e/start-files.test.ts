@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => workplace.remove());
 
 describe(`the command ${host.command} serves public/`, () => {
-  it("with content types, index.html, pages without their ending, and _headers", async () => {
+  it("with content types, index.html, pages without their extension, and _headers", async () => {
     const get = async (path: string) => {
       const answer = await fetch(url + path);
       return [answer.status, answer.headers.get("Content-Type"), answer.headers.get("X-Frame-Options")];
@@ -60,7 +60,7 @@ describe(`the command ${host.command} serves public/`, () => {
     "/%2esecret",
     "/_headers",
     "/%E0%A4",
-  ])("serves nothing outside and nothing hidden: %s", async (path) => {
+  ])("serves no file outside the folder and no hidden file: %s", async (path) => {
     expect(await statusOf(path)).toBeGreaterThanOrEqual(400);
   });
 });

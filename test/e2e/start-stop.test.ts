@@ -26,14 +26,14 @@ afterEach(() => workplace.remove());
 
 const channels = ["default", "board-1", "board-2"];
 
-/** Who gets a signal. */
+/** The process that gets a signal. */
 const targets: Readonly<Record<string, (service: Started) => number>> = {
   npm: (service) => service.pid,
   "the launcher alone": launcherOf,
   "the whole process group": (service) => -service.pid,
 };
 
-/** Opens 100 streams in three channels, sends the signal, and checks that everybody is told and nothing is left. */
+/** Opens 100 streams in three channels, sends the signal, and checks that every client is told and no process is left. */
 async function expectStop(signal: NodeJS.Signals, service: Started, target: number): Promise<void> {
   const url = await service.ready();
   const streams = await Promise.all(
@@ -70,7 +70,7 @@ describe(`the command ${host.command}, told to stop`, () => {
     },
   );
 
-  it("twice, stops as if it had been told once", async () => {
+  it("twice, stops as after one signal", async () => {
     const service = workplace.launch();
     const url = await service.ready();
     const stream = await fetch(`${url}/api/events`);
@@ -82,7 +82,7 @@ describe(`the command ${host.command}, told to stop`, () => {
     expect(service.logged("shutdown")).toMatchObject({ closed: 1 });
   });
 
-  it("before it is ready, exits 0 at once and leaves nothing", async () => {
+  it("before it is ready, exits 0 at once and leaves no process behind", async () => {
     const service = workplace.launch();
     await until(() => existsSync(join(workplace.path, host.dataFolder, "build/lock.db")), {
       what: "a sign of life",
@@ -110,7 +110,7 @@ describe(`the command ${host.command}, told to stop`, () => {
 });
 
 describe(`the command ${host.command} and its runtime`, () => {
-  it("are of different process groups, end together, and start again at once with the events kept", async () => {
+  it("are in different process groups, end together, and can start again at once with all events", async () => {
     const first = workplace.npmStart([], { PUBLISH_TOKEN: "t" });
     const answer = await fetch(`${await first.ready()}/api/publish`, {
       method: "POST",
@@ -132,7 +132,7 @@ describe(`the command ${host.command} and its runtime`, () => {
     expect(await history.json()).toMatchObject({ events: [{ id: "1", type: "a", data: "kept" }] });
   });
 
-  it("end with 1 when the runtime breaks", async () => {
+  it("exit with 1 when the runtime breaks", async () => {
     const service = workplace.launch();
     await service.ready();
     process.kill(runtimeOf(service), "SIGKILL");

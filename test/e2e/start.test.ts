@@ -56,7 +56,7 @@ describe(`the command ${host.command}`, () => {
     expect((await stat(devVars())).mode & 0o777).toBe(0o600);
   });
 
-  it("adds the token that .dev.vars lacks, and both tokens open their routes", async () => {
+  it("adds a token that is missing in .dev.vars, and both tokens open their routes", async () => {
     await writeFile(devVars(), "PUBLISH_TOKEN=mine");
     const url = await workplace.launch().ready();
     const vars = await readFile(devVars(), "utf8");
@@ -92,7 +92,7 @@ describe(`the command ${host.command}`, () => {
     expect(await service.ended()).toBe(0);
   });
 
-  it("listens where PORT and HOST say unless a flag says otherwise, and prints an address that works", async () => {
+  it("listens on PORT and HOST unless a flag overrides them, and prints an address that works", async () => {
     const port = await stablePort();
     const args = [host.entry, "--host", "0.0.0.0"];
     const service = workplace.run(process.execPath, args, { PORT: String(port), HOST: "192.0.2.1" });
@@ -100,7 +100,7 @@ describe(`the command ${host.command}`, () => {
     expect((await service.lines())[0]).toBe(`curl -N http://127.0.0.1:${port}/api/events`);
   });
 
-  it("refuses what it cannot use, with a reason and without a stack, and exits 1", async () => {
+  it("refuses invalid settings with a reason and without a stack, and exits 1", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await until(() => server.listening, { what: "the server in its way" });
     const used = String((server.address() as AddressInfo).port);
@@ -128,7 +128,7 @@ describe(`the command ${host.command}`, () => {
     }
   });
 
-  it("takes a data folder of any name, and refuses one that is in use without harm to its user", async () => {
+  it("accepts a data folder of any name, and refuses one in use without disturbing the service that uses it", async () => {
     const name = 'd ä"\\$x';
     const url = await workplace.launch(["--data-dir", name]).ready();
     expect(existsSync(join(workplace.path, name, "storage"))).toBe(true);
@@ -139,7 +139,7 @@ describe(`the command ${host.command}`, () => {
     expect((await fetch(`${url}/health`)).status).toBe(200);
   });
 
-  it("stays up when nobody reads its output any more", async () => {
+  it("keeps running after the reader of its output has gone", async () => {
     const port = await stablePort();
     const service = workplace.run("/bin/sh", [
       "-c",

@@ -42,7 +42,7 @@ describe.concurrent("Promises: stream age", () => {
     expect((await service.health("ages")).sse.active_connections).toBe(0);
   });
 
-  it("a native EventSource comes back by itself and sees every event once, in order", async () => {
+  it("a native EventSource reconnects by itself and receives every event once, in order", async () => {
     const client = openNative(`${service.url}/api/events?channel=native`, ["tick", "close"]);
     const ticks = (): string[] =>
       client.events.filter((event) => event.type === "tick").map((event) => event.id);

@@ -45,7 +45,7 @@ const shortLived = (seconds: number, claims: object = {}): Promise<string> =>
   tokenOf({ edge_sse: { subscribe: {} }, exp: inSeconds(seconds), ...claims });
 
 describe("A stream does not outlive the token that opened it", () => {
-  it.concurrent("and says so at once when little is left, and ends with the token", async () => {
+  it.concurrent("and announces its end at once if little time is left", async () => {
     const end = inSeconds(3) * 1_000;
     const headers = { Authorization: `Bearer ${await shortLived(3)}` };
     const stream = await service.stream({ channel: "ends" }, { headers });
@@ -59,7 +59,7 @@ describe("A stream does not outlive the token that opened it", () => {
     expect(stream.complete).toBe(true);
   });
 
-  it.concurrent("what was published meanwhile comes by the next token, once and in order", async () => {
+  it.concurrent("events between two tokens arrive with the next one, once and in order", async () => {
     const channel = "resumes";
     const first = await service.stream(
       { channel },
@@ -86,7 +86,7 @@ describe("A stream does not outlive the token that opened it", () => {
     second.reset();
   });
 
-  it.concurrent("a ticket does not make it live longer", async () => {
+  it.concurrent("a ticket does not extend its life", async () => {
     const headers = { Authorization: `Bearer ${await shortLived(3)}` };
     const answer = await service.fetch("/api/tickets", { method: "POST", headers });
     const { ticket } = (await answer.json()) as { ticket: string };
@@ -95,7 +95,7 @@ describe("A stream does not outlive the token that opened it", () => {
     await stream.untilClosed();
   });
 
-  it.concurrent("a ticket opens nothing once its token is over", async () => {
+  it.concurrent("a ticket opens no stream after its token has expired", async () => {
     const headers = { Authorization: `Bearer ${await shortLived(2)}` };
     const bought = await service.fetch("/api/tickets", { method: "POST", headers });
     const { ticket } = (await bought.json()) as { ticket: string };
@@ -108,7 +108,7 @@ describe("A stream does not outlive the token that opened it", () => {
     expect(stream.status).toBe(401);
   });
 
-  it.concurrent("one whose token lasts is not told of an end", async () => {
+  it.concurrent("a stream whose token lasts gets no warning", async () => {
     const forever = await service.stream(
       { channel: "lasts" },
       { headers: { Authorization: "Bearer subscribe-token-of-the-tests" } },
@@ -162,7 +162,7 @@ describe("An address cannot take more than its share", () => {
     }
   });
 
-  it("by saying that it is another one", async () => {
+  it("by claiming another address", async () => {
     const streams = [];
     for (let n = 0; n < 3; n++) {
       streams.push(await open("forged", "127.0.0.4"));
@@ -178,7 +178,7 @@ describe("An address cannot take more than its share", () => {
     }
   });
 
-  it("of the connects of a minute", async () => {
+  it("of the connects in a minute", async () => {
     const statuses: number[] = [];
     for (let n = 0; n < 12; n++) {
       const stream = await open("often", "127.0.0.5");
@@ -213,8 +213,8 @@ const postAnew = async () => {
   });
 };
 
-describe("A token cannot publish more often than it may", () => {
-  it("and another one, or in another channel, still can", async () => {
+describe("A token cannot publish more often than its limit", () => {
+  it("and another token, or the same one in another channel, still can", async () => {
     const post = (token: string, channel: string) =>
       limited.post('[{"type":"a","data":1},{"type":"a","data":2}]', {
         query: `?channel=${channel}`,
@@ -231,7 +231,7 @@ describe("A token cannot publish more often than it may", () => {
     expect((await post("the-first-token", "rate-2")).status).toBe(200);
   });
 
-  it("nor by getting itself another token for the same subject", async () => {
+  it("even with another token for the same subject", async () => {
     for (let n = 0; n < 5; n++) {
       expect((await postAnew()).status).toBe(200);
     }

@@ -15,6 +15,7 @@ import { parseInstant } from "../../src/service/request/instant.ts";
 import { isId, Query } from "../../src/service/request/query.ts";
 import { parseHeadersFile } from "../../src/assets/headers-file.ts";
 import { isEventType } from "../../src/sse/event-type.ts";
+import { WORST_CHARACTERS } from "../support/worst-characters.ts";
 
 /** Far more than the service accepts: a parser has to be linear by itself, not because of a bound that may change. */
 const LENGTH = 64 * 1024;
@@ -83,29 +84,6 @@ const BOUNDED: [name: string, parse: (text: string) => unknown][] = [
   ],
 ];
 
-const WORST = [
-  " ",
-  "\t",
-  "=",
-  ";",
-  ",",
-  "&",
-  "%",
-  '"',
-  "\\",
-  "1=",
-  "=1&",
-  "a=b;",
-  "a/b;q=0,",
-  "/",
-  ".",
-  ":",
-  "1:",
-  "a.",
-  "a-",
-  "é",
-];
-
 /** Milliseconds of CPU in the best of several tries: a garbage collection can slow down a single one. */
 function cpuOf(work: () => unknown): number {
   const costs: number[] = [];
@@ -120,7 +98,7 @@ function cpuOf(work: () => unknown): number {
 
 /** The texts whose repetition costs more than the bound. */
 function expensive(parse: (text: string) => unknown, length: number): string[] {
-  return WORST.filter((unit) => {
+  return WORST_CHARACTERS.filter((unit) => {
     const text = unit.repeat(length / unit.length);
     return cpuOf(() => parse(text)) > CPU_MS;
   });

@@ -4,8 +4,8 @@ import { onListed } from "../../src/service/all-channels.ts";
 import { createLogger } from "../../src/service/logger.ts";
 import { hubPortOf, newChannel, publish, tick } from "./service.ts";
 
-describe("What is done to all channels", () => {
-  it("is done to the others too when one cannot be reached, and is not called a success", async () => {
+describe("An order to all channels", () => {
+  it("reaches the others if one channel cannot be reached, and is reported as failed", async () => {
     const [good, broken] = [newChannel(), newChannel()];
     await publish(good, tick(1));
     await publish(broken, tick(1));

@@ -3,7 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { DirectoryLink } from "../../src/edge/directory-link.ts";
-import { unwrap } from "../../src/edge/answer.ts";
+import { unwrap } from "../../src/service/answer.ts";
 import { directoryPort } from "../../src/edge/host.ts";
 import type { DirectoryRpc } from "../../src/edge/objects.ts";
 import type { DirectoryPort } from "../../src/service/host.ts";
@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 describe("a channel", () => {
-  it("is in the directory once it is used by a publisher or a client, and not by a look at it", async () => {
+  it("is in the directory once a publisher or a client uses it, and not after it was only read", async () => {
     const [published, streamed, looked] = [newChannel(), newChannel(), newChannel()];
     await publish(published, tick());
     await (await openStream(streamed)).leave();
@@ -49,7 +49,7 @@ describe("a channel", () => {
     expect(await Promise.all([published, streamed, looked].map(isKnown))).toEqual([true, true, false]);
   });
 
-  it("that nobody has used answers as one that has no events", async () => {
+  it("that was never used answers like one without events", async () => {
     const [unused, empty] = [newChannel(), newChannel()];
     await (await openStream(empty)).leave();
     for (const query of ["", "&after=0", "&after=7", "&after=x", "&since=10m", "&after=0&log=of-another"]) {
@@ -130,7 +130,7 @@ describe("a drain of all channels", () => {
     }
   });
 
-  it("is learned by a channel that a publisher has woken meanwhile, which a resume then reaches", async () => {
+  it("reaches a channel that a publisher wakes during the drain, and so does a resume", async () => {
     const channel = newChannel();
     await operate("drain?for_seconds=60");
     await publish(channel, tick());
@@ -152,7 +152,7 @@ describe("a drain of all channels", () => {
     expect([await streamStatus(resumed), await streamStatus(other)]).toEqual([200, 503]);
   });
 
-  it("that has ended by its time is not in force, and leaves nothing in the storage of a new channel", async () => {
+  it("whose time is over is not in force, and leaves nothing in the storage of a new channel", async () => {
     await operate("drain?for_seconds=1");
     vi.useFakeTimers({ now: Date.now() + 2_000, toFake: ["Date"] });
     const channel = newChannel();
@@ -167,7 +167,7 @@ describe("a drain of all channels", () => {
 });
 
 describe("a stop", () => {
-  it("is learned by a channel that is new, or is woken: it takes neither streams nor publishes", async () => {
+  it("reaches new and woken channels: they accept neither streams nor publishes", async () => {
     const [known, other] = [newChannel(), newChannel()];
     await publish(known, tick());
     await evictDurableObject(hubOf(known));
@@ -197,7 +197,7 @@ function linkOf(exists: boolean): DirectoryLink {
 }
 
 describe("without the directory", () => {
-  it("a channel that exists goes on", async () => {
+  it("an existing channel goes on", async () => {
     const link = linkOf(true);
     await link.enter(null);
     await link.occupy(null);
@@ -205,14 +205,14 @@ describe("without the directory", () => {
     expect(await link.drainUntil()).toBeNull();
   });
 
-  it("one that does not exist is not created", async () => {
+  it("a new channel is not created", async () => {
     await expect(linkOf(false).enter(null)).rejects.toMatchObject({ code: "hub_unreachable" });
     await expect(linkOf(false).occupy(null)).rejects.toMatchObject({ code: "hub_unreachable" });
   });
 });
 
 describe("a channel that is forgotten by the directory's alarm", () => {
-  it("makes room, and is new to the next client", async () => {
+  it("makes room, and starts over with the next client", async () => {
     const channel = newChannel();
     await (await openStream(channel)).leave();
     await runDurableObjectAlarm(hubOf(channel));

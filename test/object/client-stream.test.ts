@@ -24,7 +24,7 @@ function opened(): {
 }
 
 describe("the response of a client", () => {
-  it("carries the bytes in order, and a write is taken when they are read", async () => {
+  it("carries the bytes in order, and accepts a write when they are read", async () => {
     const { stream, reader } = opened();
     const writes = ["a", "b"].map((text) => outcomeOf(stream.write(encoder.encode(text))));
     await turn();
@@ -35,7 +35,7 @@ describe("the response of a client", () => {
     expect(writes.map(({ state }) => state)).toEqual(["done", "done"]);
   });
 
-  it("ends after what was written, which is no leaving", async () => {
+  it("ends after the written bytes, which does not count as leaving", async () => {
     const { stream, reader } = opened();
     const gone = outcomeOf(stream.gone);
     void stream.write(encoder.encode("a"));
@@ -48,7 +48,7 @@ describe("the response of a client", () => {
     expect([end.state, gone.state]).toEqual(["done", "waiting"]);
   });
 
-  it("is gone when the reader cancels, and refuses what is written then", async () => {
+  it("is gone when the reader cancels, and refuses further writes", async () => {
     const { stream, reader } = opened();
     const gone = outcomeOf(stream.gone);
     await reader.cancel();
@@ -61,7 +61,7 @@ describe("the response of a client", () => {
     expect(["waiting", "done"]).not.toContain(end.state);
   });
 
-  it("is gone when the runtime says that the peer has left, also when it has said so before", async () => {
+  it("is gone when the runtime reports that the peer has left, even before the stream is opened", async () => {
     const { stream, peer } = opened();
     const gone = outcomeOf(stream.gone);
     await turn();

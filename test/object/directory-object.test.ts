@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { unwrap } from "../../src/edge/answer.ts";
+import { unwrap } from "../../src/service/answer.ts";
 import { DIRECTORY_MIGRATIONS } from "../../src/sql/directory-migrations.ts";
 import { DirectoryObject } from "../../src/edge/directory-object.ts";
 import { migrate } from "../../src/sql/migrations.ts";
@@ -55,7 +55,7 @@ afterEach(() => {
 });
 
 describe("the directory", () => {
-  it("knows a channel that was used, and writes nothing when it is asked for one", async () => {
+  it("knows a used channel, and writes nothing when it is asked about another", async () => {
     const directory = newDirectory();
     await enter(directory, "a");
     expect(unwrap(await directory.look("a"))).toMatchObject({ isKnown: true });
@@ -75,7 +75,7 @@ describe("the directory", () => {
     expect(unwrap(await directory.occupied("", 2))).toEqual(["a", "b"]);
   });
 
-  it("names the channels with clients first, then those that were used last, and says how many there are", async () => {
+  it("lists the channels with clients first, then the most recently used ones, with the total number", async () => {
     const directory = newDirectory();
     const now = Date.now();
     for (const [index, channel] of ["old", "occupied", "new"].entries()) {
@@ -86,7 +86,7 @@ describe("the directory", () => {
     expect(unwrap(await directory.active(2))).toEqual({ channels: ["occupied", "new"], total: 3 });
   });
 
-  it("tells everybody that the service is stopping, refuses new channels, and lists the channels with clients", async () => {
+  it("announces a stop to every channel, refuses new ones, and lists the channels with clients", async () => {
     const directory = newDirectory();
     await occupy(directory, "a");
     await enter(directory, "b", PUBLISHER);
@@ -96,7 +96,7 @@ describe("the directory", () => {
     await expect(enter(directory, "c", PUBLISHER)).rejects.toMatchObject({ code: "shutting_down" });
   });
 
-  it("takes over the channels of before, and a drain of all that they were told of", async () => {
+  it("takes over the channels and the drain of an older version", async () => {
     const directory = newDirectory();
     const until = Date.now() + HOUR;
     await runInDurableObject(directory, async (_, state) => {
@@ -117,10 +117,10 @@ describe("the directory", () => {
   });
 });
 
-describe("a drain of all", () => {
+describe("a drain of all channels", () => {
   const until = Date.now() + HOUR;
 
-  it("is told to the next client of a channel, and lets no channel in that is new, except a publisher's", async () => {
+  it("is told to the hub of the next client, and refuses new channels except those of publishers", async () => {
     const directory = newDirectory();
     await enter(directory, "a", PUBLISHER);
     unwrap(await directory.drainAll(until));
@@ -130,7 +130,7 @@ describe("a drain of all", () => {
     expect(unwrap(await directory.look("d"))).toMatchObject({ isKnown: false, drainUntil: until });
   });
 
-  it("lists for a resume the channels that have learned of it, and no other", async () => {
+  it("lists exactly the channels that were told of it, for a resume", async () => {
     const directory = newDirectory();
     await occupy(directory, "told");
     for (const channel of ["asleep", "woken"]) {
@@ -146,7 +146,7 @@ describe("a drain of all", () => {
     expect(await occupy(directory, "woken")).toMatchObject({ drainUntil: null });
   });
 
-  it("does not hold for a channel that was resumed alone, but the next one does", async () => {
+  it("does not apply to a channel that was resumed alone, but the next drain does", async () => {
     const directory = newDirectory();
     await occupy(directory, "a");
     unwrap(await directory.drainAll(until));
@@ -170,7 +170,7 @@ describe("a drain of all", () => {
     expect(unwrap(await directory.drained())).toEqual([]);
   });
 
-  it("ends by its time", async () => {
+  it("ends when its time is over", async () => {
     const directory = newDirectory();
     await directory.drainAll(Date.now() + MINUTE);
     setTime(Date.now() + 2 * MINUTE);
@@ -179,7 +179,7 @@ describe("a drain of all", () => {
 });
 
 describe("new channels", () => {
-  it("are 20 in an hour for an address, which uses all that exist as before; others have their own", async () => {
+  it("are limited to 20 in an hour for each address, which can still use existing channels", async () => {
     const directory = newDirectory();
     const now = Date.now();
     setTime(now);
@@ -200,7 +200,7 @@ describe("new channels", () => {
     await enter(directory, "one-more", client);
   });
 
-  it("that nobody has published to are 1,000 in all; a publisher is not bounded by them", async () => {
+  it("that were never published to are limited to 1,000 in all, which does not limit publishers", async () => {
     const directory = newDirectory();
     await fill(directory, 999);
     await occupy(directory, "the-last");
@@ -210,7 +210,7 @@ describe("new channels", () => {
     await occupy(directory, "one-more");
   });
 
-  it("are counted for a token when it publishes to them first", async () => {
+  it("are counted for the token that publishes to them first", async () => {
     const directory = newDirectory();
     const publisher: Entrant = { role: "publisher", key: "PUBLISH_TOKEN 0" };
     await enter(directory, "a", publisher);
@@ -224,7 +224,7 @@ describe("new channels", () => {
     await expect(enter(directory, "b", publisher)).rejects.toMatchObject({ code: "too_many_channels" });
   });
 
-  it("are counted for 10,000 keys, of which the oldest is forgotten for a new one", async () => {
+  it("are counted for 10,000 keys, and a new key replaces the oldest one", async () => {
     const directory = newDirectory();
     const insert = `
       WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000)
@@ -245,8 +245,8 @@ describe("new channels", () => {
   });
 });
 
-describe("a channel that nobody has published to", () => {
-  it("is forgotten 10 minutes after its last client, and not before; one that was published to never is", async () => {
+describe("a channel that was never published to", () => {
+  it("is forgotten 10 minutes after its last client and not before, unlike a published one", async () => {
     const directory = newDirectory();
     const now = Date.now();
     setTime(now);

@@ -79,7 +79,7 @@ describe("an object", () => {
 });
 
 describe("an eviction", () => {
-  it("takes no event and no id: they go on, and the log keeps its name", async () => {
+  it("loses no event and no id, and the log keeps its name", async () => {
     const channel = newChannel();
     await publish(channel, tick(1), tick(2));
     const before = await openStream(channel, "&last_event_id=0");
@@ -119,7 +119,7 @@ describe("an eviction", () => {
     await Promise.all(streams.map((stream) => stream.leave()));
   });
 
-  it("of an object whose log was trimmed to nothing does not start its ids anew", async () => {
+  it("of an object whose log was trimmed to nothing does not restart its ids", async () => {
     const channel = newChannel();
     await publish(channel, tick(), tick(), tick());
     await runInDurableObject(hubOf(channel), (_hub, { storage }) => new SqlLog(objectSql(storage)).trim(3));
@@ -129,7 +129,7 @@ describe("an eviction", () => {
     expect(await publish(channel, tick())).toMatchObject({ events: [{ id: "4" }] });
   });
 
-  it("takes no idempotency key", async () => {
+  it("loses no idempotency key", async () => {
     const channel = newChannel();
     const event = { type: "tick", data: { n: 1 }, key: "once" };
     await publish(channel, event);
@@ -140,7 +140,7 @@ describe("an eviction", () => {
     ]);
   });
 
-  it("by force takes nothing that was acknowledged", async () => {
+  it("by force loses no acknowledged event", async () => {
     const channel = newChannel();
     await publish(channel, tick(1));
     const aborted = runInDurableObject(hubOf(channel), (_hub, state) =>
@@ -194,7 +194,7 @@ describe("the alarm", () => {
     expect(await runDurableObjectAlarm(hubOf(channel))).toBe(false);
   });
 
-  it("trims what is too old, and is then not set any more", async () => {
+  it("trims events that are too old, and is then not set again", async () => {
     const channel = newChannel();
     await publish(channel, tick(), tick());
     setTime(Date.now() + 86_400 * SECOND + 10 * SECOND);
@@ -208,7 +208,7 @@ describe("the alarm", () => {
     expect(await publish(channel, tick())).toMatchObject({ events: [{ id: "3" }] });
   });
 
-  it("that was set before an eviction is not put off by what is due later", async () => {
+  it("that was set before an eviction is not postponed by later work", async () => {
     const channel = newChannel();
     await publish(channel, tick());
     const soon = Date.now() + 20 * SECOND;
@@ -222,7 +222,7 @@ describe("the alarm", () => {
 });
 
 describe("a drain", () => {
-  it("ends the streams with a close, and lets nobody in", async () => {
+  it("ends the streams with a close, and refuses new clients", async () => {
     const channel = newChannel();
     const stream = await openStream(channel);
     expect(await (await startDrain(channel, 60)).json()).toMatchObject({ channels: 1, closed: 1 });
@@ -251,7 +251,7 @@ describe("a drain", () => {
     expect((await storedIn(channel)).keys).toEqual([]);
   });
 
-  it("ends by a resume, for good", async () => {
+  it("ends with a resume, also after an eviction", async () => {
     const channel = newChannel();
     await publish(channel, tick());
     await startDrain(channel, 60);
@@ -282,7 +282,7 @@ describe("a stream with a token", () => {
     expect((await hub.counters()).counters.disconnects).toEqual({ token_expired: 1 });
   });
 
-  it("that has ended lets nobody in", async () => {
+  it("that has ended is refused", async () => {
     const channel = newChannel();
     await expect(hubPortOf(channel).connect(ENDED, "anywhere")).rejects.toMatchObject({
       code: "token_ended",
@@ -307,7 +307,7 @@ describe("an address", () => {
 });
 
 describe("a batch", () => {
-  it("of which one event cannot be stored is taken back whole, and nobody is sent any of it", async () => {
+  it("with one event that cannot be stored is rolled back completely, and no client gets any of it", async () => {
     const channel = newChannel();
     const stream = await openStream(channel);
     const event = { type: "tick", data: "1", dataBytes: 1, projectId: null, agentId: null, key: null };

@@ -35,7 +35,7 @@ describe("the tables of an object", () => {
       expect(storage.sql.exec("SELECT * FROM first").toArray()).toEqual([{ a: "1", b: "2" }]);
     }));
 
-  it("are not there when the first step fails", () =>
+  it("do not exist after the first step has failed", () =>
     withStorage((storage) => {
       expect(() => migrate(objectSql(storage), ["CREATE TABLE"])).toThrow(/incomplete|syntax/);
       expect(isMigrated(objectSql(storage))).toBe(false);

@@ -117,9 +117,14 @@ export class OpenStream {
   }
 }
 
-/** Opens a stream through the Worker, insists on 200, and reads its `connected`. */
-export async function openStream(channel: string, search = ""): Promise<OpenStream> {
-  const response = await send(`/api/events?channel=${channel}${search}`);
+/**
+ * Opens a stream through the Worker, insists on 200, and reads its `connected`.
+ *
+ * @param continent where the client is, for the tests of relays
+ */
+export async function openStream(channel: string, search = "", continent = ""): Promise<OpenStream> {
+  const headers = { "Edge-Sse-Continent": continent };
+  const response = await send(`/api/events?channel=${channel}${search}`, { headers });
   if (response.status !== 200 || response.body === null) {
     throw new Error(`stream: ${response.status} ${await response.text()}`);
   }

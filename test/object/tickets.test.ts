@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Env } from "../../src/edge/env.ts";
 import type { Principal } from "../../src/service/access/principal.ts";
 import { answerRequest } from "../../src/edge/host.ts";
-import { unwrap } from "../../src/edge/answer.ts";
+import { unwrap } from "../../src/service/answer.ts";
 import type { TicketsRpc } from "../../src/edge/objects.ts";
 import { newChannel, OpenStream, publish, send, tick } from "./service.ts";
 
@@ -52,7 +52,7 @@ afterEach(() => {
 });
 
 describe("an object that keeps tickets", () => {
-  it("gives each of them away once, and knows whose it was", async () => {
+  it("gives each ticket away once, with its owner", async () => {
     const keeper = newKeeper();
     expect(unwrap(await keeper.keep("digest", ALICE, Date.now() + 30 * SECOND, null))).toBe(true);
     expect(unwrap(await keeper.take("digest"))).toEqual(ALICE);
@@ -67,7 +67,7 @@ describe("an object that keeps tickets", () => {
     expect(taken.map(unwrap).filter((each) => each !== null)).toEqual([ALICE]);
   });
 
-  it("gives none away from the moment on that it expires, and forgets it then", async () => {
+  it("gives no expired ticket away, and forgets it", async () => {
     const keeper = newKeeper();
     const now = Date.now();
     setTime(now);
@@ -81,7 +81,7 @@ describe("an object that keeps tickets", () => {
     expect(await rowsOf(keeper)).toEqual([]);
   });
 
-  it("has an alarm while tickets wait, which forgets what has expired, and then none", async () => {
+  it("has an alarm while it has tickets, and the alarm forgets the expired ones", async () => {
     const keeper = newKeeper();
     const now = Date.now();
     setTime(now);
@@ -103,7 +103,7 @@ describe("an object that keeps tickets", () => {
     expect(await alarmOf(keeper)).toBeNull();
   });
 
-  it("keeps 200 of one subject, and those of others all the same", async () => {
+  it("keeps 200 tickets of one subject, and still accepts those of others", async () => {
     const keeper = newKeeper();
     const later = Date.now() + 30 * SECOND;
     await fill(keeper, 199, "alice", later);
@@ -115,7 +115,7 @@ describe("an object that keeps tickets", () => {
     expect(unwrap(await keeper.take("the 201st"))).toBeNull();
   });
 
-  it("keeps 20 of one address, and leaves the rest of its subject's share to others", async () => {
+  it("keeps 20 tickets of one address, and leaves the rest of its subject's share to others", async () => {
     const keeper = newKeeper();
     const later = Date.now() + 30 * SECOND;
     for (let count = 0; count < 20; count++) {
@@ -127,7 +127,7 @@ describe("an object that keeps tickets", () => {
     expect(unwrap(await keeper.keep("in its place", ALICE, later, "198.51.100.1"))).toBe(true);
   });
 
-  it("keeps 20,000 in all, until some of them expire", async () => {
+  it("keeps 20,000 tickets in all, until some of them expire", async () => {
     const keeper = newKeeper();
     const now = Date.now();
     await fill(keeper, 20_000, null, now + 30 * SECOND);
@@ -234,7 +234,7 @@ describe("a ticket", () => {
     expect(await codeOf(await call(service, `/api/events?ticket=${ticket}`))).toEqual([401, "unauthorized"]);
   });
 
-  it("is nowhere in the storage, and neither is the token that bought it", async () => {
+  it("is not in the storage, and neither is the token that bought it", async () => {
     const service = guarded();
     const token = await jwt({ sub: undefined, edge_sse: { subscribe: {} } });
     const { ticket } = await buy(service, token);
@@ -252,7 +252,7 @@ describe("a ticket", () => {
     expect(await waiting()).toEqual(before);
   });
 
-  it("is not sold for a token that grants no reading", async () => {
+  it("is not sold for a token that does not grant reading", async () => {
     const token = await jwt({ edge_sse: { publish: {} } });
     const response = await call(guarded(), "/api/tickets", token, "POST");
     expect(await codeOf(response)).toEqual([403, "forbidden"]);
@@ -266,7 +266,7 @@ describe("a ticket", () => {
     },
   );
 
-  it("buys no other one, and opens nothing but a stream", async () => {
+  it("buys no other ticket, and opens nothing but a stream", async () => {
     const service = guarded();
     const { ticket } = await buy(service);
     for (const [path, method] of [
@@ -282,7 +282,7 @@ describe("a ticket", () => {
     await opened.body?.cancel();
   });
 
-  it("has to wait when too many of its subject do", async () => {
+  it("is refused if too many tickets of its subject are unused", async () => {
     const service = guarded();
     const { SUBSCRIBE_TOKEN: token } = service;
     const later = Date.now() + 30 * SECOND;
@@ -294,7 +294,7 @@ describe("a ticket", () => {
     await buy(service);
   });
 
-  it("is for nothing where streams are public, and nothing is kept of it", async () => {
+  it("is worthless where streams are public, and is not stored", async () => {
     const before = await waiting();
     const response = await send("/api/tickets", { method: "POST" });
     expect(response.status).toBe(200);
@@ -309,7 +309,7 @@ describe("a ticket", () => {
 });
 
 describe("the bindings of an isolate", () => {
-  it("are the same objects for every request: what is kept by them, as the keys, is kept", () => {
+  it("are the same objects for every request, so that values cached by them, such as keys, stay cached", () => {
     const { AUTH } = env;
     expect(env.AUTH).toBe(AUTH);
   });

@@ -27,7 +27,7 @@ async function problemOf(response: Response): Promise<Problem> {
 }
 
 describe("a stream through the Worker", () => {
-  it("receives what is published, as it is published", async () => {
+  it("receives published events unchanged", async () => {
     const channel = newChannel();
     const stream = await openStream(channel);
     await publish(channel, tick(1), tick(2));
@@ -40,7 +40,7 @@ describe("a stream through the Worker", () => {
     await stream.leave();
   });
 
-  it("is left when the reader cancels: the client is out of the registry", async () => {
+  it("leaves the registry when the reader cancels", async () => {
     const channel = newChannel();
     const stream = await openStream(channel);
     expect((await hubPortOf(channel).health()).activeConnections).toBe(1);
@@ -49,7 +49,7 @@ describe("a stream through the Worker", () => {
     expect((await hubPortOf(channel).health()).activeConnections).toBe(0);
   });
 
-  it("replays a long log and goes on live, without a seam", async () => {
+  it("replays a long log and goes on live, without a gap or a duplicate", async () => {
     const channel = newChannel();
     for (let count = 0; count < 6; count++) {
       await publish(channel, ...Array.from({ length: 1_000 }, () => tick()));
@@ -75,7 +75,7 @@ describe("a stream through the Worker", () => {
 });
 
 describe("a publish through the Worker", () => {
-  it("is let in each time when many are sent at once", async () => {
+  it("is accepted each time if many are sent at once", async () => {
     const channel = newChannel();
     const sent = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
@@ -88,7 +88,7 @@ describe("a publish through the Worker", () => {
 });
 
 describe("a channel that the configuration does not allow", () => {
-  it("is not there, and no object is made for it", async () => {
+  it("is 404, and no object is created for it", async () => {
     const channel = newChannel();
     const closed = { ...env, CHANNELS: { allowed: ["default"] } };
     const request = new Request(`https://edge-sse.test/api/events?channel=${channel}`);
@@ -102,7 +102,7 @@ describe("a channel that the configuration does not allow", () => {
 });
 
 describe("the history through the Worker", () => {
-  it("is JSON whatever the data is, and numbers come back as they went in", async () => {
+  it("is JSON for any data, and numbers come back unchanged", async () => {
     const channel = newChannel();
     const data = { __proto__x: 1, text: "</script>\u2028", nested: [null, 1.5e-7, -0, "😀"] };
     await publish(channel, { type: "tick", data }, { type: "tick", data: null }, { type: "tick", data: "" });
@@ -137,7 +137,7 @@ describe("a client", () => {
 });
 
 describe("an unread stream", () => {
-  it("takes no more of the object than what is on the way: the others go on", async () => {
+  it("does not delay other clients, and is complete when it is read later", async () => {
     const channel = newChannel();
     const unread = await send(`/api/events?channel=${channel}`);
     const stream = await openStream(channel);

@@ -7,13 +7,14 @@ import { rage, type StormOptions } from "../support/faults/storm.ts";
 const minutes = Number(process.env["SOAK_MINUTES"] ?? 5);
 const seed = seedOfRun();
 
-/** What one storm takes beyond its own time, at most: to let everybody finish, and to look at what they saw. */
+/** The most time that a storm takes in addition to its own: clients finish, and their events are checked. */
 const AFTERMATH_MS = 60_000;
 
 /** The weather of one round: what is varied is what the service and its clients have to bear. */
 function forecast(round: number): StormOptions {
   const random = createRandom(seed).of(`round ${round}`);
   const isHeavy = random.chance(0.3);
+  const hasRelays = random.chance(0.5);
   return {
     seed: `${seed} ${round}`,
     durationMs: random.between(10_000, isHeavy ? 20_000 : 60_000),
@@ -27,8 +28,10 @@ function forecast(round: number): StormOptions {
     ]),
     connectionTimeoutSeconds: random.between(1, 4),
     maxStreamAgeSeconds: random.pick([0, 2, 3, 10]),
+    hasRelays,
     publishers: random.between(1, 4),
-    roamers: isHeavy ? 14 : random.between(10, 60),
+    // Relays have 40 seats.
+    roamers: isHeavy ? 14 : random.between(10, hasRelays ? 30 : 60),
     natives: random.between(1, 8),
     batch: isHeavy ? 8 : random.between(1, 200),
     text: isHeavy ? 60_000 : random.between(0, 800),
@@ -39,7 +42,7 @@ function forecast(round: number): StormOptions {
   };
 }
 
-describe("Promises: no loss, no double, for as long as anybody has patience", () => {
+describe("Promises: no loss, no double, for as long as the test runs", () => {
   it(
     `in one storm after the other, for ${minutes} minutes`,
     async () => {

@@ -23,13 +23,13 @@ export interface Seen {
   }[];
 }
 
-/** A page with our client in it, as the service hands it out, that writes down what the client says. */
+/** A page with our client as the service serves it. The page records the events and states of the client. */
 export interface Board {
   readonly page: Page;
-  /** Errors of the console, and exceptions that nobody caught. */
+  /** Errors of the console, and uncaught exceptions. */
   readonly complaints: readonly string[];
   seen(): Promise<Seen>;
-  /** Waits for what was seen to be as a test wants it, and answers all of it. */
+  /** Waits until the record is as a test expects, and returns it. */
   until(what: string, isSo: (seen: Seen) => boolean, timeoutMs?: number): Promise<Seen>;
   /** Waits for the state `connected`, and for it to be the n-th time. */
   untilConnected(times?: number): Promise<Seen>;

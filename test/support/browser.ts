@@ -39,11 +39,11 @@ export async function freezeClock({ clock }: BrowserContext): Promise<Clock> {
   return clock;
 }
 
-/** A page, and what it has complained of. */
+/** A page, and the errors that it reported. */
 export interface WatchedPage {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** Errors of the console, exceptions that nobody caught, and violations of the content security policy. */
+  /** Errors of the console, uncaught exceptions, and violations of the content security policy. */
   readonly complaints: string[];
 }
 

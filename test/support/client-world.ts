@@ -23,7 +23,7 @@ export async function settle(): Promise<void> {
 class FakeClock {
   /** Of the timers, in milliseconds from the start. */
   time = 0;
-  /** What the clock on the wall says at that start; set it to make the clock jump. */
+  /** The wall clock at that start. Set it to make the clock jump. */
   epoch = Date.parse("2026-11-22T12:00:00Z");
   #timers: { readonly at: number; readonly callback: () => void }[] = [];
 
@@ -227,7 +227,7 @@ export class Exchange {
     this.#body = undefined;
   }
 
-  /** The connection is cut, after what was sent has arrived. */
+  /** The connection is cut after the sent bytes have arrived. */
   cut(): void {
     setImmediate(() => this.#fail(new TypeError("terminated")));
   }
@@ -307,7 +307,7 @@ export class ClientWorld {
   }
 }
 
-/** The tabs of one browser: what is said in one is heard in the others, and one at a time holds a lock. */
+/** The tabs of one browser. They share their broadcast channels and their locks. */
 export class FakeBrowser {
   readonly clock = new FakeClock();
   readonly tabs: FakeTab[] = [];

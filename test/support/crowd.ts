@@ -3,9 +3,9 @@ import { connect, type Socket } from "node:net";
 export interface CrowdOptions {
   readonly port: number;
   readonly size: number;
-  /** What each of them sends as soon as it is connected. */
+  /** The bytes that each connection sends as soon as it is open. */
   readonly bytes?: string;
-  /** What each of them sends again and again. */
+  /** The bytes that each connection sends again and again. */
   readonly drip?: { readonly bytes: string; readonly everyMs: number };
 }
 
@@ -17,9 +17,9 @@ export interface Crowd {
   readonly lives: readonly number[];
   /** The first line of each answer. */
   readonly answers: readonly string[];
-  /** Settles when all of them are closed. */
+  /** Settles when all connections are closed. */
   readonly closed: Promise<void>;
-  /** Resets what is left. */
+  /** Resets the open connections. */
   disperse(): void;
 }
 

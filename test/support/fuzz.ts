@@ -117,7 +117,7 @@ const headerValues = [
   "100-continue",
 ];
 
-/** Any request, as bytes: most of it near to what the service knows, the rest anything. */
+/** Any request, as bytes. Most parts resemble a valid request, the rest is random. */
 const requests = fc
   .record({
     method: fc.oneof(
@@ -256,7 +256,7 @@ const yamlKeys = [
   "trusted_proxies",
 ];
 
-/** Any text, and what is a configuration more or less. */
+/** Any text, and texts that resemble a configuration. */
 const yamls = fc.oneof(
   textOf(200),
   fc
@@ -276,7 +276,7 @@ const yamls = fc.oneof(
     .map((lines) => lines.map(([depth, key, rest]) => `${"  ".repeat(depth)}${key}${rest}`).join("\n")),
 );
 
-/** Checks a property of so many inputs, `AT_ONCE` of them at a time. */
+/** Checks a property for this many inputs, `AT_ONCE` at a time. */
 async function each<Input>(
   inputs: number,
   arbitrary: fc.Arbitrary<Input>,
@@ -294,7 +294,7 @@ async function each<Input>(
 
 /** The fuzz lane, with so many inputs in all. */
 export function fuzz(inputs: number): void {
-  describe("Of inputs that nobody would think of", () => {
+  describe("Of random inputs", () => {
     let service: Service;
 
     const resident = (): number => Math.max(...descendants(service.pid).map((pid) => residentKilobytes(pid)));
@@ -316,7 +316,7 @@ export function fuzz(inputs: number): void {
 
     afterAll(() => service.stop());
 
-    /** None of the inputs made the service grow without bound, or ran into a bug. */
+    /** No input made the service grow without bound or met a bug. */
     afterEach(async () => {
       expect((await service.health()).status).toBe("healthy");
       expect(service.output).not.toContain("request_failed");
@@ -368,7 +368,7 @@ async function send(service: Service, batch: readonly Buffer[]): Promise<void> {
   }
 }
 
-/** What is no HTTP may be answered by the end of the connection; but whoever waits for an answer gets one. */
+/** Bytes that are not HTTP may be answered by closing the connection. Every other request gets an answer. */
 function refusedByRuntime(error: unknown): null {
   if (error instanceof Error && error.message.startsWith("Waited")) {
     throw error;
@@ -414,7 +414,7 @@ function saysTheSame(token: string, genuine: string): boolean {
   return signed === of && signature !== undefined && known?.equals(signature) === true;
 }
 
-/** The status that a token gets; what cannot be a header is sent as it is, too. */
+/** The status that a token gets. A token that is not a valid header value is sent unchanged, too. */
 async function statusWith(service: Service, token: string): Promise<number> {
   const bytes = Buffer.from(
     `GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ${token}\r\n\r\n`,

@@ -1,7 +1,7 @@
 /** A host of the service on this machine, as the tests start it. */
 interface TestedHost {
   readonly name: "workerd" | "deno";
-  /** What a person runs. */
+  /** The command that a person runs. */
   readonly command: "npm start" | "npm run serve";
   readonly npmArguments: readonly string[];
   readonly entry: string;
@@ -11,7 +11,7 @@ interface TestedHost {
   readonly dataFolder: string;
   /** What its runtime opens for a connection. */
   readonly descriptorsPerConnection: number;
-  /** What a start leaves in the folder `build` beside its lock and its record. */
+  /** The files that a start leaves in the folder `build` besides its lock and its record. */
   readonly built: readonly string[];
 }
 
@@ -46,10 +46,12 @@ const EXCEPTIONS: Readonly<Record<TestedHost["name"], Readonly<Record<string, st
   workerd: {
     "CONNECT that the runtime refuses":
       "the runtime hands it to the Worker, and prints that this has no handler",
+    "several processes": "the runtime is one process, and its objects have one thread each",
     "streams that outlive the last descriptor":
       "the runtime may exit when accept() finds no descriptor; the launcher then starts it again",
   },
   deno: {
+    "relays in one process": "one process of Deno holds all clients of a channel itself",
     "the Worker under miniflare": "the test runs the Worker itself, which is not part of this host",
     "a problem that says that a target is no path":
       "the runtime refuses `GET *` itself, and hands over `OPTIONS *` as the path /*",

@@ -15,7 +15,7 @@ export const jwtSecret = "a-secret-of-the-tests-that-is-long-enough";
 
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** What a token of the tests grants unless a test says otherwise. */
+/** The default grant of a token. */
 export const reading = { edge_sse: { subscribe: {} } } as const;
 
 /** Seconds since the epoch, so many from now. */

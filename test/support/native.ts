@@ -2,7 +2,7 @@ import { EventSource } from "eventsource";
 
 import { until } from "./until.ts";
 
-/** A real `EventSource`, for what it does by itself: reconnecting with the last id. */
+/** A real `EventSource`, which reconnects by itself with its last id. */
 export interface NativeClient {
   readonly source: EventSource;
   readonly events: readonly { readonly type: string; readonly id: string; readonly data: string }[];

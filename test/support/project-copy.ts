@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 const project = join(import.meta.dirname, "../..");
 
-/** The project in a folder of its own, to change what the real one must keep: `config.yaml`, `public/`, `.dev.vars`. */
+/** A copy of the project, in which a test may change `config.yaml`, `public/` and `.dev.vars`. */
 export async function copyProject(): Promise<{ path: string; remove: () => Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), "edge-sse-project-"));
   for (const part of [

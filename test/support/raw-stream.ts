@@ -5,13 +5,13 @@ import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { parseHead, bodyDecoder, type Head } from "./http-message.ts";
 import { createBell } from "./until.ts";
 
-/** Every e2e client speaks this: the bytes as they came, and what an independent parser makes of them. */
+/** A stream as every end-to-end test reads it: the bytes as they arrived, and the events of an independent parser. */
 export interface RawStream extends Head {
   /** The decoded body so far, byte for byte. */
   readonly text: string;
   readonly events: readonly ReceivedEvent[];
   readonly comments: readonly ReceivedComment[];
-  /** What a browser would send as `Last-Event-ID`. */
+  /** The `Last-Event-ID` that a browser would send. */
   readonly lastEventId: string;
   /** The body ended as HTTP says it ends; false if the connection was cut. */
   readonly complete: boolean;
@@ -22,7 +22,7 @@ export interface RawStream extends Head {
   readonly lastByteAt: number;
   /** The next event not yet handed out; those of other types are passed over when `type` is given. */
   nextEvent(options?: { type?: string; timeoutMs?: number }): Promise<ReceivedEvent>;
-  /** Waits until `count` events with one of these types have come, and returns all of them. */
+  /** Waits until `count` events with one of these types have arrived, and returns them. */
   collect(count: number, options?: { type?: string; timeoutMs?: number }): Promise<ReceivedEvent[]>;
   nextComment(timeoutMs?: number): Promise<ReceivedComment>;
   untilClosed(timeoutMs?: number): Promise<void>;
@@ -53,9 +53,9 @@ export interface RawRequest {
   method?: string;
   headers?: Readonly<Record<string, string>>;
   body?: string | Uint8Array;
-  /** A body in chunks, whose length nobody knows before its end; `Transfer-Encoding` is for the caller to set. */
+  /** A body in chunks, of unknown length. The caller sets `Transfer-Encoding`. */
   chunks?: readonly string[];
-  /** The whole request byte for byte, for what no client would send; instead of all of the above. */
+  /** The whole request byte for byte, instead of the options above, for requests that no client would send. */
   bytes?: string | Uint8Array;
   /** Any of 127.0.0.0/8, so that tens of thousands of connections find a free port. */
   localAddress?: string;

@@ -5,7 +5,7 @@ import { findDescendant, residentKilobytes } from "../../bench/process-usage.ts"
 import { host } from "./host.ts";
 import type { Service } from "./service.ts";
 
-/** What the runtime of a service holds: an attack must not make it grow. */
+/** The memory and descriptors of a service's runtime, which must not grow under an attack. */
 export interface RuntimeUsage {
   residentMegabytes(): number;
   descriptors(): number;

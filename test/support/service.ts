@@ -23,7 +23,9 @@ export interface ServiceOptions {
   dataDir?: string;
   /** 0: any free one. */
   port?: number;
-  /** What the shell that starts it limits before, as arguments of `ulimit`. */
+  /** More than one: the service as several processes, which only one host has. The projects in vitest.config.ts choose a default. */
+  processes?: number;
+  /** Limits for the service, as arguments of `ulimit`. */
   ulimit?: string;
 }
 
@@ -65,7 +67,7 @@ export interface Service {
   readonly dataDir: string;
   /** Every line of JSON that it has logged so far. */
   readonly logs: readonly LogLine[];
-  /** Everything that it has printed, for what is not JSON and for the messages of failures. */
+  /** The whole output, for lines that are not JSON and for messages of failures. */
   readonly output: string;
   /** Publishes with the right token, and insists on 200. */
   publish(events: PublishedEvent | readonly PublishedEvent[], channel?: string): Promise<PublishAnswer>;
@@ -79,7 +81,7 @@ export interface Service {
   health(channel?: string): Promise<Health>;
   /** Waits for a line of the log, those before the call included. */
   logged(event: string, fields?: Readonly<Record<string, unknown>>, timeoutMs?: number): Promise<LogLine>;
-  /** SIGTERM, and the exit code. Ends what is left of the streams of this process, too. */
+  /** SIGTERM, and the exit code. Also ends the open streams of this process. */
   stop(): Promise<number | null>;
   signal(name: NodeJS.Signals): void;
   exited(timeoutMs?: number): Promise<number | null>;
@@ -100,7 +102,7 @@ export interface Health {
   };
 }
 
-/** What the tests start must not outlive them, whatever ends them. */
+/** The services of the tests must not outlive them, however they end. */
 const running = new Set<ChildProcess>();
 process.on("exit", () => {
   for (const child of running) {
@@ -114,7 +116,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   const dataDir = options.dataDir ?? join(scratch, "data");
   const { config = {} } = options;
   // JSON is YAML.
-  await writeFile(configFile, typeof config === "string" ? config : JSON.stringify(config));
+  await writeFile(configFile, typeof config === "string" ? config : JSON.stringify(withLane(config)));
 
   const child = spawn(
     "/bin/sh",
@@ -129,6 +131,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       dataDir,
       "--config",
       configFile,
+      ...processesFlag(options.processes),
     ],
     {
       cwd: root,
@@ -280,6 +283,16 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     },
   };
   return service;
+}
+
+/** In the lane with relays, every channel that may have more than ten clients has them. */
+function withLane(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const limits = { clients_per_object: 10, ...(config["limits"] as object | undefined) };
+  return process.env["SERVICE_RELAYS"] === undefined ? config : { ...config, limits };
+}
+
+function processesFlag(processes = Number(process.env["SERVICE_PROCESSES"] ?? 1)): string[] {
+  return processes === 1 ? [] : ["--processes", String(processes)];
 }
 
 /** A folder for the data of a service that is started more than once. */

@@ -1,4 +1,4 @@
-/** Does something with each item, some of them at a time. The results come in the order of the items. */
+/** Runs work for each item, a few at a time. Returns the results in the order of the items. */
 export async function someAtATime<Item, Result>(
   atOnce: number,
   items: readonly Item[],

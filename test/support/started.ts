@@ -5,7 +5,7 @@ import { descendants } from "./processes.ts";
 import { copyProject } from "./project-copy.ts";
 import { until } from "./until.ts";
 
-/** What the system says about a process; undefined if there is none. */
+/** The system's facts about a process; undefined if there is none. */
 export function inspect(pid: number): { group: number; state: string; command: string } | undefined {
   const { stdout } = spawnSync("ps", ["-ww", "-o", "pgid=,stat=,args=", "-p", String(pid)], {
     encoding: "utf8",

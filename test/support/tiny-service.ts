@@ -5,7 +5,7 @@ import { encodeFrame } from "../../src/sse/encode.ts";
 
 /** A service of a page's length, with real sockets: it stores, replays after the last id, and can be killed. */
 export class TinyService {
-  /** Of each connect: the `Last-Event-ID` that it brought, or null. */
+  /** The `Last-Event-ID` of each connect, or null. */
   readonly connects: (string | null)[] = [];
   heartbeatSeconds = 30;
   readonly #events: { readonly type: string; readonly data: string; readonly key?: string }[] = [];

@@ -132,7 +132,7 @@ function exchange({ protocol, port }: Door, path: string, request: TlsRequest): 
   return protocol === "HTTP/2" ? exchangeHttp2(port, path, request) : exchangeHttp1(port, path, request);
 }
 
-/** The certificates of the tests are signed by nobody. */
+/** The certificates of the tests are self-signed. */
 const UNVERIFIED = { servername: HOST, rejectUnauthorized: false };
 
 async function exchangeHttp1(port: number, path: string, sent: TlsRequest): Promise<Exchange> {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { buildClient } from "../../src/local/build-client.ts";
 import { encodeFrame } from "../../src/sse/encode.ts";
 
-/** What is done to one request for a stream. */
+/** The treatment of one request for a stream. */
 export type Answer = (response: ServerResponse, request: IncomingMessage) => void;
 
 /** A service that answers the n-th request for a stream as a test says, and all further ones like the last of these. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface UntilOptions {
-  /** What was waited for, for the message of the failure. */
+  /** The awaited condition, for the message of the failure. */
   what: string | (() => string);
   timeoutMs?: number;
   everyMs?: number;

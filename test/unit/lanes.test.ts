@@ -24,7 +24,7 @@ function importsOf(file: string): Import[] {
   );
 }
 
-/** What a test and its fakes import. The sources are judged by the test of the architecture. */
+/** The imports of a test and its fakes. The test of the architecture checks those of the sources. */
 function impuritiesOf(file: string, seen = new Set<string>()): string[] {
   if (seen.has(file)) {
     return [];

@@ -23,6 +23,8 @@ export interface EntryRequest {
   readonly address: string | null;
   /** When the token that opened the stream ends, in ms since the epoch; null for never. */
   readonly endsAt: number | null;
+  /** Whether the client is a relay. Default: false. */
+  readonly isRelay?: boolean;
 }
 
 /** What the admission needs from the place where the hub runs. */
@@ -97,7 +99,7 @@ export class Admission {
       }
       const start = await this.#view.start(request.start);
       closing.requireOpenToStreams();
-      await this.#takeSlot(request.address, () => take(start));
+      await this.#takeSlot(request, () => take(start));
     } catch (error) {
       this.#refusals.note(error);
       throw error;
@@ -136,9 +138,9 @@ export class Admission {
   }
 
   /** Awaits nothing between finding a slot and taking it, which keeps the limits exact. */
-  async #takeSlot(address: string | null, take: () => void): Promise<void> {
-    let full = this.#registry.fullBecause(address);
-    if (full === "limit") {
+  async #takeSlot({ address, isRelay = false }: EntryRequest, take: () => void): Promise<void> {
+    let full = this.#registry.fullBecause(address, isRelay);
+    if (full === "limit" && !isRelay) {
       await this.#seats.request();
       this.#parts.closing.requireOpenToStreams();
       full = this.#registry.fullBecause(address);
@@ -146,6 +148,9 @@ export class Admission {
     if (full === null) {
       take();
       return;
+    }
+    if (isRelay) {
+      throw new HubError("limit", "This object serves as many relays as it can.");
     }
     // An address at its limit probes only its own clients: its connects must not cost the clients of others anything.
     const waitMs = this.#probe.start(full === "limit" ? null : address);

@@ -1,5 +1,8 @@
 import type { Client } from "./client.ts";
 
+/** The most relays that one object serves. */
+export const RELAYS_PER_OBJECT = 50;
+
 /** A relay as its hub's audience knows it. */
 export interface RelayLife {
   /** Its name within the channel. */

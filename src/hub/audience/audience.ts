@@ -98,6 +98,11 @@ export class Audience implements BroadcastObserver, AgedStreams {
     return this.#registry.size;
   }
 
+  /** How many clients take a seat. Relays take none. */
+  get seated(): number {
+    return this.#registry.seated;
+  }
+
   /** How many streams were ended whose peers have not accepted the end yet. */
   get lingering(): number {
     return this.#departures.size;
@@ -118,7 +123,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
       // Before the admission: the earlier life of a relay must not hold the slot that its next life needs.
       this.#endEarlierLife(relay);
     }
-    return this.#admission.enter({ ...request, address }, (start) => {
+    return this.#admission.enter({ ...request, address, isRelay: relay !== undefined }, (start) => {
       this.#endEarlierLife(relay);
       const current = this.#inThisLog(start);
       const client = this.#register({ ...request, address }, current, stream);
@@ -189,10 +194,8 @@ export class Audience implements BroadcastObserver, AgedStreams {
 
   /** Ends the streams of the newest clients for which there is no seat any more. Returns how many were ended. */
   endExcess(): number {
-    if (this.#registry.size <= this.#seats.limit) {
-      return 0;
-    }
-    const excess = [...this.#registry].slice(this.#seats.limit).toReversed();
+    const seated = [...this.#registry].filter((client) => !client.isRelay);
+    const excess = seated.slice(this.#seats.limit).toReversed();
     excess.forEach((client) => this.leave(client, "limit"));
     return excess.length;
   }
@@ -263,6 +266,7 @@ export class Audience implements BroadcastObserver, AgedStreams {
       address: request.address,
       expiresAt: this.#expiryOf(request, now),
       tokenEndsAt: request.endsAt ?? Number.POSITIVE_INFINITY,
+      isRelay: request.relay !== undefined,
     });
     this.#registry.add(client);
     if (request.relay !== undefined) {

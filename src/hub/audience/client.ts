@@ -43,6 +43,8 @@ export interface ClientOptions {
   readonly expiresAt: number;
   /** When its token ends. From then on it gets no events. Infinity for never. */
   readonly tokenEndsAt: number;
+  /** Default: false. */
+  readonly isRelay?: boolean;
 }
 
 /** One open response: a cursor into the log, and a filter. Each field that changes is written by one class only. */
@@ -55,6 +57,8 @@ export class Client {
   readonly address: string | null;
   readonly expiresAt: number;
   readonly tokenEndsAt: number;
+  /** Whether it is a relay, which has clients itself. */
+  readonly isRelay: boolean;
 
   // Written by `Broadcaster`.
 
@@ -98,6 +102,7 @@ export class Client {
     this.address = options.address;
     this.expiresAt = options.expiresAt;
     this.tokenEndsAt = options.tokenEndsAt;
+    this.isRelay = options.isRelay ?? false;
     this.warnAt = options.tokenEndsAt - TOKEN_WARNING_MS;
     this.cursor = options.cursor;
     this.lastSentId = options.cursor;

@@ -1,3 +1,4 @@
+import { RELAYS_PER_OBJECT } from "./attached-relays.ts";
 import type { Client } from "./client.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { ClientView } from "../views.ts";
@@ -13,6 +14,7 @@ export class Registry {
   readonly #seats: Seats;
   readonly #clients = new Map<string, Client>();
   readonly #streamCounts = new StreamCounts();
+  #relays = 0;
 
   constructor(settings: HubSettings, seats: Seats = fixedSeats(settings.maxConnections)) {
     this.#settings = settings;
@@ -36,17 +38,26 @@ export class Registry {
     return this.#clients.has(client.id);
   }
 
-  /** Which limit leaves no slot for a client of this address; null if there is a slot. */
-  fullBecause(address: string | null): Full | null {
+  /** How many clients take a seat: all but relays, whose clients have seats of their own. */
+  get seated(): number {
+    return this.#clients.size - this.#relays;
+  }
+
+  /** Which limit leaves no slot for a client of this address, or for a relay; null if there is a slot. */
+  fullBecause(address: string | null, isRelay = false): Full | null {
+    if (isRelay) {
+      return this.#relays < RELAYS_PER_OBJECT ? null : "limit";
+    }
     const { maxConnectionsPerAddress } = this.#settings;
     if (maxConnectionsPerAddress > 0 && this.#streamCounts.of(address) >= maxConnectionsPerAddress) {
       return "address_limit";
     }
-    return this.#clients.size < this.#seats.limit ? null : "limit";
+    return this.seated < this.#seats.limit ? null : "limit";
   }
 
   add(client: Client): void {
     this.#clients.set(client.id, client);
+    this.#relays += Number(client.isRelay);
     this.#streamCounts.add(client.address);
   }
 
@@ -55,6 +66,7 @@ export class Registry {
     if (!this.#clients.delete(client.id)) {
       return false;
     }
+    this.#relays -= Number(client.isRelay);
     this.#streamCounts.remove(client.address);
     return true;
   }

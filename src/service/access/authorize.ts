@@ -19,7 +19,7 @@ const SECRETS = {
 } as const satisfies Record<Group, keyof Secrets>;
 
 /**
- * Identifies who makes a request to a group of routes. `auth` in config.yaml says which credentials the group accepts.
+ * Identifies the sender of a request to a group of routes. `auth` in config.yaml says which credentials the group accepts.
  *
  * @throws Problem `not_configured`, `unauthorized`, `origin_not_allowed`, `forbidden` or `keys_unavailable`
  */

@@ -1,6 +1,6 @@
 import { WHOLE, type Grant } from "../../auth/grant.ts";
 
-/** Who makes a request, and what it may do in its group of routes. */
+/** The sender of a request, and its rights in a group of routes. */
 export interface Principal {
   /** The key for limits that are counted for each principal; null for an anonymous request. */
   readonly subject: string | null;

@@ -16,7 +16,7 @@ const FORWARDED_ENTRIES = 10;
 /** An address with a port, as some proxies forward it: `203.0.113.7:52100`, `[2001:db8::1]:52100`. */
 const WITH_PORT = /^(?:\[([0-9a-f:.]{2,45})\](?::\d{1,5})?|([0-9.]{7,15}):\d{1,5})$/i;
 
-/** What the configuration says of addresses: IP addresses, and networks such as `198.51.100.0/24`. */
+/** The settings that list IP addresses and networks such as `198.51.100.0/24`. */
 export interface AddressRules {
   /** `limits.exempt_addresses`: the limits do not apply to them. */
   readonly exempt: readonly string[];

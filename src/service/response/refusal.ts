@@ -3,7 +3,7 @@ import { refusalFrame } from "../../hub/audience/service-frames.ts";
 import { problemResponse, type Problem } from "./problem.ts";
 import { STREAM_HEADERS } from "./stream-headers.ts";
 
-/** What a refused client asked for. */
+/** The request of a refused client. */
 interface Refused {
   readonly streamsWhenBusy: boolean;
   readonly lastEventId: string | null;

@@ -20,7 +20,7 @@ const config = {
 const nobody = { Authorization: "Bearer nobody" };
 const event = '{"type":"a","data":1}';
 
-/** Every kind of anonymous request, those that are no good among them. */
+/** Every kind of anonymous request, including invalid ones. */
 const anonymous: readonly Ask[] = [
   { method: "HEAD", path: "/api/events" },
   { method: "HEAD", path: "/api/events?channel=board-1" },
@@ -60,7 +60,7 @@ beforeEach(() => {
 
 afterEach(() => attacker.leave());
 
-/** Uses up what the address of the attacker has. */
+/** Uses up the budget of the attacker's address. */
 async function useUp(): Promise<void> {
   const asks = Array.from({ length: BUDGET }, (_, n) => anonymous[n % anonymous.length] as Ask);
   const answers = await attacker.askAll(asks);
@@ -68,7 +68,7 @@ async function useUp(): Promise<void> {
 }
 
 describe("The budget of an address", () => {
-  it("is one for all channels and routes: when it is used up, each of them answers 429 with Retry-After", async () => {
+  it("covers all channels and routes: when it is used up, each of them answers 429 with Retry-After", async () => {
     await useUp();
     for (const ask of anonymous) {
       const { status, retryAfter, text } = await attacker.ask(ask);
@@ -81,14 +81,14 @@ describe("The budget of an address", () => {
     }
   });
 
-  it("is not that of another address", async () => {
+  it("is separate from that of another address", async () => {
     await useUp();
     const other = createAttacker(service.url, `127.0.0.${addresses++}`);
     expect((await other.ask({ path: "/health" })).status).toBe(200);
     other.leave();
   });
 
-  it("is without end for an address that is exempt", async () => {
+  it("does not exist for an exempt address", async () => {
     const exempt = createAttacker(service.url, EXEMPT);
     const answers = await exempt.askAll(Array.from({ length: 2 * BUDGET }, () => ({ path: "/health" })));
     expect(statuses(answers)).toEqual({ 200: 2 * BUDGET });
@@ -109,7 +109,7 @@ describe("The budget of an address", () => {
     expect(statuses(await attacker.askAll(asks))).toEqual({ 200: asks.length });
   });
 
-  it("ends the guessing of tokens, on every route that takes one", async () => {
+  it("stops the guessing of tokens on every route that accepts one", async () => {
     const guesses = Array.from({ length: 3 * BUDGET }, (_, n) => ({
       method: "POST",
       path: n % 2 === 0 ? "/api/publish" : "/api/admin/resume",
@@ -119,7 +119,7 @@ describe("The budget of an address", () => {
     expect(statuses(await attacker.askAll(guesses))).toEqual({ 401: BUDGET, 429: 2 * BUDGET });
   });
 
-  it("ends streams, and tells those that ask by on_busy=stream in a stream", async () => {
+  it("refuses streams, with on_busy=stream in a stream", async () => {
     const localAddress = `127.0.0.${addresses++}`;
     const answers = await Promise.all(
       Array.from({ length: BUDGET + 1 }, async (_, n) => {
@@ -137,7 +137,7 @@ describe("The budget of an address", () => {
     await told.untilClosed();
   });
 
-  it("is not spared by a forged header or by another spelling of a route", async () => {
+  it("cannot be avoided by a forged header or another spelling of a route", async () => {
     await useUp();
     for (const path of ["/health/", "//health", "/HEALTH", "/api/events?on_busy=stream2", "/api/publish/"]) {
       const headers = { "CF-Connecting-IP": "203.0.113.7", "X-Forwarded-For": "203.0.113.7" };
@@ -145,7 +145,7 @@ describe("The budget of an address", () => {
     }
   });
 
-  it("writes a line a second into the log however many requests it refuses", async () => {
+  it("writes one log line a second, however many requests it refuses", async () => {
     await useUp();
     const before = service.logs.length;
     const startedAt = performance.now();

@@ -29,7 +29,7 @@ const wide = {
 const names = (prefix: string, count = NAMES): string[] =>
   Array.from({ length: count }, (_, n) => `${prefix}-${n}`);
 
-describe("An address that looks at names nobody has used", () => {
+describe("An address that reads unused channels", () => {
   let service: Service;
   let attacker: Attacker;
 
@@ -57,7 +57,7 @@ describe("An address that looks at names nobody has used", () => {
     expect(usage.residentMegabytes() - before.megabytes).toBeLessThan(A_FEW_MEGABYTES);
   });
 
-  it("gets the answers that an empty channel gives", async () => {
+  it("gets the answers of an empty channel", async () => {
     const { text } = await attacker.ask({ path: "/health?channel=looked-health-0" });
     expect(JSON.parse(text)).toMatchObject({
       status: "healthy",
@@ -74,7 +74,7 @@ describe("An address that looks at names nobody has used", () => {
     });
   });
 
-  it("streams from 20 of them in an hour, and from all that others have published to", async () => {
+  it("can stream from 20 of them in an hour, and from every channel that was published to", async () => {
     await service.publish({ type: "a", data: 1 }, "published");
     const usage = usageOf(service);
     const before = { files: await usage.files(), megabytes: usage.residentMegabytes() };
@@ -107,7 +107,7 @@ describe("An address that looks at names nobody has used", () => {
   });
 });
 
-describe("Many addresses that stream from names nobody has used", () => {
+describe("Many addresses that stream from unused channels", () => {
   let service: Service;
 
   beforeAll(async () => {
@@ -126,7 +126,7 @@ describe("Many addresses that stream from names nobody has used", () => {
 
   afterAll(() => service.stop());
 
-  it("hold no more channels than the bound, and a publisher still gets its own", async () => {
+  it("create no more channels than the bound, and a publisher can still create one", async () => {
     const usage = usageOf(service);
     const before = { files: await usage.files(), megabytes: usage.residentMegabytes() };
     const answers = await someAtATime(AT_ONCE, names("streamed"), (name) =>
@@ -150,7 +150,7 @@ describe("Many addresses that stream from names nobody has used", () => {
     expect(await room.nextEvent()).toMatchObject({ type: "connected" });
   });
 
-  it("do not change what a token may create, which goes on in the channels that exist", async () => {
+  it("do not use up the channels that a token may create, and it can publish to existing channels", async () => {
     const authorization = `Bearer ${OTHER_TOKEN}`;
     const answers: Response[] = [];
     for (const name of names("made", PER_TOKEN + 10)) {

@@ -112,7 +112,7 @@ describe.concurrent("connections that never send a whole request", () => {
   );
 
   it.skipIf(!linux)(
-    "2,000 at a time cost few descriptors and less than 20 kB each, and hinder nobody",
+    "2,000 at a time cost few descriptors and less than 20 kB each, and delay no other client",
     async (context) => {
       const siege = await Siege.begin(context, { ulimit: "-S -n 1024" });
       await siege.isReachable();
@@ -129,7 +129,7 @@ describe.concurrent("connections that never send a whole request", () => {
 });
 
 describe.concurrent("the limit of descriptors", () => {
-  it("is raised to the hard one, and said", async (context) => {
+  it("is raised to the hard limit and logged", async (context) => {
     const siege = await Siege.begin(context, { ulimit: "-S -n 300" });
     const line = await siege.service.logged("descriptors");
     expect(line).toMatchObject({ level: "info", needed: 1224 });
@@ -138,7 +138,7 @@ describe.concurrent("the limit of descriptors", () => {
     expect(line["limit"]).toBe(hard === "unlimited" ? line["limit"] : Math.min(Number(hard), 1_048_576));
   });
 
-  it("is warned of when a channel could not fill up", async (context) => {
+  it("causes a warning if it is too low for a full channel", async (context) => {
     const siege = await Siege.begin(context, {
       ulimit: "-n 1024",
       config: { sse: { max_connections: 1000 } },

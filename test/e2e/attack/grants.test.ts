@@ -47,7 +47,7 @@ describe("a publisher of one project", () => {
   it.each([
     [JSON_BODY, { index: 1 }],
     [LINES, { line: 3 }],
-  ])("cannot say one project in the event and another one in its data (%s)", async (contentType, place) => {
+  ])("cannot name one project in the event and another one in its data (%s)", async (contentType, place) => {
     const events = [
       { type: "a", data: { project_id: 7 } },
       { type: "a", project_id: 7, data: { project_id: 8 } },
@@ -63,13 +63,13 @@ describe("a publisher of one project", () => {
     ["null in the data", { project_id: 7, data: { project_id: null } }],
     ["no id in the data", { project_id: 7, data: { project_id: "a,b" } }],
     ["null in the event", { project_id: null, data: { project_id: 7 } }],
-  ])("can say it in both places: %s", async (what, event) => {
+  ])("can name it in both places: %s", async (what, event) => {
     const channel = `both-${what.replaceAll(" ", "-")}`;
     expect((await post(channel, [{ type: "a", ...event }])).status).toBe(200);
     expect(await storedIn(channel)).toBe("1");
   });
 
-  it("is not told the id of another project's event by a guess of its key, nor whether its guess was right", async () => {
+  it("cannot learn the id of another project's event by guessing its key, nor whether the guess was right", async () => {
     const secret: PublishedEvent = { type: "a", data: { project_id: 8, text: "secret" }, key: "guessed" };
     await service.publish([{ type: "a", data: { project_id: 8 } }, secret], "keys");
     const guesses = [
@@ -94,7 +94,7 @@ describe("a publisher of one project", () => {
     expect((await service.health("keys")).status).toBe("healthy");
   });
 
-  it("is still told of duplicates of its own", async () => {
+  it("still gets its own duplicates reported", async () => {
     const event = { type: "a", data: { project_id: 7 }, key: "mine" };
     await post("own", [event]);
     expect(await (await post("own", [event])).json()).toEqual({
@@ -110,7 +110,7 @@ interface Page {
 }
 
 describe("a reader of one project", () => {
-  it("cannot tell the size of another project's events from where a page of the history ends", async () => {
+  it("cannot infer the size of another project's events from the end of a history page", async () => {
     const walks: unknown[] = [];
     for (const [channel, text] of [
       ["small", "x"],

@@ -9,7 +9,7 @@ import { until } from "../../support/until.ts";
 /** The history that the attacker makes the service search. */
 const KEPT_EVENTS = 100_000;
 
-/** As many as a list may have, none of which fits. */
+/** The most entries that a list may have. No event matches them. */
 const PREFIXES = Array.from({ length: 100 }, (_, n) => `session_discovered_by_nobody_${n}*`).join(",");
 
 const ATTACKERS = 400;
@@ -19,10 +19,11 @@ const ATTACKER = "127.0.0.2";
 const READER = "127.0.0.3";
 
 /**
- * Without the queue: 540 to 800 ms on workerd. Deno starts all 400 requests that have arrived before it goes on with any,
- * and a publish goes through that twice or three times: 170 to 240 ms.
+ * On workerd, the median was 540 to 800 ms without the queue. Deno starts all 400 requests that have arrived before it
+ * continues any of them, and a publish waits for that two or three times: 152 to 230 ms on a quiet machine, and up to
+ * 427 ms on a busy one. Without the queue, 12 publishes take more than 30 s there.
  */
-const PUBLISH_P50_MS = host.name === "deno" ? 400 : 150;
+const PUBLISH_P50_MS = host.name === "deno" ? 1_000 : 150;
 
 let service: Service;
 let search: string;
@@ -68,7 +69,7 @@ describe("400 connections that search the whole history with 100 prefixes", () =
     }
   });
 
-  it("cost a bounded time of CPU: 64 wait, and the others are told to come back", async () => {
+  it("cost bounded CPU time: 64 wait, and the others are told to come back", async () => {
     const before = runtimeCpuMs();
     const answers = await Promise.all(
       Array.from({ length: ATTACKERS }, () => getOnce(search, { localAddress: "127.0.0.1" })),
@@ -84,7 +85,7 @@ describe("400 connections that search the whole history with 100 prefixes", () =
     await service.logged("history_refused", { level: "warn" });
   });
 
-  it("from one address leave a place to another address", async () => {
+  it("from one address leave a place for another address", async () => {
     const flood = floodRequests(search, ATTACKERS, ATTACKER);
     try {
       await until(() => flood.answers.has(503), { what: "a full queue", timeoutMs: 20_000 });

@@ -8,7 +8,7 @@ const CONFIGURATIONS: [name: string, config: Readonly<Record<string, unknown>>][
   ["a wide configuration", { channels: { allowed: ["*"] } }],
 ];
 
-/** Every kind of route: a name that is not ours gets nothing from any of them. */
+/** Every kind of route. None of them answers a foreign name. */
 const ROUTES: [method: string, path: string][] = [
   ["GET", "/api/events"],
   ["POST", "/api/publish"],
@@ -87,7 +87,7 @@ describe.each(CONFIGURATIONS)("With %s, a Host", (_name, config) => {
     "/./metrics",
     "/metrics/.",
     "/metrics/x/..",
-  ])("and a target, %s, do not choose a route that a proxy in front does not see", async (target) => {
+  ])("and a target, %s, do not choose a route that is hidden from a proxy in front", async (target) => {
     const head = `GET ${target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${adminToken}\r\n`;
     const answer = await service.raw("/", { bytes: Buffer.from(`${head}Connection: close\r\n\r\n`) });
     await answer.untilClosed();
@@ -95,14 +95,14 @@ describe.each(CONFIGURATIONS)("With %s, a Host", (_name, config) => {
   });
 
   it.each(ROUTES)(
-    "of somebody else gets nothing of %s %s: a page cannot rebind its name to this machine",
+    "with a foreign name gets no answer from %s %s: a page cannot rebind its name to this machine",
     async (method, path) => {
       expect(await refusalOf(method, path, "evil.test")).toContain("hosts.allowed");
       expect(await refusalOf(method, path, `localhost.evil.test:${service.port}`)).toContain("hosts.allowed");
     },
   );
 
-  it("that goes by this machine's names is answered", async () => {
+  it("with a name of this machine is answered", async () => {
     for (const host of [
       "127.0.0.1",
       `127.0.0.1:${service.port}`,
@@ -116,7 +116,7 @@ describe.each(CONFIGURATIONS)("With %s, a Host", (_name, config) => {
   });
 });
 
-describe("A name of one's own", () => {
+describe("A configured name", () => {
   beforeAll(async () => {
     const config = { hosts: { allowed: ["sse.example.com", "*.example.org"] } };
     service = await startService({ config, env: { HOST: "localhost" } });
@@ -124,14 +124,14 @@ describe("A name of one's own", () => {
 
   afterAll(() => service.stop());
 
-  it("is answered when the configuration has it", async () => {
+  it("is answered", async () => {
     for (const host of ["sse.example.com", "SSE.example.com:443", "a.b.example.org"]) {
       expect(await statusFor(host)).toBe(200);
       expect(await statusFor(host, "/")).toBe(200);
     }
   });
 
-  it("is no other name", async () => {
+  it("does not allow other names", async () => {
     for (const host of ["example.com", "a.sse.example.com", "example.org", "example.org.evil.test"]) {
       expect(await refusalOf("GET", "/health", host)).toContain("hosts.allowed");
     }

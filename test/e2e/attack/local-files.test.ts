@@ -171,7 +171,7 @@ describe("the data folder", () => {
     expect(second.output).toContain(`is in use by another ${host.command}`);
   });
 
-  it.skipIf(!hasNeighbour)("opens although its record names a process of another user", async () => {
+  it.skipIf(!hasNeighbour)("opens although its record names another user's process", async () => {
     await mkdir(join(dataDir, "build"), { recursive: true });
     const stranger = neighbour("/bin/sh", [
       "-c",
@@ -197,7 +197,7 @@ describe("the data folder", () => {
     },
   );
 
-  it("is closed to other users, and links that were planted where the start writes are replaced", async () => {
+  it("is closed to other users, and planted links in it are replaced", async () => {
     const loot = join(folder, "loot");
     await writeFile(loot, "precious");
     for (const name of ["storage", "build"]) {

@@ -21,7 +21,7 @@ const CONFIGURATIONS: [name: string, config: Readonly<Record<string, unknown>>][
 /** One policy (two would be joined by a comma) that lets nothing in from elsewhere, and no frame. */
 const SAFE = /^(?:no page|default-src 'none';[^,]*; frame-ancestors 'none'[^,]*)$/;
 
-/** What a browser is told of a page. */
+/** The headers that protect a page. */
 function policyOf(headers: Headers): string {
   const isPage = headers.get("content-type")?.startsWith("text/html") === true;
   return isPage ? (headers.get("content-security-policy") ?? "no policy") : "no page";
@@ -55,7 +55,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config) => {
   afterAll(() => service.stop());
 
   it.each(pages.flatMap(pathsOf))(
-    "no page is served without its policy, whatever its path: %s",
+    "no page is served without its policy, for any spelling of its path: %s",
     async (path) => {
       for (const method of ["GET", "HEAD"]) {
         const answer = await service.raw(path, { method, headers: { Connection: "close" } });
@@ -75,7 +75,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config) => {
     },
   );
 
-  it("nothing that the service itself answers is a page", async () => {
+  it("no answer of the service itself is a page", async () => {
     const paths = [
       "/nothing",
       "/api/events?types=<script>",
@@ -109,7 +109,7 @@ describe("On the edge", () => {
   afterAll(() => edge.dispose());
 
   it.each(pages.flatMap(pathsOf))(
-    "no page is served without its policy either, whatever its path: %s",
+    "no page is served without its policy either, for any spelling of its path: %s",
     async (path) => {
       const answer = await fetch(new URL(path, await edge.url));
       await answer.body?.cancel();

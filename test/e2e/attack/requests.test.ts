@@ -5,6 +5,7 @@ import { problemOf } from "../../support/problem.ts";
 import { cpuOf, runtimeOf } from "../../support/runtime-cpu.ts";
 import { usageOf } from "../../support/runtime-usage.ts";
 import { adminToken, publishToken, startService, type Service } from "../../support/service.ts";
+import { WORST_CHARACTERS } from "../../support/worst-characters.ts";
 
 /**
  * Milliseconds of CPU that no single request may cost, whatever is in it. Deno collects garbage on threads of its own,
@@ -26,31 +27,10 @@ const BODY_BYTES = 1024 * 1024;
  */
 const LINES_BYTES = 64 * 1024;
 
-/** What parsers stumble over, repeated until the size is reached. */
-const WORST = [
-  " ",
-  "\t",
-  "=",
-  ";",
-  ",",
-  "&",
-  "%",
-  "%00",
-  '"',
-  "\\",
-  "1=",
-  "=1&",
-  "a=b;",
-  "a;q=0,",
-  "/",
-  ".",
-  "é",
-];
-
 /** A request, and the status of its answer. */
 type Attack = [what: string, request: () => Promise<number | null>];
 
-/** Each size with each unit; with one unit what the runtime refuses by itself. */
+/** Each size with each unit. The size that the runtime itself refuses comes with one unit only. */
 function sizedUnits(beyond: string, units: readonly string[]): [size: number, unit: string][] {
   return SIZES.flatMap((size) =>
     (size > 300_000 ? [beyond] : units).map((unit): [number, string] => [size, unit]),
@@ -141,7 +121,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
   beforeAll(async () => {
     service = await startService({ config: { ...config, logging: { level: "error" } }, env });
     pid = runtimeOf(service);
-    // Code that has run before is compiled: that is not what is measured.
+    // The first runs compile the code, which must not be measured.
     for (const [method, path] of ROUTES) {
       await send(method, path, [`X: ${"x".repeat(1_000)}`]);
     }
@@ -161,7 +141,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
     return answer?.status ?? null;
   }
 
-  /** Of many requests those that cost more than the bound, or break something. */
+  /** The requests that cost more than the bound, or get an unexpected answer. */
   async function expensive(requests: readonly Attack[], bound: number = CPU_MS): Promise<string[]> {
     const found: string[] = [];
     for (const [what, request] of requests) {
@@ -184,7 +164,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
 
   describe.each(ROUTES)("no header makes %s %s expensive", (method, path) => {
     it.each(HEADERS)("%s: %s...", async (name, begins) => {
-      const requests = sizedUnits(" ", WORST).map(
+      const requests = sizedUnits(" ", WORST_CHARACTERS).map(
         ([size, unit]) =>
           [
             `${size} of ${JSON.stringify(unit)}`,
@@ -209,7 +189,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
   });
 
   it.each(ROUTES)("no address makes %s %s expensive", async (method, path) => {
-    const units = WORST.filter((unit) => !/\s/.test(unit));
+    const units = WORST_CHARACTERS.filter((unit) => !/\s/.test(unit));
     const requests = sizedUnits("&", units).flatMap(([size, unit]) =>
       [`${path}?`, `${path}?channel=`, `${path}?types=`, `${path}/`].map(
         (before) =>
@@ -275,7 +255,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
     },
   );
 
-  describe("What is too large is refused at the door, with a problem that says so", () => {
+  describe("A request that is too large is refused at the door, with a problem that says so", () => {
     it.each(ROUTES)("a header, and all headers together: %s %s", async (method, path) => {
       const expected = { status: 431, code: codeOf(method, "headers_too_large") };
       const third = "a".repeat(12_000);
@@ -295,7 +275,7 @@ describe.each(CONFIGURATIONS)("With %s", (_name, config, env) => {
       });
     });
 
-    it("and what is just as large as it may be is not", async () => {
+    it("and a request of the largest size is accepted", async () => {
       const ids = Array.from({ length: 100 }, (_, n) => String(n).padStart(128, "x")).join(",");
       expect((await service.fetch("/health", { headers: { Cookie: "a".repeat(16_000) } })).status).toBe(200);
       const history = await service.fetch(`/api/history?project_id=${ids}`, {

@@ -44,7 +44,7 @@ async function send(bytes: string | Uint8Array, leave: "end" | "reset" | "wait")
 
 const runtimeMessages = () => service.logs.filter(({ event }) => event === "runtime_message");
 
-/** What is neither a line of the log nor of what a start prints. */
+/** The lines that are neither log lines nor the output of a start. */
 const strayLines = () => service.output.split("\n").filter((line) => !/^(?:\{|Ready on |curl |$)/.test(line));
 
 /** The first lines of the answers to 600 CONNECTs. */
@@ -70,7 +70,7 @@ describe("an anonymous client", () => {
   );
 
   it.skipIf(isExcepted("CONNECT that reaches the service"))(
-    "has CONNECT refused, and 600 of them make a handful of lines",
+    "is refused CONNECT, and 600 of these requests make a handful of lines",
     async () => {
       expect(await connectOften()).toEqual(new Set(["HTTP/1.1 500 Internal Server Error"]));
       expect(await service.stop()).toBe(0);
@@ -85,7 +85,7 @@ describe("an anonymous client", () => {
     },
   );
 
-  it("makes the runtime print next to nothing by what is hardly HTTP", { timeout: 60_000 }, async () => {
+  it("makes the runtime print next to nothing with malformed HTTP", { timeout: 60_000 }, async () => {
     const host = `Host: 127.0.0.1:${service.port}`;
     const publish = `POST /api/publish HTTP/1.1\r\n${host}\r\n`;
     const websocket =

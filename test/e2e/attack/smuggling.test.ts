@@ -8,7 +8,7 @@ import { publishToken, startService, type Service } from "../../support/service.
 /** How long a second answer is waited for. An answer of this service takes a few milliseconds. */
 const SILENCE_MS = 300;
 
-/** What an attacker hides in a request, so that a proxy with kept connections gives its answer to somebody else. */
+/** The request that an attacker hides in another one. A proxy with kept connections could give its answer to another user. */
 const HIDDEN = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 const EVENT = '{"type":"a","data":1}';
@@ -79,13 +79,13 @@ describe("A request hidden in the body of another one is not answered", () => {
     ]);
   });
 
-  it("and what follows such a body on the connection is, in order", async () => {
+  it("and the next request on the connection is answered, in order", async () => {
     const asked = `${head("GET", "/health", `Content-Length: ${HIDDEN.length}`)}\r\n\r\n${HIDDEN}`;
     expect(await statusesOf(`${asked}${head("GET", "/nothing")}\r\n\r\n`)).toEqual([200, 404]);
   });
 });
 
-describe("A request whose end two servers may see in two places", () => {
+describe("A request whose end is ambiguous", () => {
   it.each([
     ["two lengths", publish("Content-Length: 21", "Content-Length: 5") + EVENT],
     ["a list of lengths", publish("Content-Length: 21, 21") + EVENT],
@@ -98,7 +98,7 @@ describe("A request whose end two servers may see in two places", () => {
     ["a folded line", publish("Transfer-Encoding:\r\n chunked", "Content-Length: 21") + EVENT],
     ["a bare CR", publish("X: a\rTransfer-Encoding: chunked", "Content-Length: 21") + EVENT],
     ["a NUL", publish("X: a\0b", "Content-Length: 21") + EVENT],
-  ])("is refused, and nothing is stored: %s", async (_what, bytes) => {
+  ])("is refused, and no event is stored: %s", async (_what, bytes) => {
     const before = (await service.health()).sse.last_event_id;
     expect(await statusesOf(bytes)).toEqual([400]);
     expect((await service.health()).sse.last_event_id).toBe(before);
@@ -125,7 +125,7 @@ describe("A request whose end two servers may see in two places", () => {
     expect((await service.health()).sse.last_event_id).toBe(before);
   });
 
-  it("is refused or the last one of its connection, if it has a length and chunks", async () => {
+  it("is refused, or ends its connection, if it has a length and chunks", async () => {
     const both = publish("Content-Length: 4", "Transfer-Encoding: chunked");
     const statuses = await statusesOf(`${both}15\r\n${EVENT}\r\n0\r\n\r\n${HIDDEN}`);
     expect(statuses).toEqual(isExcepted("a length beside chunks") ? [400] : [200]);

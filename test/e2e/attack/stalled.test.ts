@@ -57,7 +57,7 @@ async function countStalled(): Promise<number> {
 }
 
 describe("A crowd that opens streams and never reads", () => {
-  it("takes bounded memory of the runtime for each of its clients", { timeout: 120_000 }, async () => {
+  it("takes bounded memory for each client", { timeout: 120_000 }, async () => {
     const runtime = findDescendant(service.pid, host.name) ?? Number.NaN;
     for (let opened = 0; opened < CLIENTS; opened += 50) {
       await Promise.all(Array.from({ length: 50 }, openStalled));

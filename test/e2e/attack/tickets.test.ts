@@ -6,7 +6,7 @@ import { startService, type Service } from "../../support/service.ts";
 /** What all 16 objects keep for one subject. */
 const SHARE = 16 * 200;
 
-/** What they keep for one address. */
+/** The most unused tickets of one address. */
 const SHARE_OF_ADDRESS = 16 * 20;
 
 const purchase = { method: "POST", path: "/api/tickets", headers: { Authorization: "Bearer reader" } };
@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe("An address that buys tickets without using them", () => {
-  it("does not use up what others with the same token may buy", async () => {
+  it("does not use up the tickets of others with the same token", async () => {
     const hostile = createAttacker(service.url, "127.0.0.66");
     const honest = createAttacker(service.url, "127.0.0.67");
     const bought = statuses(await hostile.askAll(Array.from({ length: SHARE }, () => purchase)));

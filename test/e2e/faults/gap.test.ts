@@ -42,7 +42,7 @@ describe("The stream: gap, for an id that this log does not know", () => {
     expect(await history.json()).toMatchObject({ events: [{ id: "1" }, { id: "2" }, { id: "3" }], gap });
   });
 
-  it("is told once: a client that comes back with the id of the gap is not told again", async () => {
+  it("is sent once: a client that comes back with the id of the gap gets no other", async () => {
     for (const query of [{ channel: "three", types: "none" }, { channel: "nothing" }]) {
       const first = await service.stream({ ...query, last_event_id: "77" });
       const gap = await first.nextEvent({ type: "gap" });
@@ -57,7 +57,7 @@ describe("The stream: gap, for an id that this log does not know", () => {
     }
   });
 
-  it("of another log is recognised however small it is, and on its return the client belongs to the new one", async () => {
+  it("is recognised as an id of another log even if it is small, and the client then continues in the new log", async () => {
     const first = await service.stream({ channel: "three", last_event_id: "1", log: "another" });
     const connected = await first.nextEvent();
     expect(connected).toMatchObject({ type: "connected", id: undefined });
@@ -81,46 +81,43 @@ describe.concurrent("The stream: gap, and a native EventSource", () => {
     ["with events that it sees", "native-all", "tick"],
     ["whose filter hides all that is kept", "native-none", "none"],
     ["in a channel without any event", "native-empty", ""],
-  ])(
-    "that was told of it is not told again when it reconnects by itself (%s)",
-    async (_what, channel, types) => {
-      if (channel !== "native-empty") {
-        await service.publish(
-          [1, 2].map((data) => ({ type: "tick", data })),
-          channel,
-        );
+  ])("is not sent again when it reconnects by itself (%s)", async (_what, channel, types) => {
+    if (channel !== "native-empty") {
+      await service.publish(
+        [1, 2].map((data) => ({ type: "tick", data })),
+        channel,
+      );
+    }
+    const url = `${service.url}/api/events?channel=${channel}&types=${types}&last_event_id=77&on_busy=stream`;
+    const client = openNative(url, ["connected", "gap", "tick"]);
+    const seen = (type: string) => client.events.filter((event) => event.type === type);
+    try {
+      await until(() => seen("gap").length > 0, { what: "the gap" });
+      if (types === "tick") {
+        await until(() => seen("tick").length === 2, { what: "both events" });
       }
-      const url = `${service.url}/api/events?channel=${channel}&types=${types}&last_event_id=77&on_busy=stream`;
-      const client = openNative(url, ["connected", "gap", "tick"]);
-      const seen = (type: string) => client.events.filter((event) => event.type === type);
-      try {
-        await until(() => seen("gap").length > 0, { what: "the gap" });
-        if (types === "tick") {
-          await until(() => seen("tick").length === 2, { what: "both events" });
-        }
-        const { client_id } = JSON.parse(seen("connected").at(-1)?.data ?? "") as { client_id: string };
-        const path = `/api/admin/clients/${client_id}?channel=${channel}`;
-        expect((await service.admin(path, { method: "DELETE" })).ok).toBe(true);
-        await until(() => seen("connected").length === 2, { what: "connection 2" });
-        await service.publish({ type: types === "none" ? "none" : "tick", data: 3 }, channel);
-        if (types !== "none") {
-          await until(() => seen("tick").at(-1)?.data === "3", { what: "the live event" });
-        }
-        expect(
-          seen("gap").map(({ id, data }) => [id, (JSON.parse(data) as { reason: string }).reason]),
-        ).toEqual([["0", "unknown"]]);
-        expect(seen("tick").map(({ data }) => data)).toEqual(
-          types === "tick" ? ["1", "2", "3"] : types === "none" ? [] : ["3"],
-        );
-      } finally {
-        client.close();
+      const { client_id } = JSON.parse(seen("connected").at(-1)?.data ?? "") as { client_id: string };
+      const path = `/api/admin/clients/${client_id}?channel=${channel}`;
+      expect((await service.admin(path, { method: "DELETE" })).ok).toBe(true);
+      await until(() => seen("connected").length === 2, { what: "connection 2" });
+      await service.publish({ type: types === "none" ? "none" : "tick", data: 3 }, channel);
+      if (types !== "none") {
+        await until(() => seen("tick").at(-1)?.data === "3", { what: "the live event" });
       }
-    },
-  );
+      expect(
+        seen("gap").map(({ id, data }) => [id, (JSON.parse(data) as { reason: string }).reason]),
+      ).toEqual([["0", "unknown"]]);
+      expect(seen("tick").map(({ data }) => data)).toEqual(
+        types === "tick" ? ["1", "2", "3"] : types === "none" ? [] : ["3"],
+      );
+    } finally {
+      client.close();
+    }
+  });
 });
 
 describe.concurrent("The stream: gap, in mid-stream", () => {
-  it("is told once to a client that stopped reading, and names exactly the events that it missed", async () => {
+  it("is sent once to a client that stopped reading, and names exactly the events that it missed", async () => {
     const small = await startService({
       config: { history: { max_age_seconds: 2 }, sse: { connection_timeout_seconds: 20 } },
     });

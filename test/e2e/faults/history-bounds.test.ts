@@ -35,13 +35,13 @@ async function page(query = ""): Promise<Page> {
 
 const ids = ({ events }: Page): string[] => events.map(({ id }) => id);
 
-/** Waits for the trimming by the log alone: nobody reads the channel, and nobody publishes. */
+/** Waits for the trimming by the log alone, without reading the channel or publishing. */
 async function untilTrimmed(events: number): Promise<void> {
   await mortal.service.logged("log_trimmed", { channel: "default", events }, TRIMMED_WITHIN_MS);
 }
 
 describe("Bounds of the history, over SIGKILL", () => {
-  it("trim the log that the last life has left over a bound, and free the keys of what is gone and no others", async () => {
+  it("trim a log that an earlier life left over a bound, and free exactly the keys of the trimmed events", async () => {
     await mortal.service.publish(ticks(200));
     await mortal.die();
     expect(mortal.logs.map(({ event }) => event)).not.toContain("log_trimmed");
@@ -66,7 +66,7 @@ describe("Bounds of the history, over SIGKILL", () => {
     ]);
   });
 
-  it("that were lowered to an age hide what is too old before it is trimmed, and the ids go on", async () => {
+  it("hide events that are too old under a lower bound before they are trimmed, and the ids go on", async () => {
     await mortal.service.publish(ticks(3));
     await mortal.die();
     await mortal.revive({ history: { max_age_seconds: 1 } });

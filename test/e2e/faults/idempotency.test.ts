@@ -26,7 +26,7 @@ describe("Publishing: key, when callers race", () => {
 
   afterAll(() => service.stop());
 
-  it("20 events under one key become one: one caller has stored it, and all others conflict with it", async () => {
+  it("20 events under one key become one: one caller stores it, and all others get a conflict", async () => {
     const channel = "race";
     const stream = await service.stream({ channel });
     const answers = await Promise.all(
@@ -66,7 +66,7 @@ describe("Publishing: key, when callers race", () => {
     );
   });
 
-  it("a batch that is refused takes no key", async () => {
+  it("a refused batch uses up no key", async () => {
     const channel = "refused";
     const body = JSON.stringify([...keyed(3), { type: "a" }]);
     expect((await service.post(body, { query: `?channel=${channel}` })).status).toBe(400);
@@ -79,8 +79,8 @@ describe("Publishing: key, when callers race", () => {
   });
 });
 
-describe("Publishing: key, over the death of the runtime", () => {
-  it("is known afterwards, and what was stored under it", async () => {
+describe("Publishing: key, after the runtime was killed", () => {
+  it("is still known, with the event that was stored under it", async () => {
     const mortal = await startMortal();
     try {
       await mortal.service.publish({ type: "a", data: 0, key: "single" });

@@ -42,7 +42,7 @@ async function population(): Promise<Population> {
   return { clients: sse.active_connections, lingering: Number(sse["lingering_connections"]) };
 }
 
-/** Waits until there are so many clients and lingering streams. Answers how many there were at most meanwhile. */
+/** Waits for these numbers of clients and lingering streams. Returns the highest numbers until then. */
 async function untilPopulation(clients: number, lingering: number): Promise<number> {
   let now = await population();
   let most = 0;
@@ -136,7 +136,7 @@ async function idsOf(type: string): Promise<string[]> {
 }
 
 describe("Promises: one bad client harms nobody", () => {
-  it("a crowd that never reads takes nothing from others, lingers within bounds, and can resume whole", async () => {
+  it("a crowd that never reads does not delay others, lingers within bounds, and can resume without loss", async () => {
     const readers = await Promise.all(
       Array.from({ length: free }, () => service.stream({ channel, types: "small" })),
     );

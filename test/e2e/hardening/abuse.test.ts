@@ -35,7 +35,7 @@ beforeAll(async () => {
       timeoutMs: 20_000,
     }),
   );
-  // Whoever looks at them last must not find one that failed unseen.
+  // Without this, a body that fails before a test awaits it would be an unhandled rejection.
   void Promise.allSettled(slowBodies);
 });
 
@@ -78,7 +78,7 @@ async function idle(count: number, said: string): Promise<Socket[]> {
 }
 
 describe("Names of channels", () => {
-  it("that are not allowed, 2,000 of them, create nothing", async () => {
+  it("that are not allowed create no channel, even 2,000 of them", async () => {
     await publishes();
     const before = stored();
     const ways = ["/api/events?channel=", "/api/history?channel=", "/health?channel=", "/metrics?channel="];
@@ -87,7 +87,7 @@ describe("Names of channels", () => {
     expect(stored()).toEqual(before);
   });
 
-  it("that are allowed and not used become no channels by being looked at, and no file is made for them", async () => {
+  it("that are allowed and unused do not become channels or files when they are read", async () => {
     const before = stored();
     const ways = ["/api/history?channel=", "/health?channel="];
     expect(await statusesOf(200, (n) => `${ways[n % ways.length]}open-unused-${n >> 1}`)).toEqual(
@@ -99,7 +99,7 @@ describe("Names of channels", () => {
   });
 });
 
-describe("Connections that want nothing", () => {
+describe("Useless connections", () => {
   it.each([
     ["say nothing", ""],
     ["stop in the middle of a word", "GET /api/ev"],
@@ -108,7 +108,7 @@ describe("Connections that want nothing", () => {
       "stop in the middle of a body without a token",
       "POST /api/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
     ],
-  ])("and %s, 200 of them, keep nobody from publishing", async (_what, said) => {
+  ])("that %s, 200 of them, do not block publishing", async (_what, said) => {
     const sockets = await idle(200, said);
     expect(await publishes()).toBe(true);
     expect((await service.health()).status).toBe("healthy");
@@ -117,7 +117,7 @@ describe("Connections that want nothing", () => {
     }
   });
 
-  it("but to send a body for nothing, are refused before it has come", async () => {
+  it("that send a body without a token are refused before it has arrived", async () => {
     const answer = await openRaw(`${service.url}/api/publish`, {
       method: "POST",
       headers: { "Content-Length": "1000000", "Content-Type": "application/json" },
@@ -129,7 +129,7 @@ describe("Connections that want nothing", () => {
 });
 
 describe("A client that comes and goes in a loop", () => {
-  it("takes no place from others, and others lose nothing", async () => {
+  it("takes no slot from others, and others lose no event", async () => {
     const channel = "open-loop";
     const witness = await service.stream({ channel });
     for (let round = 0; round < 30; round++) {
@@ -151,8 +151,8 @@ describe("A client that comes and goes in a loop", () => {
   });
 });
 
-describe("A body that comes too slowly", () => {
-  it("is 408 after 10 s, and meanwhile others publish", async () => {
+describe("A body that arrives too slowly", () => {
+  it("is answered with 408 after 10 s, while others publish", async () => {
     expect(await publishes()).toBe(true);
     const answers = await Promise.all(slowBodies);
     expect(performance.now() - slowSince).toBeGreaterThan(9_500);

@@ -57,7 +57,7 @@ const letIn = { status: 200, code: null };
 const unauthorized = { status: 401, code: "unauthorized" };
 const notThatOrigin = { status: 403, code: "origin_not_allowed" };
 
-describe("A cookie counts", () => {
+describe("A cookie is accepted", () => {
   it.each<[what: string, headers: Record<string, string>]>([
     ["of a listed page", { Origin: ours }],
     ["of a listed subdomain", { Origin: "https://a.apps.example.com" }],
@@ -94,7 +94,7 @@ describe("A cookie that a foreign page makes the browser send", () => {
     ["a page that only refers to ours", { Referer: `${ours}/` }],
   ];
 
-  it.each(elsewhere)("reads nothing from %s", async (_what, headers) => {
+  it.each(elsewhere)("does not authorize a request from %s", async (_what, headers) => {
     expect(await ask({ Cookie: good, ...headers })).toEqual(notThatOrigin);
     expect(await ask({ Cookie: good, ...headers }, "GET", "/api/events")).toEqual(notThatOrigin);
   });
@@ -115,7 +115,7 @@ describe("A cookie that a foreign page makes the browser send", () => {
     },
   );
 
-  it("does not come with another method by the back door", async () => {
+  it("does not authorize another method either", async () => {
     const headers = {
       Cookie: good,
       "Sec-Fetch-Site": "none",
@@ -144,11 +144,11 @@ describe("A cookie that an attacker has planted", () => {
     ["with two tokens", `${name}=${subscribeToken},${subscribeToken}`],
     ["with what begins like the token", `${name}=${subscribeToken.slice(0, -1)}`],
     ["of 8 KiB", `${name}=${"x".repeat(8_192)}`],
-  ])("%s lets nobody in", async (_what, Cookie) => {
+  ])("%s is refused", async (_what, Cookie) => {
     expect(await ask({ Cookie, "Sec-Fetch-Site": "same-origin" })).toEqual(unauthorized);
   });
 
-  it("in a second header lets nobody in", async () => {
+  it("in a second header is refused", async () => {
     const bytes =
       "GET /api/history HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nSec-Fetch-Site: same-origin\r\n" +
       `Cookie: ${good}\r\nCookie: ${name}=planted\r\n\r\n`;
@@ -167,16 +167,16 @@ describe("The Authorization header wins over the cookie", () => {
     "Bearer null",
     subscribeToken,
     `Bearer${subscribeToken}`,
-  ])("so that a good cookie does not rescue %j", async (Authorization) => {
+  ])("so a valid cookie does not rescue %j", async (Authorization) => {
     expect(await ask({ Authorization, Cookie: good, "Sec-Fetch-Site": "same-origin" })).toEqual(unauthorized);
   });
 
-  it("so that a bad cookie, or a page from elsewhere, does not spoil a good one", async () => {
+  it("so a bad cookie, or a page of another origin, does not spoil a valid header", async () => {
     const Authorization = `Bearer ${subscribeToken}`;
     expect(await ask({ Authorization, Cookie: `${name}=wrong`, Origin: "https://evil.com" })).toEqual(letIn);
   });
 
-  it("and a token counts nowhere else", async () => {
+  it("and a token is accepted nowhere else", async () => {
     const names = [
       "Proxy-Authorization",
       "X-Authorization",

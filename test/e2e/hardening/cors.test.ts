@@ -120,7 +120,7 @@ describe("Without a list of origins", () => {
 });
 
 describe("A page of an origin that is not listed", () => {
-  it.each(lookAlikes)("cannot read an answer or send a request that needs leave: %s", async (origin) => {
+  it.each(lookAlikes)("cannot read an answer or send a request that needs permission: %s", async (origin) => {
     // Bytes of UTF-8, as a client that is no browser can send them.
     const headers = { Origin: Buffer.from(origin).toString("latin1"), Connection: "close" };
     const answer = await service.raw("/health", { headers });
@@ -132,7 +132,7 @@ describe("A page of an origin that is not listed", () => {
     expect(corsOf(refused.headers)).toEqual({});
   });
 
-  it("cannot become one by naming two, or by sending its name in another header", async () => {
+  it("cannot become a listed one by naming two origins, or by another header", async () => {
     const twice =
       "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" +
       "Origin: https://app.example.com\r\nOrigin: https://evil.com\r\n\r\n";
@@ -155,7 +155,7 @@ describe("A page of a listed origin", () => {
     expect(answer.headers.get("vary")).toMatch(/\bOrigin\b/);
   });
 
-  it("may read what a request without a valid address is answered", async () => {
+  it("may read the answer to a request with an invalid URL", async () => {
     const origin = "https://app.example.com";
     const bytes = `GET /health HTTP/1.1\r\nHost: a b\r\nConnection: close\r\nOrigin: ${origin}\r\n\r\n`;
     const answer = await service.raw("/health", { bytes });
@@ -203,7 +203,7 @@ describe("A page of a listed origin", () => {
     ["/api/history", "GET", "GET, HEAD"],
     ["/api/admin/clients/x", "DELETE", "DELETE"],
   ])(
-    "is told by a preflight of %s what it may send, and no more than that",
+    "learns from a preflight of %s the methods and headers that it may send",
     async (path, method, methods) => {
       const answer = await service.fetch(path, preflight("https://app.example.com", method));
       expect(answer.status).toBe(204);
@@ -221,12 +221,12 @@ describe("A page of a listed origin", () => {
     },
   );
 
-  it("does not get its own words back from a preflight", async () => {
+  it("gets no text of its own back from a preflight", async () => {
     const answer = await service.fetch("/api/events", preflight("https://app.example.com", "EVIL", "x-evil"));
     expect(JSON.stringify([...answer.headers])).not.toMatch(/evil/i);
   });
 
-  it("gets no answer of the route itself by OPTIONS", async () => {
+  it("gets no answer of the route itself with OPTIONS", async () => {
     const answer = await service.fetch("/metrics", {
       method: "OPTIONS",
       headers: { Origin: "https://app.example.com" },

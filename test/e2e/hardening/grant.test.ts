@@ -40,7 +40,7 @@ const withToken = (token: string): { headers: Record<string, string> } => ({
   headers: { Authorization: `Bearer ${token}` },
 });
 
-/** What the history of `board-1` shows: the numbers of the events, or the status of the refusal. */
+/** The numbers of the events in the history of `board-1`, or the status of the refusal. */
 async function read(query: string, token = reader): Promise<number[] | number> {
   const answer = await service.fetch(`/api/history?channel=board-1${query}`, withToken(token));
   if (answer.status !== 200) {
@@ -122,9 +122,9 @@ describe("A token for some events reads no others", () => {
     "&after=0&limit=1000",
     "&since=earliest",
     "&log=another",
-  ])("whatever it asks for: %s", async (query) => {
+  ])("with any filter: %s", async (query) => {
     const found = await read(query);
-    // What is malformed is refused; what is not shows nothing else.
+    // A malformed filter is refused. A valid one shows no other event.
     const others = typeof found === "number" ? [] : found.filter((n) => !mine.includes(n));
     expect({ others, status: typeof found === "number" ? found : 400 }).toEqual({ others: [], status: 400 });
   });
@@ -181,7 +181,7 @@ describe("A channel beyond a token's grant cannot be told from one that does not
     "board-1%0a",
     "__proto__",
     "constructor",
-  ])("and no spelling of a name gets at another one: %s", async (name) => {
+  ])("and no spelling of a name reaches another channel: %s", async (name) => {
     const answer = await service.fetch(`/api/history?channel=${name}`, withToken(reader));
     expect(["invalid_parameter", "unknown_channel"]).toContain((await problemOf(answer)).code);
   });
@@ -223,16 +223,19 @@ describe("A token of a publisher", () => {
     ],
     ["of another agent", { ...good, agent_id: "b" }, "agent_id"],
     ["of no agent", { ...good, agent_id: undefined }, "agent_id"],
-  ])("publishes nothing of a batch with one event %s, and is told which", async (_what, event, field) => {
-    const answer = await post(JSON.stringify([good, good, event, good]), "?channel=publish-a");
-    const problem = await problemOf(answer);
-    expect(problem).toMatchObject({ status: 403, code: "forbidden", errors: [{ index: 2, field }] });
-    expect(problem.errors).toHaveLength(1);
-    const lines = [good, event].map((each) => JSON.stringify(each)).join("\n\n");
-    const told = await problemOf(await post(lines, "?channel=publish-a", "application/x-ndjson"));
-    expect(told).toMatchObject({ status: 403, errors: [{ line: 3, field }] });
-    expect(await storedIn("publish-a")).toBe("0");
-  });
+  ])(
+    "publishes no event of a batch with one event %s, and the answer names that event",
+    async (_what, event, field) => {
+      const answer = await post(JSON.stringify([good, good, event, good]), "?channel=publish-a");
+      const problem = await problemOf(answer);
+      expect(problem).toMatchObject({ status: 403, code: "forbidden", errors: [{ index: 2, field }] });
+      expect(problem.errors).toHaveLength(1);
+      const lines = [good, event].map((each) => JSON.stringify(each)).join("\n\n");
+      const told = await problemOf(await post(lines, "?channel=publish-a", "application/x-ndjson"));
+      expect(told).toMatchObject({ status: 403, errors: [{ line: 3, field }] });
+      expect(await storedIn("publish-a")).toBe("0");
+    },
+  );
 
   it.each<[what: string, body: object, query: string]>([
     ["in the query", good, "?channel=board-2"],
@@ -250,7 +253,7 @@ describe("A token of a publisher", () => {
     expect(await storedIn("default")).toBe("0");
   });
 
-  it("publishes to no second channel in the shadow of the first", async () => {
+  it("cannot add events for a second channel to a batch", async () => {
     const body = JSON.stringify([
       { ...good, channel: "publish-a" },
       { ...good, channel: "private" },
@@ -259,7 +262,7 @@ describe("A token of a publisher", () => {
     expect(await storedIn("publish-a")).toBe("0");
   });
 
-  it("is told of 100 forbidden events at most", async () => {
+  it("gets at most 100 forbidden events listed", async () => {
     const body = JSON.stringify(
       Array.from({ length: 1_000 }, () => ({ ...good, type: "other", project_id: 8 })),
     );

@@ -13,7 +13,7 @@ afterAll(() => service.stop());
 
 const publish = (event: string) => service.post(event, { query: "?channel=crlf-1" });
 
-describe("No query gets anything in that is not a value", () => {
+describe("A query can inject only values", () => {
   const parameters = [
     "types",
     "project_id",
@@ -43,7 +43,7 @@ describe("No query gets anything in that is not a value", () => {
   ];
 
   it.each(parameters.flatMap((parameter) => values.map(([what, value]) => ({ parameter, what, value }))))(
-    "a query with $what in $parameter gets nothing else into the stream",
+    "a query with $what in $parameter injects nothing into the stream",
     async ({ parameter, value }) => {
       const answer = await service.raw(`/api/events?${parameter}=${value}`, {
         headers: { Connection: "close" },
@@ -87,7 +87,7 @@ describe("No query gets anything in that is not a value", () => {
       `/health?${Array.from({ length: 9_000 }, (_, n) => n.toString(36)).join("&")}`,
       "",
     ],
-  ])("%s is refused or read, at once", async (_what, path, headers) => {
+  ])("%s is refused or accepted at once", async (_what, path, headers) => {
     const start = performance.now();
     const bytes = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${headers}\r\n`;
     const answer = await service.raw("/", { bytes }).catch(() => null);
@@ -98,7 +98,7 @@ describe("No query gets anything in that is not a value", () => {
   });
 });
 
-describe("No event gets anything into a stream but itself", () => {
+describe("An event cannot inject anything into a stream", () => {
   const ends = [
     "\\n",
     "\\r",
@@ -166,7 +166,7 @@ describe("No event gets anything into a stream but itself", () => {
     expect((await service.health("crlf-1")).sse.last_event_id).toBe(before);
   });
 
-  it("what looks like a prototype in data is data", async () => {
+  it("a key such as __proto__ in data is plain data", async () => {
     const data =
       '{"__proto__":{"project_id":"7"},"constructor":{"prototype":{"agent_id":"a"}},"hasOwnProperty":1}';
     const stream = await service.stream({ channel: "sent-proto" });

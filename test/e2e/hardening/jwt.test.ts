@@ -74,7 +74,7 @@ function read(service: Service, token: string): Promise<Response> {
   return service.fetch("/api/history", { headers: { Authorization: `Bearer ${token}` } });
 }
 
-/** The same for all of them: it does not tell what was wrong. */
+/** The same for every mistake, so that it does not reveal the mistake. */
 const refusal = {
   challenge: 'Bearer realm="edge-sse"',
   type: "urn:edge-sse:problem:unauthorized",
@@ -95,8 +95,8 @@ async function partsOf(claims: Claims = mine): Promise<[header: string, payload:
   return [header, payload, signature];
 }
 
-describe("Who has a genuine token", () => {
-  it("is let in, by the secret, by the next secret, and by the key set", async () => {
+describe("A genuine token", () => {
+  it("is accepted with the secret, with the next secret, and with the key set", async () => {
     expect((await read(bySecret, await tokenOf(mine))).status).toBe(200);
     expect((await read(bySecret, await tokenOf(mine, `${jwtSecret}-the-next-one`))).status).toBe(200);
     expect((await read(byKeySet, await ours.token())).status).toBe(200);
@@ -107,13 +107,13 @@ describe("Who has a genuine token", () => {
     ["one of several audiences", () => ({ aud: ["another", audience] })],
     ["an end within the skew of clocks", () => ({ exp: inSeconds(-2) })],
     ["a beginning within the skew of clocks", () => ({ nbf: inSeconds(3) })],
-    ["claims that nobody here knows", () => ({ role: "admin", __proto__: { admin: true } })],
-  ])("is let in with %s", async (_what, claims) => {
+    ["unknown claims", () => ({ role: "admin", __proto__: { admin: true } })],
+  ])("is accepted with %s", async (_what, claims) => {
     expect((await read(bySecret, await tokenOf({ ...mine, ...claims() }))).status).toBe(200);
   });
 });
 
-describe("A token without a genuine signature lets nobody in", () => {
+describe("A token without a genuine signature is refused", () => {
   const spellings = [
     "none",
     "None",
@@ -243,7 +243,7 @@ describe("A token without a genuine signature lets nobody in", () => {
   });
 });
 
-describe("A public key is no secret", () => {
+describe("A public key is not a secret", () => {
   const texts: [what: string, text: (jwk: JWK, pem: string) => string][] = [
     ["its PEM", (_jwk, pem) => pem],
     ["its PEM without the last line end", (_jwk, pem) => pem.trim()],
@@ -274,7 +274,7 @@ describe("A public key is no secret", () => {
     }
   });
 
-  it("of another issuer, whatever its token says of itself", async () => {
+  it("of another issuer, whatever claims its token has", async () => {
     const stranger = await createIssuer("RS256", "ours");
     const { publicJwk } = stranger;
     const headers: Claims[] = [
@@ -319,7 +319,7 @@ describe("A public key is no secret", () => {
   });
 });
 
-describe("A genuine token that is not for now, or not for us, lets nobody in", () => {
+describe("A genuine token for another time or another service is refused", () => {
   it.each<[what: string, claims: Claims]>([
     ["is over", { exp: inSeconds(-60) }],
     ["was over before there were clocks", { exp: 0 }],
@@ -334,16 +334,16 @@ describe("A genuine token that is not for now, or not for us, lets nobody in", (
     ["has an end that is an object", { exp: { valueOf: inSeconds(3_600) } }],
     ["has not begun", { nbf: inSeconds(3_600) }],
     ["begins at a text", { nbf: "0" }],
-    ["is for somebody else", { aud: "another" }],
-    ["is for nobody", { aud: undefined }],
+    ["is for another audience", { aud: "another" }],
+    ["is for no audience", { aud: undefined }],
     ["is for several others", { aud: ["another", "a third"] }],
     ["is for an empty list", { aud: [] }],
     ["is for a list in a list", { aud: [[audience]] }],
     ["is for an object", { aud: { [audience]: true } }],
     ["is for our name in upper case", { aud: audience.toUpperCase() }],
     ["is for what begins like our name", { aud: `${audience}.example.com` }],
-    ["is from somebody else", { iss: "https://attacker.example.com" }],
-    ["is from nobody", { iss: undefined }],
+    ["is from another issuer", { iss: "https://attacker.example.com" }],
+    ["is from no issuer", { iss: undefined }],
     ["is from whom begins like our issuer", { iss: `${issuerName}.evil.com` }],
     ["is from a list that our issuer is in", { iss: [issuerName, "another"] }],
   ])("when it %s", async (_what, claims) => {
@@ -365,7 +365,7 @@ describe("A genuine token that is not for now, or not for us, lets nobody in", (
       "gives all objects an end",
       `{"__proto__":{"exp":9999999999,"aud":"${audience}","iss":"${issuerName}"}}`,
     ],
-  ])("when what is signed %s", async (_what, text) => {
+  ])("when the signed text %s", async (_what, text) => {
     expect(await refusalOf(bySecret, await rawToken(part(text)))).toEqual(refusal);
   });
 
@@ -381,7 +381,7 @@ describe("A genuine token that is not for now, or not for us, lets nobody in", (
   });
 
   it.each<[what: string, header: Claims]>([
-    ["a critical extension that nobody knows", { crit: ["x-unknown"], "x-unknown": 1 }],
+    ["an unknown critical extension", { crit: ["x-unknown"], "x-unknown": 1 }],
     ["a payload that is not encoded", { crit: ["b64"], b64: false }],
     ["an empty list of critical extensions", { crit: [] }],
     ["critical extensions that are no list", { crit: "b64" }],
@@ -408,7 +408,7 @@ describe("A token whose claim is malformed grants nothing", () => {
     ["of a group that is null", { subscribe: null }],
     ["of a group that is a list", { subscribe: [] }],
     ["of a group in another case", { Subscribe: {} }],
-    ["with a group that nobody knows", { subscribe: {}, superuser: true }],
+    ["with an unknown group", { subscribe: {}, superuser: true }],
     ["with channel instead of channels", { subscribe: { channel: ["a"] } }],
     ["with a list that is a text", { subscribe: { channels: "*" } }],
     ["with a list that is null", { subscribe: { channels: null } }],
@@ -446,7 +446,7 @@ describe("A token whose claim is malformed grants nothing", () => {
     expect(await problemOf(answer)).toMatchObject({ status: 403, code: "forbidden" });
   });
 
-  it("and opens no route of administration", async () => {
+  it("and opens no administration route", async () => {
     for (const claim of [
       { subscribe: {} },
       { publish: {} },
@@ -464,7 +464,7 @@ describe("A token whose claim is malformed grants nothing", () => {
 });
 
 describe("A deployment whose secret is too short", () => {
-  it("is closed, even to a token that it has signed", async () => {
+  it("is closed, even to a token that is signed with it", async () => {
     const token = await tokenOf(reading, "31-bytes-are-one-less-than-due.");
     for (const each of [token, "", "x"]) {
       const answer = await read(unconfigured, each);

@@ -78,7 +78,7 @@ function expectOneLineForEachFetch(): void {
   expect(told).toHaveLength(keyServer.fetches);
 }
 
-describe("A key set that cannot be fetched lets nobody in", () => {
+describe("A key set that cannot be fetched accepts no token", () => {
   it("and a flood of tokens causes no flood of fetches and no flood of log lines", async () => {
     keyServer.answer = answering(500, "{}");
     const token = await issuer.token();
@@ -92,7 +92,7 @@ describe("A key set that cannot be fetched lets nobody in", () => {
     expectOneLineForEachFetch();
   });
 
-  it("and one fetch without an answer holds up nobody for long, even if the clients that began it have left", async () => {
+  it("and a fetch without an answer delays no request for long, even if the clients that began it have left", async () => {
     keyServer.answer = () => undefined;
     const token = await issuer.token();
     await until(async () => (await askAndLeave(token), keyServer.fetches > 0), {

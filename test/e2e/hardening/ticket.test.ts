@@ -73,7 +73,7 @@ describe("A ticket", () => {
     expect(await use(ticket)).toBe(401);
   });
 
-  it("opens one stream of 50 that are asked for at the same time", async () => {
+  it("opens one of 50 streams that are requested at the same time", async () => {
     const ticket = await buy();
     const statuses = await Promise.all(Array.from({ length: 50 }, () => use(ticket)));
     expect(statuses.filter((status) => status === 200)).toHaveLength(1);
@@ -99,7 +99,7 @@ describe("A ticket", () => {
     expect(await use(ticket)).toBe(200);
   });
 
-  it("has 256 bits that no other one has", async () => {
+  it("has 256 random bits", async () => {
     const tickets = await Promise.all(Array.from({ length: 100 }, () => buy()));
     expect(new Set(tickets).size).toBe(100);
     for (const ticket of tickets) {
@@ -131,19 +131,19 @@ describe("A ticket", () => {
     ["that is __proto__", () => "__proto__"],
     ["that is the token", () => subscribeToken],
     ["of 8 KiB", () => "0".repeat(8_192)],
-  ])("%s opens nothing, and leaves the real one alone", async (_what, forge) => {
+  ])("%s opens no stream, and does not use up the real ticket", async (_what, forge) => {
     const ticket = await buy();
     expect(await use(forge(ticket))).toBe(401);
     expect(await use(ticket)).toBe(200);
   });
 
-  it("does not count twice: of two in one request the first is the one", async () => {
+  it("is not used if it is the second one in a request", async () => {
     const ticket = await buy();
     expect(await use(`${"0".repeat(64)}&ticket=${ticket}`)).not.toBe(200);
     expect(await use(`${"0".repeat(64)},${ticket}`)).toBe(401);
   });
 
-  it("is no bearer token, no cookie, and no ticket of another route", async () => {
+  it("is not accepted as a bearer token, as a cookie or on another route", async () => {
     const ticket = await buy();
     const headers = { Authorization: `Bearer ${ticket}` };
     const asked: [path: string, init: RequestInit][] = [
@@ -166,7 +166,7 @@ describe("A ticket", () => {
     expect(await use(ticket)).toBe(200);
   });
 
-  it("that is wrong is not rescued by a token that is right", async () => {
+  it("that is wrong is not rescued by a valid token", async () => {
     const answer = await service.fetch(`/api/events?ticket=${"0".repeat(64)}`, {
       headers: { Authorization: `Bearer ${subscribeToken}` },
     });
@@ -174,7 +174,7 @@ describe("A ticket", () => {
   });
 
   it.each([
-    ["nobody", null],
+    ["a request without a token", null],
     ["a publisher's token", publishToken],
     ["an admin's token", adminToken],
     ["a forged token", "eyJhbGciOiJub25lIn0.e30."],
@@ -184,7 +184,7 @@ describe("A ticket", () => {
     expect(await problemOf(answer)).toMatchObject({ status: 401, code: "unauthorized" });
   });
 
-  it("is not sold to a token that is over, or that may not subscribe", async () => {
+  it("is not sold for a token that has expired or may not subscribe", async () => {
     for (const [claims, status] of [
       [{ edge_sse: { subscribe: {} }, exp: inSeconds(-60) }, 401],
       [{ edge_sse: { publish: {} } }, 403],
@@ -195,7 +195,7 @@ describe("A ticket", () => {
     }
   });
 
-  it("opens no more than its token would: other channels are not there", async () => {
+  it("opens no channel that its token does not grant", async () => {
     const token = await tokenOf({ edge_sse: { subscribe: { channels: ["mine"] } } });
     const refused = await service.fetch(`/api/events?channel=theirs&ticket=${await buy(token)}`);
     expect(await problemOf(refused)).toMatchObject({ status: 404, code: "unknown_channel" });
@@ -203,7 +203,7 @@ describe("A ticket", () => {
     stream.reset();
   });
 
-  it("reads no more than its token would: other events are not there", async () => {
+  it("reads no event that its token does not grant", async () => {
     const token = await tokenOf({ edge_sse: { subscribe: { types: ["turn_*"], projects: [7] } } });
     const ticket = await buy(token);
     await service.publish(

@@ -25,7 +25,7 @@ describe("npm run config", () => {
   const configure = (yaml: string) => writeFileSync(join(folder, "config.yaml"), yaml);
   const wrangler = () => readFileSync(join(folder, "wrangler.toml"), "utf8");
 
-  it("writes what config.yaml says into wrangler.toml", () => {
+  it("writes the settings of config.yaml into wrangler.toml", () => {
     configure("sse: { max_connections: 7 }");
     expect(run().status).toBe(0);
     expect(wrangler()).toContain("max_connections = 7\n");
@@ -42,7 +42,7 @@ describe("npm run config", () => {
     expect(statSync(join(folder, "wrangler.toml"), { bigint: true }).mtimeNs).toBe(mtimeNs);
   });
 
-  it("with --check refuses a configuration that has changed since, and writes nothing", () => {
+  it("with --check refuses a configuration that has changed since the last run, and writes nothing", () => {
     const before = wrangler();
     configure("sse: { max_connections: 7 }");
     const { status, stderr } = run("--check");
@@ -58,7 +58,7 @@ describe("npm run config", () => {
     expect(status).toBe(1);
     expect(stdout).toBe("");
     expect(stderr.trim().split("\n")).toEqual([
-      "config.yaml:2:20 sse.max_connections: expected an integer from 1 to 1000, got 0",
+      "config.yaml:2:20 sse.max_connections: expected an integer from 1 to 1000000, got 0",
       expect.stringMatching(/^config\.yaml:3:3 sse\.max_conections: unknown key/),
       'config.yaml:4:19 logging.level: expected one of debug, info, warn, error, got "loud"',
     ]);
@@ -74,12 +74,12 @@ describe("npm run config", () => {
     expect(status).toBe(0);
   });
 
-  it("says so when there is no configuration to compile", () => {
+  it("reports a missing configuration", () => {
     rmSync(join(folder, "config.yaml"));
     expect(run()).toMatchObject({ status: 1, stderr: expect.stringContaining("cannot be read") as string });
   });
 
-  it("says so when the configuration is not text", () => {
+  it("reports a configuration that is not text", () => {
     writeFileSync(join(folder, "config.yaml"), new Uint8Array([0x73, 0x3a, 0xff]));
     expect(run()).toMatchObject({ status: 1, stderr: expect.stringContaining("not UTF-8") as string });
   });

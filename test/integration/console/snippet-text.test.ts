@@ -8,7 +8,7 @@ import { readView } from "../../../src/console/view.ts";
 
 const ORIGIN = "http://127.0.0.1:8787";
 
-/** Values in an address that would run as code where somebody pastes the snippet. */
+/** Values in an address that could run as code when a user pastes the snippet. */
 const EVIL = [
   "x';touch PWNED;echo '",
   '";touch PWNED;"',
@@ -72,7 +72,7 @@ describe("a snippet", () => {
     expect(text).not.toContain("</");
   });
 
-  it.each(EVIL)("for our client gives it them, and runs nothing: %j", (value) => {
+  it.each(EVIL)("for our client passes that type and those ids, and runs nothing: %j", (value) => {
     const query = { channel: "board", types: value, project_id: value, agent_id: value };
     const given: unknown[] = [];
     class SSEClient {
@@ -88,7 +88,7 @@ describe("a snippet", () => {
     expect(given).toMatchObject([{ channel: "board", types: [value], projectId: [value], agentId: [value] }]);
   });
 
-  it.each(EVIL)("for HTMX has one element of each kind, and no attribute of somebody else: %j", (value) => {
+  it.each(EVIL)("for HTMX has one element of each kind, and no injected attribute: %j", (value) => {
     const query = { channel: "board", types: value, project_id: value, agent_id: value };
     const text = snippetText("HTMX", source(query));
     expect(text.match(/<[a-z]+/g)).toEqual(["<script", "<section", "<p"]);

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 
 import { Database } from "../../../src/deno/database.ts";
-import type { EventLog } from "../../../src/hub/log/event-log.ts";
+import type { Sql } from "../../../src/sql/sql.ts";
 import { SqlLog } from "../../../src/sql/sql-log.ts";
-import { registerEventLogTests } from "../../support/hub/event-log-suite.ts";
 import { newEvent, newEvents } from "../../support/hub/new-event.ts";
 import { eventsOf } from "../../support/hub/read-log.ts";
+import { registerSqlLogTests } from "../../support/hub/sql-log-suite.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "edge-sse-log-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -24,19 +24,17 @@ function neverLost(error: unknown): void {
   throw error;
 }
 
-/** Runs a test with a log in a file of its own. */
-async function withLog(
-  test: (log: SqlLog, reopen: () => EventLog, database: Database) => void | Promise<void>,
-): Promise<void> {
+/** Runs a test with a database in a file of its own. */
+async function withSql(test: (sql: Sql, reopen: () => Sql) => void | Promise<void>): Promise<void> {
   const file = newFile();
   let database = new Database(file, neverLost);
-  const reopen = (): EventLog => {
+  const reopen = (): Sql => {
     database.close();
     database = new Database(file, neverLost);
-    return new SqlLog(database);
+    return database;
   };
   try {
-    await test(new SqlLog(database), reopen, database);
+    await test(database, reopen);
   } finally {
     database.close();
   }
@@ -52,28 +50,11 @@ function failCommit(database: Database): void {
 }
 
 describe("an event log in a file", () => {
-  registerEventLogTests({ withLog, propertyRuns: 10 });
+  registerSqlLogTests({ withSql, propertyRuns: 10 });
 
-  it("that is only looked at has no tables", () =>
-    withLog((log, _reopen, database) => {
-      expect([log.head, log.oldest, log.name, log.read(0, 1_000, "all")]).toEqual([0, 1, null, []]);
-      expect(database.rows("SELECT name FROM sqlite_master")).toEqual([]);
-    }));
-
-  it("stores all of a batch or, when one event of it cannot be stored, nothing", () =>
-    withLog((log, reopen) => {
-      log.append([newEvent({ key: "kept" })], 1_000, 1);
-      const broken = { ...newEvent(), data: null as unknown as string };
-      const batch = [newEvent({ key: "a" }), newEvent({ key: "b" }), broken, newEvent()];
-      expect(() => log.append(batch, 2_000, 1)).toThrow(/NOT NULL/);
-      for (const open of [() => log, reopen]) {
-        const each = open();
-        expect([each.head, eventsOf(each).length, each.stamp(1).publishedAt]).toEqual([1, 1, 1_000]);
-      }
-    }));
-
-  it("commits together what is appended in one turn, and resolves each of it then", () =>
-    withLog(async (log, _reopen, database) => {
+  it("commits the appends of one turn together, and then resolves all of them", () =>
+    withSql(async (database) => {
+      const log = new SqlLog(database);
       log.append([newEvent()], 1_000, 1);
       const first = log.sync();
       log.append([newEvent()], 1_000, 1);
@@ -85,12 +66,13 @@ describe("an event log in a file", () => {
       expect(log.head).toBe(3);
     }));
 
-  it("has nothing to wait for when nothing was written", () =>
-    withLog(async (log) => {
+  it("does not wait if nothing was written", () =>
+    withSql(async (database) => {
+      const log = new SqlLog(database);
       await expect(log.sync()).resolves.toBeUndefined();
     }));
 
-  it("forgets what a commit could not keep, tells everybody who waits, and goes on", async () => {
+  it("drops the events of a failed commit, rejects every caller that waits for it, and goes on", async () => {
     const lost: unknown[] = [];
     const database = new Database(newFile(), (error) => {
       lost.push(error);
@@ -113,8 +95,9 @@ describe("an event log in a file", () => {
     database.close();
   });
 
-  it("says that its storage is full, keeps nothing of the batch, and goes on when there is room", () =>
-    withLog(async (log, reopen, database) => {
+  it("reports a full storage, stores no event of the batch, and goes on when there is room", () =>
+    withSql(async (database, reopen) => {
+      const log = new SqlLog(database);
       log.append(newEvents(2), 1_000, 1);
       await log.sync();
       database.script("PRAGMA max_page_count = 12");
@@ -124,16 +107,19 @@ describe("an event log in a file", () => {
       database.script("PRAGMA max_page_count = 1000");
       log.append([large], 2_000, 1);
       await log.sync();
-      expect([reopen().head, log.head]).toEqual([3, 3]);
+      expect([new SqlLog(reopen()).head, log.head]).toEqual([3, 3]);
     }));
 
-  it("is refused to a second process, and to whoever opens a file that is no database", async () => {
+  it("is refused to a second process", async () => {
     const file = newFile();
     const database = new Database(file, neverLost);
     new SqlLog(database).create();
     await database.sync();
     expect(() => new Database(file, neverLost)).toThrow(/locked/);
     database.close();
+  });
+
+  it("is refused in a file that is not a database", () => {
     const other = newFile();
     writeFileSync(
       other,

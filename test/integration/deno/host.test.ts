@@ -19,6 +19,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { configSchema } from "../../../src/config/schema.ts";
 import { Database } from "../../../src/deno/database.ts";
 import { ProcessHost } from "../../../src/deno/host.ts";
+import type { RelayPort } from "../../../src/relay/relay-port.ts";
 import { createService } from "../../../src/service/router.ts";
 import { SqlLog } from "../../../src/sql/sql-log.ts";
 
@@ -29,7 +30,11 @@ describe("a process that hosts channels", () => {
   let host: ProcessHost;
   let logged: Record<string, unknown>[];
 
-  const start = ({ history = {}, launchId = crypto.randomUUID() as string } = {}): void => {
+  const start = ({
+    history = {},
+    launchId = crypto.randomUUID() as string,
+    relay,
+  }: { history?: object; launchId?: string; relay?: () => RelayPort } = {}): void => {
     host = new ProcessHost({
       config: configSchema.parse({ channels: { allowed: ["*"] }, history }),
       secrets: { PUBLISH_TOKEN: "publish", ADMIN_TOKEN: "admin" },
@@ -37,6 +42,7 @@ describe("a process that hosts channels", () => {
       listenHost: "127.0.0.1",
       launchId,
       storageFolder: folder,
+      relay,
       publicFolder: join(import.meta.dirname, "../../../public"),
     });
   };
@@ -102,14 +108,14 @@ describe("a process that hosts channels", () => {
     expect([await idsOf("a"), await idsOf("b")]).toEqual([["1", "2"], ["1"]]);
   });
 
-  it("creates no file for a look at a channel that nobody has used", async () => {
+  it("creates no file when an unused channel is only read", async () => {
     start();
     expect(await idsOf("unused")).toEqual([]);
     expect((await send("/health?channel=unused")).status).toBe(200);
     expect(readdirSync(join(folder, "channels"))).toEqual([]);
   });
 
-  it("closes a channel that nobody uses, and opens it again when it is used", async () => {
+  it("closes an idle channel, and opens it again when it is used", async () => {
     start();
     await publish("a");
     expect(isClosed("a")).toBe(false);
@@ -119,7 +125,7 @@ describe("a process that hosts channels", () => {
     expect(await idsOf("a")).toEqual(["1", "2"]);
   });
 
-  it("keeps only some idle channels open when many are used, and loses nothing of the others", async () => {
+  it("keeps only some idle channels open when many are used, and loses no event of the others", async () => {
     start();
     const names = Array.from({ length: 180 }, (_, n) => `c-${n}`);
     for (const name of names) {
@@ -132,7 +138,7 @@ describe("a process that hosts channels", () => {
     }
   });
 
-  it("keeps a channel open while it has a client, and lets it go when that has left", async () => {
+  it("keeps a channel open while it has a client, and closes it after the client has left", async () => {
     start();
     const stream = await send("/api/events?channel=a");
     const reader = stream.body?.getReader();
@@ -145,7 +151,7 @@ describe("a process that hosts channels", () => {
     expect(await host.directory.occupied()).toEqual([]);
   });
 
-  it("trims a channel that is closed, when its events get too old", async () => {
+  it("trims a closed channel when its events are too old", async () => {
     start({ history: { max_age_seconds: 60 } });
     await publish("a");
     // The events get too old after 60 s, and a log over a bound is trimmed within 10 s.
@@ -175,7 +181,23 @@ describe("a process that hosts channels", () => {
     },
   );
 
-  it("forgets a channel that nobody has published to, and its file", async () => {
+  it("frees the seats of a process that has died as soon as the next one has registered", async () => {
+    let life = "first";
+    const relay = { report: async () => ({ life }) } as unknown as RelayPort;
+    start({ relay: () => relay });
+    const hub = host.hubs.of("a");
+    const wish = { number: 1, hub: null, used: 0, wanted: 100, isFull: false, parent: null };
+    const first = { ...wish, relay: "local/1", life, waiting: 100 };
+    expect(await hub.lease(first)).toMatchObject({ held: 100 });
+    await host.hubs.verifyRelay("local/1");
+    const second = { ...wish, relay: "local/2", life: "other", waiting: 60 };
+    expect((await hub.health()).relays).toMatchObject({ count: 1 });
+    life = "next";
+    await host.hubs.verifyRelay("local/1");
+    expect((await hub.lease(second)).held).toBeGreaterThanOrEqual(60);
+  });
+
+  it("forgets a channel that was never published to, and deletes its file", async () => {
     start();
     const stream = await send("/api/events?channel=a");
     await stream.body?.cancel();
@@ -188,20 +210,23 @@ describe("a process that hosts channels", () => {
   it.each([
     ["is no database", (file: string) => writeFileSync(file, "text ".repeat(2_000))],
     ["cannot be opened", (file: string) => mkdirSync(file)],
-  ])("refuses a channel whose file %s, changes nothing of it, and serves the others", async (_, spoil) => {
-    start();
-    spoil(fileOf("bad"));
-    const before = contentOf(fileOf("bad"));
-    for (const answer of [await publish("bad"), await send("/api/events?channel=bad")]) {
-      expect([answer.status, await answer.json()]).toMatchObject([503, { code: "hub_unreachable" }]);
-    }
-    expect(logged.some(({ event }) => event === "request_failed")).toBe(true);
-    expect((await publish("good")).status).toBe(200);
-    expect(await idsOf("good")).toEqual(["1"]);
-    expect(contentOf(fileOf("bad"))).toEqual(before);
-  });
+  ])(
+    "refuses a channel whose file %s, leaves the file unchanged, and serves the other channels",
+    async (_, spoil) => {
+      start();
+      spoil(fileOf("bad"));
+      const before = contentOf(fileOf("bad"));
+      for (const answer of [await publish("bad"), await send("/api/events?channel=bad")]) {
+        expect([answer.status, await answer.json()]).toMatchObject([503, { code: "hub_unreachable" }]);
+      }
+      expect(logged.some(({ event }) => event === "request_failed")).toBe(true);
+      expect((await publish("good")).status).toBe(200);
+      expect(await idsOf("good")).toEqual(["1"]);
+      expect(contentOf(fileOf("bad"))).toEqual(before);
+    },
+  );
 
-  it("opens a channel anew whose file broke while it was open, and nothing hangs", async () => {
+  it("reopens a channel whose file broke while it was open, and no request hangs", async () => {
     start();
     await publish("a");
     // The tables vanish under the open file, as after a fault of the disk: a commit fails, and so does the look after it.
@@ -222,7 +247,7 @@ describe("a process that hosts channels", () => {
     expect(await idsOf("a")).toEqual(["1", "2"]);
   });
 
-  it("knows that nobody is connected when it starts again after it was killed", async () => {
+  it("counts no clients when it starts again after it was killed", async () => {
     start({ launchId: "first" });
     const stream = await send("/api/events?channel=a");
     expect(await host.directory.occupied()).toEqual(["a"]);

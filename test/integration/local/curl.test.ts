@@ -55,7 +55,7 @@ describe("the lines to paste", () => {
   });
 
   it.each<[string, object, Record<string, string>, string | null, string]>([
-    ["nothing for whom nobody asks", {}, { PUBLISH_TOKEN: "p" }, null, "p"],
+    ["no token for a public stream", {}, { PUBLISH_TOKEN: "p" }, null, "p"],
     [
       "the token of the stream",
       { subscribe: "token" },

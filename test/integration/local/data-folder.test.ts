@@ -38,7 +38,7 @@ describe("the data folder", () => {
     rmSync(parent, { recursive: true });
   });
 
-  /** What a launcher that was killed leaves in its folder. */
+  /** The record that a killed launcher leaves in its folder. */
   const leaveBehind = (pid = 0, startedAt = "") => {
     mkdirSync(join(path, "build"), { recursive: true, mode: 0o700 });
     writeFileSync(join(path, "build/runtime.pid"), `${pid}\n${startedAt}\n`);
@@ -56,12 +56,12 @@ describe("the data folder", () => {
     await expect(openDataFolder(path)).rejects.toThrow(`${path} is in use by another npm start`);
   });
 
-  it("is marked with the host that has made it", async () => {
+  it("is marked with the host that created it", async () => {
     await open(path, DENO);
     expect(readFileSync(join(path, "host"), "utf8")).toBe("deno\n");
   });
 
-  it("of another host is refused, and so it stays", async () => {
+  it("of another host is refused and left unchanged", async () => {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     writeFileSync(join(path, "host"), "deno\n");
     await expect(openDataFolder(path)).rejects.toThrow(
@@ -77,12 +77,20 @@ describe("the data folder", () => {
     expect(readdirSync(path)).not.toContain("host");
   });
 
-  it("remembers its runtime, and when that started", async () => {
+  it("records its runtime and when it started", async () => {
     const folder = await openDataFolder(path);
-    folder.recordRuntime(process.pid);
+    folder.recordRuntimes([process.pid]);
     const [pid, startedAt] = readFileSync(join(path, "build/runtime.pid"), "utf8").split("\n");
     expect(pid).toBe(String(process.pid));
     expect(startedAt).toBe(factsOf(process.pid)?.startedAt);
+  });
+
+  it("remembers all processes of its runtime", async () => {
+    const folder = await openDataFolder(path);
+    folder.recordRuntimes([process.pid, process.ppid]);
+    const [pid, , second, startedAt] = readFileSync(join(path, "build/runtime.pid"), "utf8").split("\n");
+    expect([pid, second]).toEqual([String(process.pid), String(process.ppid)]);
+    expect(startedAt).toBe(factsOf(process.ppid)?.startedAt);
   });
 
   it("is not opened before the runtime of a killed launcher is gone", async () => {
@@ -99,6 +107,26 @@ describe("the data folder", () => {
     expect(order).toEqual(["ended", "opened"]);
   });
 
+  it("is not opened before all processes of a killed launcher are gone", async () => {
+    const processes = ["first", "second", "third"].map((name) => {
+      const child = spawn("/bin/sh", ["-c", "read line", join(path, "build/process.js")]);
+      return { name, child, gone: once(child, "exit") };
+    });
+    const pids = processes.map(({ child }) => child.pid ?? 0);
+    mkdirSync(join(path, "build"), { recursive: true, mode: 0o700 });
+    const records = pids.map((pid) => `${pid}\n${factsOf(pid)?.startedAt}\n`);
+    writeFileSync(join(path, "build/runtime.pid"), records.join(""));
+    const order: string[] = [];
+    const opening = openDataFolder(path).then(() => order.push("opened"));
+    for (const { name, child, gone } of processes.toReversed()) {
+      order.push(name);
+      child.stdin.end();
+      await gone;
+    }
+    await opening;
+    expect(order).toEqual(["third", "second", "first", "opened"]);
+  });
+
   it("is refused as long as that runtime does not end", async () => {
     const runtime = spawn("/bin/sh", ["-c", "read line", join(path, "build/workerd.capnp")]);
     try {
@@ -109,12 +137,12 @@ describe("the data folder", () => {
     }
   });
 
-  it("does not wait for a stranger that has the number of an old runtime by now", async () => {
+  it("does not wait for a foreign process that has the id of an old runtime", async () => {
     leaveBehind(process.pid);
     await expect(openDataFolder(path)).resolves.toBeDefined();
   });
 
-  it("does not wait for another process that has the number and the command line of its old runtime", async () => {
+  it("does not wait for a later process with the id and the command line of its old runtime", async () => {
     const runtime = spawn("/bin/sh", ["-c", "read line", join(path, "build/workerd.capnp")]);
     try {
       leaveBehind(runtime.pid, "another boot:1");

@@ -49,7 +49,7 @@ describe(".dev.vars", () => {
     expect(readFileSync(file, "utf8")).toBe(text);
   });
 
-  it("gets the token that it lacks, after all that it had", () => {
+  it("gets a missing token at its end", () => {
     const text = "# mine\nADMIN_TOKEN='a #1'\nOTHER=2";
     vi.spyOn(console, "log").mockReturnValue();
     writeFileSync(file, text, { mode: 0o644 });
@@ -69,7 +69,7 @@ describe(".dev.vars", () => {
     expect(readFileSync(file, "utf8")).toBe("PUBLISH_TOKEN=p\nADMIN_TOKEN=a\n");
   });
 
-  it("can close a route by an empty token", () => {
+  it("can close a route with an empty token", () => {
     writeFileSync(file, "PUBLISH_TOKEN=\nADMIN_TOKEN=a\n", { mode: 0o600 });
     expect(readDevVars(file, { ADMIN_TOKEN: "" })).toEqual({ PUBLISH_TOKEN: "", ADMIN_TOKEN: "" });
   });
@@ -86,7 +86,7 @@ describe(".dev.vars", () => {
     expect(said).not.toHaveBeenCalled();
   });
 
-  it("may be a link of this user's own, whose file is closed and completed", () => {
+  it("may be a link that this user made, whose file is closed to others and completed", () => {
     const kept = join(folder, "kept");
     writeFileSync(kept, "PUBLISH_TOKEN=p\n", { mode: 0o644 });
     symlinkSync(kept, file);
@@ -101,7 +101,7 @@ describe(".dev.vars", () => {
     expect(() => readDevVars(file, {})).toThrow("is neither a file nor a folder");
   });
 
-  it("that cannot be kept is an error with the reason", () => {
+  it("that cannot be written is an error with the reason", () => {
     expect(() => readDevVars(join(folder, "no/such/folder"), {})).toThrow(LaunchError);
   });
 });

@@ -9,7 +9,7 @@ import { tokensOf } from "../../../src/auth/static-token.ts";
 import { readDevVars } from "../../../src/local/dev-vars.ts";
 import { referTo } from "../../../src/local/token-reference.ts";
 
-describe("what stands for a token in a line to paste", () => {
+describe("the placeholder of a token in a line to paste", () => {
   let folder: string;
   let file: string;
 
@@ -20,7 +20,7 @@ describe("what stands for a token in a line to paste", () => {
 
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  /** The reference, and what a shell with that environment makes of it. */
+  /** The reference, and its value in a shell with that environment. */
   const resolve = (text: string, env: Record<string, string> = {}) => {
     writeFileSync(file, text, { mode: 0o600 });
     const [token = ""] = tokensOf(readDevVars(file, env)["PUBLISH_TOKEN"]);

@@ -31,7 +31,7 @@ export interface Archivist {
   /** Reads on to the last event that was acknowledged. */
   catchUp(): Promise<void>;
   publishedAt(id: number): number | undefined;
-  /** Holds what it has read against what was acknowledged. */
+  /** Compares the events that it has read with the acknowledged ones. */
   judge(): void;
 }
 
@@ -60,7 +60,7 @@ export function createArchivist(
         ledger.accuse(`the history was answered ${answer.status} ${text}`);
       }
     } catch {
-      // The service is dead just now.
+      // The service is down at the moment.
     }
     return undefined;
   }

@@ -3,15 +3,15 @@ import { connect } from "node:net";
 import { publishToken } from "../service.ts";
 
 export interface CutRequest {
-  /** What is sent of the body. */
+  /** The part of the body that is sent. */
   readonly body: string;
-  /** What the head says of its length; more than is sent. Null: sent in chunks, without the last one. */
+  /** The length in the header, which is more than is sent. Null: sent in chunks, without the last one. */
   readonly contentLength: number | null;
   readonly contentType: string;
   /** How the sender leaves: by FIN, and then it reads; by RST; or by closing both ways. */
   readonly how: "fin" | "rst" | "close";
   readonly channel?: string;
-  /** Waits before it leaves, so that what was sent is there. */
+  /** Waits before it leaves, so that the sent bytes arrive. */
   readonly afterMs?: number;
 }
 

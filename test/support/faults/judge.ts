@@ -1,6 +1,6 @@
 import { fingerprintOf, isWanted, type Ledger, type Wanted } from "./ledger.ts";
 
-/** What a client saw, in its order. */
+/** The events and gaps that a client received, in order. */
 export type Seen =
   /** It asked for a stream: after this id, or from the oldest event, or for what comes. */
   | { readonly what: "asked"; readonly after: string | null; readonly since: "earliest" | null }
@@ -53,8 +53,8 @@ interface GapData {
 }
 
 /**
- * Holds what a client saw against what was acknowledged: its matching events came once and in order, with their own
- * content, or a gap covers what is missing; and no gap says more than is gone.
+ * Compares the events that a client received with the acknowledged ones. Each matching event arrived once, in order and
+ * unchanged, or a gap covers it. No gap covers an event that was still kept.
  */
 export function judge({ name, wanted, seen }: Testimony, ledger: Ledger, mayBeGone: MayBeGone): void {
   /** Everything up to here it has seen, or was told of. Null: it has not been connected yet. */

@@ -17,7 +17,7 @@ export interface PublisherOptions {
   readonly text: number;
   /** Between two requests, at most. */
   readonly pauseMs: number;
-  /** Whether it gives requests up in the middle, and sends what it has sent before: keys must live for seconds. */
+  /** Whether it aborts requests in the middle and repeats earlier ones. Keys must then live for seconds. */
   readonly repeats: boolean;
 }
 
@@ -28,8 +28,8 @@ const ANSWER_MS = 5_000;
 const PATIENCE_MS = 20_000;
 
 /**
- * Publishes until it is told to stop. Every event has a key; what was not answered is sent again under the same keys,
- * until it is answered. In between it sends what must never be stored.
+ * Publishes until it is told to stop. Every event has a key. A request without an answer is sent again
+ * with the same keys until it is answered. In between, it sends events that must never be stored.
  */
 export async function publishUntil(stop: AbortSignal, options: PublisherOptions): Promise<void> {
   const { name, random, ledger } = options;
@@ -64,7 +64,7 @@ async function publishOnce(batch: readonly Sent[], options: PublisherOptions): P
     const answer = await send(batch, options);
     if (answer === undefined) {
       if (performance.now() > deadline) {
-        accuse("nobody answers");
+        accuse("no request is answered");
         return [];
       }
       await sleep(random.between(0, 60));
@@ -88,7 +88,7 @@ async function publishOnce(batch: readonly Sent[], options: PublisherOptions): P
   }
 }
 
-/** One attempt. Undefined: there was no answer, or none that says what has become of it. */
+/** One attempt. Undefined: there was no answer, or it does not say whether the events were stored. */
 async function send(batch: readonly Sent[], options: PublisherOptions): Promise<PublishAnswer | undefined> {
   const { url, channel, random, ledger, repeats } = options;
   const asLines = random.chance(0.3);

@@ -11,7 +11,7 @@ export interface Sent {
   readonly agent_id?: string;
 }
 
-/** What a client asks to see. */
+/** The filter of a client. */
 export interface Wanted {
   readonly types?: readonly string[];
   readonly project_id?: readonly string[];
@@ -69,7 +69,7 @@ export function fingerprintOf(text: string): string {
   return hash("sha1", text, "base64");
 }
 
-/** What was acknowledged, and everything that was found to be wrong. */
+/** The acknowledged events, and every fault that was found. */
 export interface Ledger {
   /** The last id that was acknowledged. */
   readonly head: number;
@@ -79,7 +79,7 @@ export interface Ledger {
   at(id: number): Sent | undefined;
   /** Of its data as they have to arrive. */
   fingerprintAt(id: number): string | undefined;
-  /** The last event that somebody wants to see; 0: there is none. */
+  /** The last event that matches a filter; 0 if there is none. */
   lastWanted(wanted: Wanted): number;
   acknowledge(id: number, event: Sent): void;
   accuse(violation: string): void;

@@ -73,7 +73,7 @@ export function createRoamer(options: RoamerOptions): Roamer {
     return undefined;
   }
 
-  /** Notes what the stream has brought. Nothing more may come of it. */
+  /** Records the events of the stream. No more may arrive on it. */
   function note(stream: RawStream): void {
     const toWallClock = Date.now() - performance.now();
     for (const { type, id, data, at } of stream.events) {

@@ -21,10 +21,12 @@ export interface StormOptions {
   readonly history: { readonly max_events?: number; readonly max_age_seconds?: number };
   readonly connectionTimeoutSeconds: number;
   readonly maxStreamAgeSeconds: number;
+  /** Whether relays hold the clients, ten each, with few seats beyond those that are needed. */
+  readonly hasRelays?: boolean;
   readonly publishers: number;
   readonly roamers: number;
   readonly natives: number;
-  /** What the publishers do, and how the clients behave. */
+  /** The behaviour of the publishers and of the clients. */
   readonly batch: number;
   readonly text: number;
   readonly pauseMs: number;
@@ -33,7 +35,7 @@ export interface StormOptions {
   readonly stalls: number;
 }
 
-/** What is left of a storm. */
+/** The results of a storm. */
 export interface Aftermath {
   /** Everything that was found to be wrong. */
   readonly violations: readonly string[];
@@ -47,19 +49,20 @@ export interface Aftermath {
   readonly trimmed: number;
   /** How many clients were dropped since they did not read. */
   readonly dropped: number;
-  /** What nobody could read by `GET /api/history` before it was gone. */
+  /** The events that were trimmed before `GET /api/history` could read them. */
   readonly missedHistory: number;
 }
 
 const CHANNEL = "storm";
 const HEARTBEAT_SECONDS = 1;
+const RELAYED_SEATS = 40;
 
-/** What is a fault of the weather, not of the service. */
+/** A failure of the test itself, not of the service. */
 const EXPECTED_ERRORS: ReadonlySet<string> = new Set(["runtime_ended"]);
 
 /**
  * Publishes with keys and reads in every way, while the runtime is killed, the history is trimmed and the clients
- * misbehave. Then it lets everybody finish, and looks at what they have seen.
+ * misbehave. Then it lets all clients finish, and checks the events that they received.
  */
 export async function rage(options: StormOptions): Promise<Aftermath> {
   const random = createRandom(options.seed);
@@ -102,11 +105,11 @@ export async function rage(options: StormOptions): Promise<Aftermath> {
     await Promise.all(work);
 
     await archivist.catchUp();
-    const everybodyIsThere = () => Promise.all(roamers.map((roamer) => roamer.catchUp()));
-    await everybodyIsThere();
+    const allCaughtUp = () => Promise.all(roamers.map((roamer) => roamer.catchUp()));
+    await allCaughtUp();
     await Promise.all(natives.map((native) => native.catchUp(ledger)));
     // A stream that gets too old comes back, and a native one is away for a while.
-    await untilRegistered(mortal, roamers.length, roamers.length + natives.length, everybodyIsThere);
+    await untilRegistered(mortal, roamers.length, roamers.length + natives.length, allCaughtUp);
     await Promise.all(roamers.map((roamer) => roamer.leave()));
     for (const native of natives) {
       native.source.close();
@@ -148,17 +151,27 @@ export async function rage(options: StormOptions): Promise<Aftermath> {
   }
 }
 
-function toConfig({ history, connectionTimeoutSeconds, maxStreamAgeSeconds }: StormOptions) {
+function toConfig({
+  history,
+  connectionTimeoutSeconds,
+  maxStreamAgeSeconds,
+  hasRelays = false,
+}: StormOptions) {
   return {
     sse: {
       heartbeat_interval_seconds: HEARTBEAT_SECONDS,
       connection_timeout_seconds: connectionTimeoutSeconds,
       retry_after_seconds: 1,
-      max_connections: 200,
+      max_connections: hasRelays ? RELAYED_SEATS : 200,
     },
     channels: { allowed: [CHANNEL] },
     history,
-    limits: { max_stream_age_seconds: maxStreamAgeSeconds },
+    limits: {
+      max_stream_age_seconds: maxStreamAgeSeconds,
+      ...(hasRelays && { clients_per_object: 10, max_connections_per_address: 0 }),
+    },
+    // Clients that come back after a while need events that the tail no longer has.
+    relays: { tail_events: 200 },
   };
 }
 
@@ -183,7 +196,7 @@ async function killUntil(
   }
 }
 
-/** Waits until so many clients are registered, and nobody lingers. The dead are out within two heartbeats. */
+/** Waits until this many clients are registered and no stream lingers. Dead clients leave within two heartbeats. */
 async function untilRegistered(
   { service }: MortalService,
   least: number,
@@ -220,7 +233,7 @@ function judgeLog({ logs, output }: MortalService, ledger: Ledger): void {
   }
 }
 
-/** A native EventSource: it reconnects as it likes, and nobody tells it how. */
+/** A native EventSource, which reconnects by its own rules. */
 interface Native {
   readonly source: EventSource;
   catchUp(ledger: Ledger): Promise<void>;

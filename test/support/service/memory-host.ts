@@ -22,7 +22,7 @@ import { settingsOf } from "../../../src/service/hub-settings.ts";
 import { STREAM_HEADERS } from "../../../src/service/response/stream-headers.ts";
 import { FakeClock } from "../hub/fake-clock.ts";
 
-/** What a test may choose about the host. */
+/** The options of the host for a test. */
 export interface MemoryHostOptions {
   /** Sections and keys as in config.yaml. Missing ones have their defaults. */
   readonly config?: Readonly<Record<string, unknown>>;

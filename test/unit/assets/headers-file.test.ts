@@ -21,7 +21,7 @@ describe("_headers", () => {
     });
   });
 
-  it("replaces what the server would send, and joins what several rules say", () => {
+  it("replaces the server's own header, and joins the values of several rules", () => {
     const file = "/*\n  Cache-Control: no-cache\n/a\n  Cache-Control: no-store\n";
     expect(headersOf(file, "/a")).toEqual({ "cache-control": "no-cache, no-store" });
   });

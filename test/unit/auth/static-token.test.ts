@@ -42,7 +42,7 @@ describe("the comparison with a static token", () => {
     [",", "new,old"],
     // The same letter, composed and decomposed: bytes are compared.
     ["\u00e9", "e\u0301"],
-  ])("finds that %j is none of %j", async (given, secret) => {
+  ])("returns null for %j, which is not in the list %j", async (given, secret) => {
     await expect(matchToken(given, secret)).resolves.toBeNull();
   });
 

@@ -100,7 +100,7 @@ describe("a channel with more clients than its relays can hold", () => {
 describe("a configuration with mistakes", () => {
   const invalid = readdirSync(join(fixtures, "invalid")).filter((file) => file.endsWith(".yaml"));
 
-  it.each(invalid)("names file, line, column, key and what was expected: %s", (file) => {
+  it.each(invalid)("names file, line, column, key and the expected value: %s", (file) => {
     const expected = read("invalid", file.replace(".yaml", ".expected.txt"));
     expect(`${mistakesIn(read("invalid", file), file).join("\n")}\n`).toBe(expected);
   });
@@ -133,7 +133,7 @@ describe("a configuration with mistakes", () => {
     expect(mistakesIn("sse:\nmax_connections: 5\n")[0]).toContain("(did you mean sse.max_connections?)");
   });
 
-  it("suggests nothing for a word that is far from all of them", () => {
+  it("suggests nothing for a word that resembles no key", () => {
     expect(mistakesIn("sse: { colour: red }")[0]).not.toContain("did you mean");
   });
 });

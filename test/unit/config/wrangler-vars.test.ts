@@ -23,7 +23,7 @@ describe("the generated block of wrangler.toml", () => {
     expect(block.match(/^\[vars\.[A-Z]+\]$/gm)).toHaveLength(9);
   });
 
-  it("has the platform's limit of requests, unless that is off", () => {
+  it("has the platform's limit of requests, unless it is turned off", () => {
     const block = blockFor("limits: { max_requests_per_minute_per_address: 30 }");
     expect(block).toContain('[[ratelimits]]\nname = "REQUEST_RATE"\n');
     expect(block).toContain("\nsimple = { limit = 30, period = 60 }\n");
@@ -55,7 +55,7 @@ describe("the generated block of wrangler.toml", () => {
     ["without its last line", (toml: string) => toml.replace(/^# <<<.*\n/m, "")],
     ["without its first line", (toml: string) => toml.replace(/^# >>>.*\n/m, "")],
     ["given twice", (toml: string) => toml + toml],
-  ])("is left alone %s, since guessing could eat what stands beside it", (_how, damage) => {
+  ])("is left alone %s, since a guess could delete the lines next to it", (_how, damage) => {
     expect(() => withVars(damage(`${before}${blockFor("")}${after}`), blockFor(""))).toThrow(
       DamagedBlockError,
     );

@@ -224,7 +224,7 @@ describe("the filter of a client", () => {
 });
 
 describe("the counters", () => {
-  it("count what the hub has done", async () => {
+  it("count the work of the hub", async () => {
     const hub = new FakeHub({ settings: { heartbeatIntervalMs: 1_000 } });
     const stream = await hub.connect();
     await hub.connect({ terms: { types: ["other"] } });

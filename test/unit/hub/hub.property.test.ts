@@ -253,7 +253,7 @@ describe("the hub under random use", () => {
   });
 });
 
-/** The mistakes in what a viewer was sent. */
+/** The mistakes in the frames that a viewer got. */
 function faultsOf(world: World, viewer: Viewer): string[] {
   const filter = createFilter(viewer.terms);
   const owed = (after: number, through: number): number[] =>
@@ -274,7 +274,7 @@ function faultsOf(world: World, viewer: Viewer): string[] {
         faults.push(`between ${at} and ${step.id} ${missing.join()} is missing`);
       }
       if (stored === undefined || !filter.matches(stored) || stored.data !== step.data) {
-        faults.push(`event ${step.id} is not what was published, or not for this filter`);
+        faults.push(`event ${step.id} differs from the published event, or does not match this filter`);
       }
       at = step.id;
       continue;

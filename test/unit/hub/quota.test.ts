@@ -77,7 +77,7 @@ describe("a quota", () => {
   });
 
   it.each([1, 5_000, MINUTE, 60 * MINUTE])(
-    "forgets no use if the clock is set back by %d ms, and makes nobody wait longer than a minute",
+    "forgets no use if the clock is set back by %d ms, and no key waits longer than a minute",
     async (ms) => {
       const { clock, use } = quotaOf(2);
       use();

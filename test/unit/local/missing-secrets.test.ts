@@ -41,7 +41,7 @@ describe("the warning of a secret that is missing", () => {
     expect(missing(auth, vars)).toEqual(warnings);
   });
 
-  it("names the secret and says nothing of what is in it", () => {
+  it("names the secret and reveals nothing of its value", () => {
     const { auth } = configSchema.parse({ auth: { subscribe: "jwt" } });
     const text = JSON.stringify(missingSecrets(auth, { JWT_SECRET: "too-short-but-secret" }));
     expect(text).toContain("JWT_SECRET");

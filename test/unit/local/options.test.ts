@@ -12,13 +12,14 @@ const readServe = (...args: string[]) => readOptions(DENO, args, {}, "/project")
 const read = (args: string[] = [], env: NodeJS.ProcessEnv = {}) => readOptions(HOST, args, env, "/project");
 
 describe("the options of npm start", () => {
-  it("have defaults, whose files are the project's", () => {
+  it("have defaults, with files in the project's folder", () => {
     expect(read()).toEqual({
       host: "127.0.0.1",
       port: 8787,
       configFile: "/project/config.yaml",
       dataFolder: "/project/.data",
       devVarsFile: "/project/.dev.vars",
+      processes: 1,
     });
   });
 
@@ -27,7 +28,7 @@ describe("the options of npm start", () => {
     expect(read([], env)).toMatchObject({ host: "::1", port: 0, devVarsFile: "/secrets" });
   });
 
-  it("come from the command line above all, whose files are relative to the working directory", () => {
+  it("come first from the command line, with files relative to the working directory", () => {
     const args = ["--port", "81", "--host=localhost", "--config", "c.yaml", "--data-dir=d"];
     expect(read(args, { PORT: "80", HOST: "::1" })).toMatchObject({
       host: "localhost",
@@ -67,7 +68,7 @@ describe("the options of npm start", () => {
     expect(() => read(args)).toThrow(message);
   });
 
-  it("of the environment that are wrong are named as well", () => {
+  it("are named if they are wrong in the environment, too", () => {
     expect(() => read([], { PORT: "http" })).toThrow('got "http"');
   });
 });
@@ -77,12 +78,19 @@ describe("the options of npm run serve", () => {
     expect(readServe()).toMatchObject({ port: 8787, dataFolder: "/project/.data-deno" });
   });
 
-  it("take one process, and say what is wrong with any other number", () => {
-    expect(readServe("--processes", "1")).toMatchObject({ port: 8787 });
-    expect(() => readServe("--processes", "2")).toThrow("more than one process is not possible yet");
-    expect(() => readServe("--processes", "0")).toThrow('must be a number from 1, got "0"');
-    expect(() => readServe("--processes=-1")).toThrow("must be a number from 1");
+  it("take a number of processes", () => {
+    expect(readServe()).toMatchObject({ processes: 1 });
+    expect(readServe("--processes", "1")).toMatchObject({ port: 8787, processes: 1 });
+    expect(readServe("--processes=50")).toMatchObject({ processes: 50 });
   });
+
+  it.each(["0", "-1", "51", "100", "1.5", "1e1", "two", ""])(
+    "say what is wrong with %j processes",
+    (processes) => {
+      const message = `must be a number from 1 to 50, got ${JSON.stringify(processes)}`;
+      expect(() => readServe(`--processes=${processes}`)).toThrow(message);
+    },
+  );
 });
 
 describe("the number of processes", () => {

@@ -15,8 +15,8 @@ function letters(n: number): string {
   return [...String(n)].map((digit) => "ghijklmnop"[Number(digit)]).join("");
 }
 
-describe("what the runtime prints", () => {
-  it("is written at once, and what is like it is summed up", () => {
+describe("the output of the runtime", () => {
+  it("is written at once, and similar lines are summed up", () => {
     vi.useFakeTimers();
     try {
       const { log, written } = record();

@@ -529,14 +529,15 @@ function toldOf(stream: FakeStream): unknown[] {
   });
 }
 
-describe("a client whose log was replaced", () => {
-  const newLog = (requested: number): unknown[] => [
-    ["connected", undefined, "new"],
-    ["gap", "0", "unknown", String(requested), "1", "2"],
-    ["tick", "1"],
-    ["tick", "2"],
-  ];
+/** What a client is told of a new log with two events. */
+const newLog = (requested: number): unknown[] => [
+  ["connected", undefined, "new"],
+  ["gap", "0", "unknown", String(requested), "1", "2"],
+  ["tick", "1"],
+  ["tick", "2"],
+];
 
+describe("a client whose log was replaced", () => {
   it("is told the name of the new log, and that nothing of the old one counts, and gets all events of the new one", async () => {
     const rig = new Rig();
     rig.append(5);

@@ -54,7 +54,7 @@ describe("the address of a client behind a trusted proxy", () => {
     expect(counted(PROXY, forwarded)).toBe(PROXY);
   });
 
-  it("is the last proxy before an entry that is no address", () => {
+  it("is the last proxy before an entry that is not an address", () => {
     expect(counted(PROXY, `${CLIENT}, unknown, 192.0.2.5`)).toBe("192.0.2.5");
   });
 

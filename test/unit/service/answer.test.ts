@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { answer, unwrap } from "../../../src/edge/answer.ts";
+import { answer, unwrap } from "../../../src/service/answer.ts";
 import { HubError } from "../../../src/hub/errors.ts";
 
 describe("an answer over RPC", () => {

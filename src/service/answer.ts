@@ -1,6 +1,9 @@
 import { HubError, type RefusalCode, type EventMistake } from "../hub/errors.ts";
 
-/** The answer of an object's method: a value, or a refusal as plain data, because RPC does not carry our error classes. */
+/**
+ * The answer of a method that runs in another object or process: a value, or a refusal as plain data, because RPC does not
+ * carry our error classes.
+ */
 export type Answer<Value> = { readonly value: Value } | { readonly refusal: Refusal };
 
 interface Refusal {
@@ -11,7 +14,7 @@ interface Refusal {
   readonly next: string | undefined;
 }
 
-/** For the object: runs the work, and turns a `HubError` into data. Other errors are thrown on. */
+/** For the side that answers: runs the work, and turns a `HubError` into data. Other errors are thrown on. */
 export async function answer<Value>(work: () => Value | Promise<Value>): Promise<Answer<Value>> {
   try {
     return { value: await work() };
@@ -24,7 +27,7 @@ export async function answer<Value>(work: () => Value | Promise<Value>): Promise
   }
 }
 
-/** For the Worker: returns the value, or throws the refusal again. */
+/** For the side that has asked: returns the value, or throws the refusal again. */
 export function unwrap<Value>(answered: Answer<Value>): Value {
   if ("refusal" in answered) {
     const { code, detail, ...rest } = answered.refusal;
