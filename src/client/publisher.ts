@@ -27,9 +27,14 @@ export interface NewEvent {
   readonly type: string;
   /** Any JSON value of at most 65,000 bytes. Send integers of 2^53 and more as strings. */
   readonly data: unknown;
-  /** The project that streams can filter by. Default: `project_id` of `data`, if there is one. */
+  /**
+   * The fields that streams can filter by, such as `{ tenant_id: "a" }`. The names are those of `filters.fields` in the
+   * configuration of the service. Default, for each field: the member of `data` with this name, if there is one.
+   */
+  readonly fields?: Readonly<Record<string, Id | null | undefined>> | undefined;
+  /** Short for `fields: { project_id: ... }`. */
   readonly project_id?: Id | null | undefined;
-  /** The agent that streams can filter by. Default: `agent_id` of `data`, if there is one. */
+  /** Short for `fields: { agent_id: ... }`. */
   readonly agent_id?: Id | null | undefined;
   /** All events of one call must name the same channel. Default: the channel of the publisher. */
   readonly channel?: string | undefined;
@@ -111,7 +116,11 @@ export class Publisher {
     if (events.length === 0) {
       return [];
     }
-    const keyed = events.map((event) => ({ ...event, key: event.key ?? crypto.randomUUID() }));
+    const keyed = events.map(({ fields, ...event }) => ({
+      ...fields,
+      ...event,
+      key: event.key ?? crypto.randomUUID(),
+    }));
     const receipts = await this.#deliver(JSON.stringify(keyed), signal);
     const [first] = receipts;
     if (receipts.length !== events.length || first === undefined) {

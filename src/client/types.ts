@@ -1,6 +1,6 @@
 import type { CloseNotice, ConnectedNotice, ErrorNotice, GapNotice } from "../wire/frames.ts";
 import type { SSEProblem } from "./problem.ts";
-import type { FetchLike, Id, Token } from "./request-types.ts";
+import type { FetchLike, Id, Token, Where } from "./request-types.ts";
 
 /**
  * - `connecting`: the first attempt after `connect()` is under way.
@@ -86,9 +86,14 @@ export interface SSEClientOptions {
   channel?: string | undefined;
   /** Up to 100 exact types, or prefixes that end in `*` like `turn_*`. Default, and for an empty array: all types. */
   types?: readonly string[] | undefined;
-  /** Only events of these projects, up to 100. Events without a project are left out. Default: all events. */
+  /**
+   * Only events whose fields have these values: `{ tenant_id: "a" }`, or up to 100 values for a field. The names are those of
+   * `filters.fields` in the configuration of the service. Events without the field are left out. Default: all events.
+   */
+  where?: Where | undefined;
+  /** Short for `where: { project_id: ... }`. */
   projectId?: Id | readonly Id[] | undefined;
-  /** Only events of these agents, up to 100. Events without an agent are left out. Default: all events. */
+  /** Short for `where: { agent_id: ... }`. */
   agentId?: Id | readonly Id[] | undefined;
   /**
    * The start of a client that has no last id: a duration back (`"90s"`, `"10m"`, `"2h"`, `"1d"`; 1 second to 365

@@ -114,15 +114,14 @@ export class Feed {
   }
 
   #connect(lastEventId: string | undefined): void {
-    const { channel, types, projectIds, agentIds, start } = this.#view;
+    const { channel, types, fields, start } = this.#view;
     const client = new SSEClient({
       // The client handles a 503 too, but the browser would log each one as an error of this page.
       url: "/api/events?on_busy=stream",
       token: this.#token,
       channel,
       types,
-      ...(projectIds.length > 0 && { projectId: projectIds }),
-      ...(agentIds.length > 0 && { agentId: agentIds }),
+      where: Object.fromEntries(Object.entries(fields).filter(([, values]) => values.length > 0)),
       ...(start !== "recent" && start !== "live" && { since: start }),
       lastEventId,
     });

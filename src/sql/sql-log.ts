@@ -13,6 +13,7 @@ import {
 } from "../hub/log/event-log.ts";
 import type { Filter } from "../hub/filter.ts";
 import { TakenKeys } from "../hub/log/taken-keys.ts";
+import { fieldsOf, fieldText } from "./field-text.ts";
 import { isMigrated, migrate } from "./migrations.ts";
 import type { Sql } from "./sql.ts";
 import { isStorageFull, storageFull } from "./storage-full.ts";
@@ -38,16 +39,20 @@ const MIGRATIONS: readonly string[] = [
      data TEXT NOT NULL
    ) STRICT;
    CREATE UNIQUE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;`,
+  // Costs the same for every log, because no row changes: `fieldsOf` reads the rows from before, too. A new column would stand
+  // after the data.
+  `ALTER TABLE events RENAME COLUMN project_id TO fields;
+   ALTER TABLE events RENAME COLUMN agent_id TO former_agent_id;`,
 ];
 
 const STAMP = "seq, published_at, end_offset";
-const EVENT = "seq, type, project_id, agent_id, data, published_at";
+const EVENT = "seq, type, fields, former_agent_id, data, published_at";
 
 /** The columns of a read: measured, each text costs about a microsecond a row. */
 const DETAILS: Readonly<Record<Detail, string>> = {
   frame: "seq, type, data",
-  filterable: "seq, type, data, project_id, agent_id",
-  all: "seq, type, data, project_id, agent_id, published_at",
+  filterable: "seq, type, data, fields, former_agent_id",
+  all: "seq, type, data, fields, former_agent_id, published_at",
 };
 
 /** What stands in a row of a read; a column that was not asked for is not there. */
@@ -55,8 +60,8 @@ type ReadRow = [
   seq: number,
   type: string,
   data: string,
-  projectId?: string | null,
-  agentId?: string | null,
+  fields?: string | null,
+  formerAgentId?: string | null,
   publishedAt?: number,
 ];
 
@@ -65,8 +70,8 @@ type OutlineRow = [
   seq: number,
   endOffset: number,
   type: string,
-  projectId?: string | null,
-  agentId?: string | null,
+  fields?: string | null,
+  formerAgentId?: string | null,
 ];
 
 /** Rows of one read, however small they are. */
@@ -76,8 +81,8 @@ type StampRow = { seq: number; published_at: number; end_offset: number };
 type EventRow = {
   seq: number;
   type: string;
-  project_id: string | null;
-  agent_id: string | null;
+  fields: string | null;
+  former_agent_id: string | null;
   data: string;
   published_at: number;
 };
@@ -146,8 +151,8 @@ export class SqlLog implements EventLog {
         const size = sizeOf(event);
         endOffset += size;
         this.#insert(seq, event, publishedAt, endOffset);
-        const { type, projectId, agentId, data } = event;
-        stored.push({ seq, type, projectId, agentId, data, publishedAt, size });
+        const { type, fields, data } = event;
+        stored.push({ seq, type, fields, data, publishedAt, size });
         receipts.push({ seq, type, duplicate: false, conflict: false });
       }
       taken.refuse();
@@ -174,17 +179,17 @@ export class SqlLog implements EventLog {
       this.#lastWithin(from, maxBytes),
     ) as Iterable<ReadRow>;
     return Array.from(rows, (row) => {
-      const [seq, type, data, projectId = null, agentId = null, publishedAt = 0] = row;
-      return { seq, type, data, projectId, agentId, publishedAt };
+      const [seq, type, data, fields = null, formerAgentId = null, publishedAt = 0] = row;
+      return { seq, type, data, fields: fieldsOf(fields, formerAgentId), publishedAt };
     });
   }
 
-  outline(after: number, count: number, needsIds: boolean): Outline[] {
+  outline(after: number, count: number, needsFields: boolean): Outline[] {
     const from = Math.max(after, this.#oldest - 1);
     if (from >= this.#head) {
       return [];
     }
-    const columns = needsIds ? "seq, end_offset, type, project_id, agent_id" : "seq, end_offset, type";
+    const columns = `seq, end_offset, type${needsFields ? ", fields, former_agent_id" : ""}`;
     const rows = this.#sql.values(
       `SELECT ${columns} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`,
       from,
@@ -192,10 +197,10 @@ export class SqlLog implements EventLog {
     ) as Iterable<OutlineRow>;
     let previous = this.stamp(from).endOffset;
     return Array.from(rows, (row) => {
-      const [seq, endOffset, type, projectId = null, agentId = null] = row;
+      const [seq, endOffset, type, fields = null, formerAgentId = null] = row;
       const size = endOffset - previous;
       previous = endOffset;
-      return { seq, type, projectId, agentId, size };
+      return { seq, type, fields: fieldsOf(fields, formerAgentId), size };
     });
   }
 
@@ -295,13 +300,12 @@ export class SqlLog implements EventLog {
   }
 
   #insert(seq: number, event: NewEvent, publishedAt: number, endOffset: number): void {
-    const { type, projectId, agentId, data, key } = event;
+    const { type, fields, data, key } = event;
     this.#sql.rows(
-      `INSERT INTO events (${EVENT}, end_offset, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      "INSERT INTO events (seq, type, fields, data, published_at, end_offset, key) VALUES (?, ?, ?, ?, ?, ?, ?)",
       seq,
       type,
-      projectId,
-      agentId,
+      fieldText(fields),
       data,
       publishedAt,
       endOffset,
@@ -319,8 +323,8 @@ export class SqlLog implements EventLog {
 }
 
 function toEvent(row: EventRow): StoredEvent {
-  const { seq, type, project_id: projectId, agent_id: agentId, data, published_at: publishedAt } = row;
-  return { seq, type, projectId, agentId, data, publishedAt };
+  const { seq, type, fields, former_agent_id: formerAgentId, data, published_at: publishedAt } = row;
+  return { seq, type, fields: fieldsOf(fields, formerAgentId), data, publishedAt };
 }
 
 function toStamp(row: StampRow): Stamp {

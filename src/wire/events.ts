@@ -20,10 +20,10 @@ export interface HistoryEvent {
   readonly id: string;
   readonly type: string;
   readonly data: unknown;
-  readonly project_id?: string;
-  readonly agent_id?: string;
   /** When the hub stored the event, in ISO 8601 and UTC. */
   readonly published_at: string;
+  /** The fields of the event, by name. Each is a string. */
+  readonly [field: string]: unknown;
 }
 
 /** The answer of `GET /api/history`. */

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { objectSql } from "../../src/edge/object-sql.ts";
 import { SqlLog } from "../../src/sql/sql-log.ts";
 import type { EventLog } from "../../src/hub/log/event-log.ts";
+import { registerFormerLogTests } from "../support/hub/former-log.ts";
 import { registerEventLogTests } from "../support/hub/event-log-suite.ts";
 import { newEvent, newEvents } from "../support/hub/new-event.ts";
 import { eventsOf } from "../support/hub/read-log.ts";
@@ -55,6 +56,12 @@ describe("an event log in SQLite", () => {
         { seq: 1, duplicate: true },
       ]);
     }));
+
+  registerFormerLogTests((test) =>
+    runInDurableObject(hubOf(newChannel()), (_hub, { storage }) =>
+      test(objectSql(storage), () => objectSql(storage)),
+    ),
+  );
 
   it("reads a log that an older step of the tables has written", () =>
     withLog((log, reopen, storage) => {

@@ -1,5 +1,5 @@
 import { HubError } from "../errors.ts";
-import type { Filter, Filterable } from "../filter.ts";
+import type { Fields, Filter, Filterable } from "../filter.ts";
 import { TakenKeys } from "./taken-keys.ts";
 
 /** A validated event of a publisher. */
@@ -47,10 +47,10 @@ export interface Appended {
   readonly stored: readonly AppendedEvent[];
 }
 
-/** Which fields of an event are read: the fields of a frame; also the ids that filters compare; or also the time. */
+/** Which parts of an event are read: those of a frame; also the fields that filters compare; or also the time. */
 export type Detail = "frame" | "filterable" | "all";
 
-/** An event without its data: the fields that filters compare, and the size of the event. */
+/** An event without its data: the parts that filters compare, and the size of the event. */
 export interface Outline extends Filterable {
   readonly seq: number;
   /** As `sizeOf` counts it. */
@@ -92,16 +92,16 @@ export interface EventLog {
    * The events after a seq, in order. Returns at least one if there is one.
    *
    * @param maxBytes the most bytes of all events together, as `sizeOf` counts them
-   * @param detail the fields to read: every column costs time
+   * @param detail the parts to read: every column costs time
    */
   read(after: number, maxBytes: number, detail: Detail): StoredEvent[];
   /**
    * The outlines of the events after a seq, in order, at most `count`. How far this reads depends on ids only, not on
    * the sizes of the events.
    *
-   * @param needsIds whether to read the project ids and agent ids too
+   * @param needsFields whether to read the fields too
    */
-  outline(after: number, count: number, needsIds: boolean): Outline[];
+  outline(after: number, count: number, needsFields: boolean): Outline[];
   /** The events with these seqs, in order, without the ones that are no longer kept. The caller bounds their sizes. */
   pick(seqs: readonly number[]): StoredEvent[];
   /** The stamp of a kept event, or of the last trimmed event (`oldest - 1`; zeros if no event was ever trimmed). */
@@ -120,13 +120,22 @@ const EVENT_OVERHEAD_BYTES = 64;
 
 /** The size of an event as `history.max_bytes` counts it. */
 export function sizeOf(event: NewEvent): number {
-  const texts = event.type.length + (event.projectId?.length ?? 0) + (event.agentId?.length ?? 0);
-  return EVENT_OVERHEAD_BYTES + event.dataBytes + texts + 2 * (event.key?.length ?? 0);
+  let texts = event.type.length + 2 * (event.key?.length ?? 0);
+  for (const name in event.fields) {
+    texts += name.length + (event.fields[name]?.length ?? 0);
+  }
+  return EVENT_OVERHEAD_BYTES + event.dataBytes + texts;
 }
 
 /** Whether two publishes under one key carry the same event. */
 export function sameContent(a: Filterable & { data: string }, b: Filterable & { data: string }): boolean {
-  return a.type === b.type && a.data === b.data && a.projectId === b.projectId && a.agentId === b.agentId;
+  return a.type === b.type && a.data === b.data && sameFields(a.fields, b.fields);
+}
+
+/** Whatever the order of their names: `filters.fields` may have been sorted anew between two publishes. */
+function sameFields(a: Fields, b: Fields): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }
 
 type MemoryRow = AppendedEvent & Stamp & { readonly key: string | null };
@@ -196,13 +205,13 @@ export class MemoryEventLog implements EventLog {
       .filter((row, index) => index === 0 || row.endOffset <= end);
   }
 
-  outline(after: number, count: number, _needsIds: boolean): Outline[] {
+  outline(after: number, count: number, _needsFields: boolean): Outline[] {
     const from = Math.min(Math.max(after, this.oldest - 1), this.head);
     let { endOffset } = this.stamp(from);
     return this.#rows.slice(from + 1 - this.oldest, from + 1 - this.oldest + count).map((row) => {
       const size = row.endOffset - endOffset;
       ({ endOffset } = row);
-      return { seq: row.seq, type: row.type, projectId: row.projectId, agentId: row.agentId, size };
+      return { seq: row.seq, type: row.type, fields: row.fields, size };
     });
   }
 

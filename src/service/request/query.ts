@@ -9,15 +9,15 @@ import { CHANNEL_FORM, DEFAULT_CHANNEL, isChannelName } from "./channel-name.ts"
 import { parseInstant } from "./instant.ts";
 import { isPlainText } from "./plain-text.ts";
 
-/** The longest id of a project or an agent, in characters. */
-const ID_LENGTH = 128;
+/** The longest value of a field, in characters. */
+const VALUE_LENGTH = 128;
 
 /** How many characters are kept of an event id or a log name. A client may send any text. */
 const CLAIM_LENGTH = 64;
 
-/** Whether a text may be the id of a project or an agent. Lists of ids in a query are separated by commas. */
-export function isId(text: string): boolean {
-  return isPlainText(text, ID_LENGTH) && !text.includes(",");
+/** Whether a text may be the value of a field. Lists of values in a query are separated by commas. */
+export function isFieldValue(text: string): boolean {
+  return isPlainText(text, VALUE_LENGTH) && !text.includes(",");
 }
 
 /**
@@ -85,17 +85,16 @@ export class Query {
     return value;
   }
 
-  /** `types`, `project_id` and `agent_id`. */
-  filter(): FilterTerms {
+  /** `types`, and the fields of this deployment. */
+  filter(fields: readonly string[]): FilterTerms {
     const types = this.#list("types");
     const isAll = types?.length === 1 && types[0] === "";
     const named = types === null || isAll ? null : this.#checked("types", types, isTypeTerm, TYPE_TERM);
-    const projectIds = this.#ids("project_id");
-    const agentIds = this.#ids("agent_id");
+    const values = fields.map((name) => [name, this.#values(name)] as const);
+    const given = values.filter((pair): pair is readonly [string, readonly string[]] => pair[1] !== null);
     return {
       ...(named && { types: named }),
-      ...(projectIds && { projectIds }),
-      ...(agentIds && { agentIds }),
+      ...(given.length > 0 && { fields: Object.fromEntries(given) }),
     };
   }
 
@@ -154,11 +153,10 @@ export class Query {
     return instant;
   }
 
-  #ids(name: string): readonly string[] | null {
+  #values(name: string): readonly string[] | null {
     const entries = this.#list(name);
-    return (
-      entries && this.#checked(name, entries, isId, `1 to ${ID_LENGTH} characters without control characters`)
-    );
+    const expected = `1 to ${VALUE_LENGTH} characters without control characters`;
+    return entries && this.#checked(name, entries, isFieldValue, expected);
   }
 
   #list(name: string): readonly string[] | null {

@@ -15,8 +15,6 @@ import { redeemTicket } from "./tickets.ts";
 
 const PARAMETERS = [
   "types",
-  "project_id",
-  "agent_id",
   "channel",
   "last_event_id",
   "lastEventId",
@@ -83,10 +81,11 @@ function readStreamRequest(
   service: Service,
   { grant, endsAt }: Principal,
 ): { channel: string; wanted: ConnectRequest; streamsWhenBusy: boolean } {
-  const query = new Query(parameters, PARAMETERS);
+  const { fields } = service.host.config.filters;
+  const query = new Query(parameters, [...PARAMETERS, ...fields]);
   const channel = query.channel();
   const wanted = {
-    terms: narrow(query.filter(), grant),
+    terms: narrow(query.filter(fields), grant),
     form: query.form(),
     start: query.start(request.headers.get("Last-Event-ID"), service.host.clock.now()),
     address: service.addressOf(request),

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { Database } from "../../../src/deno/database.ts";
 import type { EventLog } from "../../../src/hub/log/event-log.ts";
 import { SqlLog } from "../../../src/sql/sql-log.ts";
+import { registerFormerLogTests } from "../../support/hub/former-log.ts";
 import { registerEventLogTests } from "../../support/hub/event-log-suite.ts";
 import { newEvent, newEvents } from "../../support/hub/new-event.ts";
 import { eventsOf } from "../../support/hub/read-log.ts";
@@ -53,6 +54,22 @@ function failCommit(database: Database): void {
 
 describe("an event log in a file", () => {
   registerEventLogTests({ withLog, propertyRuns: 10 });
+
+  registerFormerLogTests((test) => {
+    const file = newFile();
+    const open: Database[] = [];
+    const reopen = (): Database => {
+      open.pop()?.close();
+      const database = new Database(file, neverLost);
+      open.push(database);
+      return database;
+    };
+    try {
+      test(reopen(), reopen);
+    } finally {
+      open.pop()?.close();
+    }
+  });
 
   it("that is only looked at has no tables", () =>
     withLog((log, _reopen, database) => {

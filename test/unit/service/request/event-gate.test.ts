@@ -5,6 +5,8 @@ import { readEvents } from "../../../../src/service/request/event-gate.ts";
 import type { Problem } from "../../../../src/service/response/problem.ts";
 import type { NewEvent } from "../../../../src/hub/log/event-log.ts";
 
+const FIELDS = ["project_id", "agent_id"];
+
 type Fault = Pick<Problem, "code" | "message" | "errors">;
 
 /** Reads values as the events of a JSON array. */
@@ -12,6 +14,7 @@ function read(...values: unknown[]): { channel: string; events: readonly NewEven
   const { channel, events } = readEvents(
     values.map((value, index) => ({ position: { index }, value })),
     "default",
+    FIELDS,
   );
   return { channel, events: events.map(({ event }) => event) };
 }
@@ -59,8 +62,7 @@ describe("an event", () => {
       type: "tick",
       data: '{"a":[1,2.5,"€"]}',
       dataBytes: 19,
-      projectId: null,
-      agentId: null,
+      fields: {},
       key: "k",
     });
   });
@@ -76,7 +78,7 @@ describe("an event", () => {
 
   it("that is not JSON is refused with its line", () => {
     const items = [{ position: { line: 3 }, value: undefined }];
-    expect(() => readEvents(items, "default")).toThrow(
+    expect(() => readEvents(items, "default", FIELDS)).toThrow(
       expect.objectContaining({ errors: [{ line: 3, detail: "Expected valid JSON." }] }),
     );
   });
@@ -172,12 +174,10 @@ describe("the data", () => {
 describe("the ids of project and agent", () => {
   it("come from the event, else from its data", () => {
     expect(read(tick({ project_id: "7", agent_id: 8 })).events[0]).toMatchObject({
-      projectId: "7",
-      agentId: "8",
+      fields: { project_id: "7", agent_id: "8" },
     });
     expect(read(tick({ data: { project_id: 7, agent_id: "8" } })).events[0]).toMatchObject({
-      projectId: "7",
-      agentId: "8",
+      fields: { project_id: "7", agent_id: "8" },
     });
   });
 
@@ -193,7 +193,7 @@ describe("the ids of project and agent", () => {
     "may be in both places if they are the same, or if the data has no valid id: %s %j with %j in the data",
     (name, own, inData) => {
       const [event] = read(tick({ [name]: own, data: { [name]: inData } })).events;
-      expect([event?.projectId, event?.agentId]).toContain(String(own));
+      expect(event?.fields).toEqual({ [name]: String(own) });
     },
   );
 
@@ -223,21 +223,14 @@ describe("the ids of project and agent", () => {
   });
 
   it("are absent if they are null, and then come from the data", () => {
-    expect(read(tick({ project_id: null, agent_id: null })).events[0]).toMatchObject({
-      projectId: null,
-      agentId: null,
-    });
-    expect(read(tick({ project_id: null, data: { project_id: 2, agent_id: null } })).events[0]).toMatchObject(
-      {
-        projectId: "2",
-        agentId: null,
-      },
-    );
+    expect(read(tick({ project_id: null, agent_id: null })).events[0]?.fields).toEqual({});
+    const [event] = read(tick({ project_id: null, data: { project_id: 2, agent_id: null } })).events;
+    expect(event?.fields).toEqual({ project_id: "2" });
   });
 
   it("count as their decimal text if they are numbers", () => {
     const texts = ["0", "-0", "1.0", "1e3", "-5", "9007199254740991"].map(
-      (number) => readJson(`{"type":"tick","data":{},"project_id":${number}}`)?.projectId,
+      (number) => readJson(`{"type":"tick","data":{},"project_id":${number}}`)?.fields["project_id"],
     );
     expect(texts).toEqual(["0", "0", "1", "1000", "-5", "9007199254740991"]);
   });
@@ -265,20 +258,15 @@ describe("the ids of project and agent", () => {
   it.each(IMPOSSIBLE.filter((id) => id !== Number.POSITIVE_INFINITY))(
     "are ignored in the data if they are impossible: %j",
     (id) => {
-      expect(read(tick({ data: { project_id: id, agent_id: id } })).events[0]).toMatchObject({
-        projectId: null,
-        agentId: null,
-      });
+      expect(read(tick({ data: { project_id: id, agent_id: id } })).events[0]?.fields).toEqual({});
     },
   );
 
   it("are not read from data that is not an object, or from a prototype", () => {
     for (const data of ["project_id", ["project_id"], null, 7]) {
-      expect(read(tick({ data })).events[0]).toMatchObject({ projectId: null });
+      expect(read(tick({ data })).events[0]?.fields).toEqual({});
     }
-    expect(readJson('{"type":"tick","data":{"__proto__":{"project_id":7}}}')).toMatchObject({
-      projectId: null,
-    });
+    expect(readJson('{"type":"tick","data":{"__proto__":{"project_id":7}}}')?.fields).toEqual({});
   });
 });
 
