@@ -204,7 +204,7 @@ describe("A ticket", () => {
   });
 
   it("reads no more than its token would: other events are not there", async () => {
-    const token = await tokenOf({ edge_sse: { subscribe: { types: ["turn_*"], projects: [7] } } });
+    const token = await tokenOf({ edge_sse: { subscribe: { types: ["turn_*"], project_id: [7] } } });
     const ticket = await buy(token);
     await service.publish(
       [
