@@ -1,5 +1,6 @@
 import { createParser } from "eventsource-parser";
 
+import { TEXT_COMMENT } from "../sse/encode.ts";
 import { FrameBound } from "./frame-bound.ts";
 import { SSEProblem } from "./problem.ts";
 
@@ -7,7 +8,14 @@ import { SSEProblem } from "./problem.ts";
 export interface Frame {
   readonly id: string | undefined;
   /** Undefined for a block without data, like `: heartbeat` with `id: 57`. It dispatches nothing, but its id counts. */
-  readonly event: { readonly type: string; readonly text: string } | undefined;
+  readonly event: FrameEvent | undefined;
+}
+
+interface FrameEvent {
+  readonly type: string;
+  readonly text: string;
+  /** True if the text is not JSON, although it looks like it. */
+  readonly isText?: boolean;
 }
 
 /**
@@ -20,6 +28,7 @@ export function createDecoder(onFrame: (frame: Frame) => void): (chunk: Uint8Arr
   const utf8 = new TextDecoder();
   const bound = new FrameBound();
   let bareId: string | undefined;
+  let isText = false;
 
   // The parser reports the id of a block before its event. A block without an event gets no second call.
   const giveBareId = (): void => {
@@ -35,12 +44,17 @@ export function createDecoder(onFrame: (frame: Frame) => void): (chunk: Uint8Arr
       giveBareId();
       bareId = id;
     },
+    onComment: (comment) => {
+      isText ||= comment === TEXT_COMMENT;
+    },
     onEvent: ({ id, event = "message", data }) => {
       if (id === undefined) {
         giveBareId();
       }
       bareId = undefined;
-      onFrame({ id, event: { type: event, text: data } });
+      const marked = isText;
+      isText = false;
+      onFrame({ id, event: { type: event, text: data, ...(marked && { isText: true }) } });
     },
   });
 

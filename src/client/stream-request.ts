@@ -14,7 +14,7 @@ const FIELD_NAME = /^[a-z][a-z0-9_]{0,31}$/;
  * @throws TypeError for invalid options
  */
 export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined): URL {
-  const { url: location = "/api/events", channel, types, since, envelope } = options;
+  const { url: location = "/api/events", channel, types, since, envelope, caughtUp } = options;
   const url = absoluteUrl(location, baseUrl);
   const set = (name: string, value: string | undefined): void => {
     if (value !== undefined) {
@@ -27,6 +27,7 @@ export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined
     set(name, ids(option, value));
   }
   set("envelope", envelope === true ? "1" : undefined);
+  set("caught_up", caughtUp === true ? "1" : undefined);
   set("since", since instanceof Date ? since.toISOString() : since);
   return url;
 }

@@ -1,4 +1,4 @@
-import type { CloseNotice, ConnectedNotice, ErrorNotice, GapNotice } from "../wire/frames.ts";
+import type { CaughtUpNotice, CloseNotice, ConnectedNotice, ErrorNotice, GapNotice } from "../wire/frames.ts";
 import type { SSEProblem } from "./problem.ts";
 import type { FetchLike, Id, Token, Where } from "./request-types.ts";
 
@@ -15,7 +15,7 @@ export interface SSEEvent<Data = unknown, Type extends string = string> {
   readonly type: Type;
   /** The id of the event. An event without an id of its own has the last id before it. */
   readonly id: string;
-  /** The parsed JSON, or the text itself if it is not JSON. */
+  /** The parsed JSON, or a string if the event was published with a text. */
   readonly data: Data;
   /**
    * The time at which the service stored the event. Only published events have it, and only with the option
@@ -36,6 +36,8 @@ export interface ServiceEvents {
   gap: GapNotice;
   /** The service ends this stream. The client reconnects by itself, except after `kicked`. */
   close: CloseNotice;
+  /** The replay is complete, and the stream is live from here on. Comes only with the option `caughtUp`. */
+  caught_up: CaughtUpNotice;
   /** Something recoverable happened to this stream. It has nothing to do with `onError`. */
   error: ErrorNotice;
 }
@@ -105,6 +107,8 @@ export interface SSEClientOptions {
    * Each frame grows by about 100 bytes. Default: false.
    */
   envelope?: boolean | undefined;
+  /** Asks for the event `caught_up`, which comes once on each stream, when it has no more stored events. Default: false. */
+  caughtUp?: boolean | undefined;
   /** Resume after this id, for example one that an earlier page has kept. Give its `log` too. Default: none. */
   lastEventId?: string | undefined;
   /**

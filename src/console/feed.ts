@@ -102,10 +102,10 @@ export class Feed {
     const { events, next } = await readHistory(this.#view, this.#token, after, RECENT_EVENTS);
     if (this.#isWanted) {
       this.#port.onEvents(
-        events.map(({ id, type, data, published_at }) => ({
+        events.map(({ id, type, data, text, published_at }) => ({
           id,
           type,
-          data,
+          data: text ?? data,
           time: Date.parse(published_at),
         })),
       );

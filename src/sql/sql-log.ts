@@ -13,6 +13,7 @@ import {
 } from "../hub/log/event-log.ts";
 import type { Filter } from "../hub/filter.ts";
 import { TakenKeys } from "../hub/log/taken-keys.ts";
+import { contentOf, dataText } from "./data-text.ts";
 import { fieldsOf, fieldText } from "./field-text.ts";
 import { isMigrated, migrate } from "./migrations.ts";
 import type { Sql } from "./sql.ts";
@@ -151,8 +152,8 @@ export class SqlLog implements EventLog {
         const size = sizeOf(event);
         endOffset += size;
         this.#insert(seq, event, publishedAt, endOffset);
-        const { type, fields, data } = event;
-        stored.push({ seq, type, fields, data, publishedAt, size });
+        const { type, fields, data, isText } = event;
+        stored.push({ seq, type, fields, data, isText, publishedAt, size });
         receipts.push({ seq, type, duplicate: false, conflict: false });
       }
       taken.refuse();
@@ -180,7 +181,7 @@ export class SqlLog implements EventLog {
     ) as Iterable<ReadRow>;
     return Array.from(rows, (row) => {
       const [seq, type, data, fields = null, formerAgentId = null, publishedAt = 0] = row;
-      return { seq, type, data, fields: fieldsOf(fields, formerAgentId), publishedAt };
+      return { seq, type, ...contentOf(data), fields: fieldsOf(fields, formerAgentId), publishedAt };
     });
   }
 
@@ -300,13 +301,13 @@ export class SqlLog implements EventLog {
   }
 
   #insert(seq: number, event: NewEvent, publishedAt: number, endOffset: number): void {
-    const { type, fields, data, key } = event;
+    const { type, fields, key } = event;
     this.#sql.rows(
       "INSERT INTO events (seq, type, fields, data, published_at, end_offset, key) VALUES (?, ?, ?, ?, ?, ?, ?)",
       seq,
       type,
       fieldText(fields),
-      data,
+      dataText(event),
       publishedAt,
       endOffset,
       key,
@@ -324,7 +325,7 @@ export class SqlLog implements EventLog {
 
 function toEvent(row: EventRow): StoredEvent {
   const { seq, type, fields, former_agent_id: formerAgentId, data, published_at: publishedAt } = row;
-  return { seq, type, fields: fieldsOf(fields, formerAgentId), data, publishedAt };
+  return { seq, type, fields: fieldsOf(fields, formerAgentId), ...contentOf(data), publishedAt };
 }
 
 function toStamp(row: StampRow): Stamp {

@@ -308,7 +308,7 @@ describe("a batch", () => {
   it("of which one event cannot be stored is taken back whole, and nobody is sent any of it", async () => {
     const channel = newChannel();
     const stream = await openStream(channel);
-    const event = { type: "tick", data: "1", dataBytes: 1, fields: {}, key: null };
+    const event = { type: "tick", data: "1", isText: false, dataBytes: 1, fields: {}, key: null };
     const broken = { ...event, data: null as unknown as string };
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
     const publishing = runInDurableObject(hubOf(channel), (hub) =>

@@ -13,7 +13,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import type { OpenStreams } from "./open-streams.ts";
 import { Probe } from "./probe.ts";
 import { Registry, type Full } from "./registry.ts";
-import { goodbyeFrames, openingFrames, retryDelayMs } from "./service-frames.ts";
+import { bareFrames, goodbyeFrames, openingFrames, retryDelayMs } from "./service-frames.ts";
 import { StreamAges, type AgedStreams } from "./stream-ages.ts";
 
 /** How long a stop waits for the peers to accept the end of their streams. */
@@ -27,6 +27,10 @@ export interface ConnectRequest extends EntryRequest {
   readonly terms: FilterTerms;
   /** Default: `data`. */
   readonly form?: EventForm;
+  /** Whether the client gets the named frames of the service as comments. Default: no. */
+  readonly isBare?: boolean;
+  /** Whether the client is told when its replay is complete. Default: no. */
+  readonly tellsCaughtUp?: boolean;
 }
 
 /** What an audience needs from the place where it runs. */
@@ -109,7 +113,11 @@ export class Audience implements BroadcastObserver, AgedStreams {
     this.#record.left(client, reason, this.#now());
     if (reason !== "client_left") {
       const retryMs = retryDelayMs(reason, this.#settings.retryAfterMs, () => this.#host.random());
-      this.#departures.end(client.stream, this.#encoder.encode(goodbyeFrames(reason, retryMs)));
+      const goodbye = goodbyeFrames(reason, retryMs);
+      this.#departures.end(
+        client.stream,
+        this.#encoder.encode(client.isBare ? bareFrames(goodbye) : goodbye),
+      );
     }
   }
 
@@ -199,6 +207,8 @@ export class Audience implements BroadcastObserver, AgedStreams {
       address: request.address,
       expiresAt: StreamAges.expiry(now, this.#settings.maxStreamAgeMs, () => this.#host.random()),
       tokenEndsAt: request.endsAt ?? Number.POSITIVE_INFINITY,
+      isBare: request.isBare ?? false,
+      isCatchingUp: request.tellsCaughtUp ?? false,
     });
     this.#registry.add(client);
     if (!this.#isCounted) {

@@ -39,6 +39,10 @@ export interface ClientOptions {
   readonly expiresAt: number;
   /** When its token ends. From then on it gets no events. Infinity for never. */
   readonly tokenEndsAt: number;
+  /** Whether it gets the named frames of the service as comments. */
+  readonly isBare: boolean;
+  /** Whether to tell it when it has caught up with the head. */
+  readonly isCatchingUp: boolean;
 }
 
 /** One open response: a cursor into the log, and a filter. Each field that changes is written by one class only. */
@@ -51,6 +55,7 @@ export class Client {
   readonly address: string | null;
   readonly expiresAt: number;
   readonly tokenEndsAt: number;
+  readonly isBare: boolean;
 
   // Written by `Broadcaster`.
 
@@ -58,6 +63,8 @@ export class Client {
   cursor: number;
   /** The last id that the client was sent. Behind the cursor if the filter has hidden events since. */
   lastSentId: number;
+  /** The client asked to be told when it has caught up with the head, and has not been told yet. */
+  isCatchingUp: boolean;
   /** The next page is being fetched. No sweep serves the client meanwhile. */
   isFetching = false;
   /** After a failed read of the log, no sweep serves the client before this time. */
@@ -92,6 +99,8 @@ export class Client {
     this.address = options.address;
     this.expiresAt = options.expiresAt;
     this.tokenEndsAt = options.tokenEndsAt;
+    this.isBare = options.isBare;
+    this.isCatchingUp = options.isCatchingUp;
     this.warnAt = options.tokenEndsAt - TOKEN_WARNING_MS;
     this.cursor = options.cursor;
     this.lastSentId = options.cursor;

@@ -4,9 +4,10 @@ import { TakenKeys } from "./taken-keys.ts";
 
 /** A validated event of a publisher. */
 export interface NewEvent extends Filterable {
-  /** The data as one line of JSON. */
+  /** The data as one line of JSON; or the text of the event, of any number of lines. */
   readonly data: string;
-  /** The size of `data` in UTF-8. */
+  readonly isText: boolean;
+  /** The size of `data` in UTF-8. A text has the size that it has as lines of a frame. */
   readonly dataBytes: number;
   /** The idempotency key, which is kept exactly as long as its event. */
   readonly key: string | null;
@@ -19,6 +20,8 @@ export interface StoredEvent extends Filterable {
    */
   readonly seq: number;
   readonly data: string;
+  /** Whether `data` is text and not JSON. */
+  readonly isText: boolean;
   /** When the hub stored the event, in ms since the epoch. Never decreases along the seqs. */
   readonly publishedAt: number;
 }
@@ -127,9 +130,12 @@ export function sizeOf(event: NewEvent): number {
   return EVENT_OVERHEAD_BYTES + event.dataBytes + texts;
 }
 
+type Content = Filterable & Pick<StoredEvent, "data" | "isText">;
+
 /** Whether two publishes under one key carry the same event. */
-export function sameContent(a: Filterable & { data: string }, b: Filterable & { data: string }): boolean {
-  return a.type === b.type && a.data === b.data && sameFields(a.fields, b.fields);
+export function sameContent(a: Content, b: Content): boolean {
+  const isSame = a.type === b.type && a.data === b.data && a.isText === b.isText;
+  return isSame && sameFields(a.fields, b.fields);
 }
 
 /** Whatever the order of their names: `filters.fields` may have been sorted anew between two publishes. */

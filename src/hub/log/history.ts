@@ -130,6 +130,7 @@ export class HistoryReading {
   }
 }
 
-function bytesOf({ type, data, fields }: StoredEvent): number {
-  return EVENT_BYTES + encoder.encode(data + JSON.stringify([type, fields])).byteLength;
+function bytesOf({ type, data, isText, fields }: StoredEvent): number {
+  const content = isText ? JSON.stringify(data) : data;
+  return EVENT_BYTES + encoder.encode(content + JSON.stringify([type, fields])).byteLength;
 }

@@ -1,4 +1,4 @@
-import { encodeEvent } from "../../sse/encode.ts";
+import { encodeEvent, encodeText } from "../../sse/encode.ts";
 import { eventJson } from "./event-json.ts";
 import type { AppendedEvent, Detail, EventLog, StoredEvent } from "./event-log.ts";
 import type { Filter } from "../filter.ts";
@@ -104,7 +104,7 @@ export class PageReader {
   #encode(cursor: number, { matching, through }: Scanned, { form }: Filter, isLive: boolean): Page {
     let text = "";
     for (const event of matching) {
-      text += encodeEvent(event.type, event.seq, form === "envelope" ? eventJson(event) : event.data);
+      text += form === "envelope" ? encodeEvent(event.type, event.seq, eventJson(event)) : frameOf(event);
     }
     const bytes = matching.length === 0 ? null : this.#encoder.encode(text);
     const publishedAt = isLive ? (matching[0]?.publishedAt ?? null) : null;
@@ -123,6 +123,10 @@ interface Scanned {
   readonly matching: readonly StoredEvent[];
   /** The last seq that was scanned. */
   readonly through: number;
+}
+
+function frameOf({ type, seq, data, isText }: StoredEvent): string {
+  return isText ? encodeText(type, seq, data) : encodeEvent(type, seq, data);
 }
 
 /** The parts that frames of this filter need. */

@@ -1,26 +1,18 @@
 import { LISTED_MISTAKES } from "../../hub/errors.ts";
 import { NO_FIELDS, type Fields } from "../../hub/filter.ts";
 import type { NewEvent } from "../../hub/log/event-log.ts";
-import { isEventType, isReservedType } from "../../sse/event-type.ts";
+import { DEFAULT_TYPE, isEventType, isReservedType } from "../../sse/event-type.ts";
 import { CHANNEL_FORM, isChannelName } from "./channel-name.ts";
 import { Problem } from "../response/problem.ts";
 import type { ProblemItem } from "../../wire/problem.ts";
+import { CONTENT_BYTES, readContent, type Content } from "./event-content.ts";
 import { isPlainText } from "./plain-text.ts";
 import type { Item } from "./publish-body.ts";
 import { isFieldValue } from "./query.ts";
 
-/** The most bytes of the serialised data of an event. A whole frame stays below 64 KiB, the longest line of Go's clients. */
-const DATA_BYTES = 65_000;
-
-/** The deepest nesting of the data of an event, so that no reader of it runs out of stack. */
-const DATA_DEPTH = 500;
-
 const KEY_LENGTH = 128;
 
-const MEMBERS = ["type", "data", "channel", "key"];
-
-const encoder = new TextEncoder();
-const scratch = new Uint8Array(DATA_BYTES);
+const MEMBERS = ["type", "data", "text", "channel", "key"];
 
 /** A valid event, and its place in the request. */
 export interface PlacedEvent {
@@ -56,8 +48,9 @@ export function readEvents(items: readonly Item[], asked: string, fields: readon
     events.push({ position, event });
     mistakes.push(...gate.mistakes.map((mistake) => ({ ...position, ...mistake })));
     conflicts.push(...gate.conflicts.map((conflict) => ({ ...position, ...conflict })));
-    if (event.dataBytes > DATA_BYTES) {
-      tooLarge.push({ ...position, field: "data", detail: `Expected at most ${DATA_BYTES} bytes of JSON.` });
+    if (gate.tooLarge !== null) {
+      const detail = `Expected at most ${CONTENT_BYTES} bytes${gate.tooLarge === "data" ? " of JSON" : ""}.`;
+      tooLarge.push({ ...position, field: gate.tooLarge, detail });
     }
     if (mistakes.length >= LISTED_MISTAKES) {
       break;
@@ -93,6 +86,8 @@ class EventGate {
   readonly mistakes: ProblemItem[] = [];
   /** The fields that have one value in the event and another in its data. */
   readonly conflicts: ProblemItem[] = [];
+  /** The member that has too many bytes, if one has. */
+  tooLarge: "data" | "text" | null = null;
   readonly #members: Readonly<Record<string, unknown>>;
   readonly #fields: readonly string[];
   readonly #known: ReadonlySet<string>;
@@ -123,12 +118,12 @@ class EventGate {
 
   event(): NewEvent {
     if (this.mistakes.length > 0 && Object.keys(this.#members).length === 0) {
-      return { type: "", data: "", dataBytes: 0, fields: NO_FIELDS, key: null };
+      return { type: "", data: "", isText: false, dataBytes: 0, fields: NO_FIELDS, key: null };
     }
     this.#refuseUnknownMembers();
     return {
       type: this.#type(),
-      ...this.#data(),
+      ...this.#content(),
       fields: this.#fieldValues(),
       key: this.#key(),
     };
@@ -148,7 +143,7 @@ class EventGate {
   }
 
   #type(): string {
-    const { type } = this.#members;
+    const { type = DEFAULT_TYPE } = this.#members;
     if (typeof type !== "string" || !isEventType(type)) {
       this.#mistake("type", "Expected a string of the form [A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}.");
       return "";
@@ -159,17 +154,15 @@ class EventGate {
     return type;
   }
 
-  #data(): Pick<NewEvent, "data" | "dataBytes"> {
-    const { data } = this.#members;
-    const fault =
-      data === undefined ? "Expected a JSON value. This member is required." : faultOf(data, DATA_DEPTH);
-    if (fault !== null) {
-      this.#mistake("data", fault);
-      return { data: "null", dataBytes: 0 };
+  #content(): Content {
+    const { mistake, isTooLarge = false, ...content } = readContent(this.#members);
+    if (mistake !== undefined) {
+      this.mistakes.push(mistake);
     }
-    const json = JSON.stringify(data);
-    const { read, written } = encoder.encodeInto(json, scratch);
-    return { data: json, dataBytes: read < json.length ? DATA_BYTES + 1 : written };
+    if (isTooLarge) {
+      this.tooLarge = content.isText ? "text" : "data";
+    }
+    return content;
   }
 
   #fieldValues(): Fields {
@@ -242,24 +235,4 @@ function toValue(value: unknown): string | null {
     return Number.isSafeInteger(value) ? String(value) : null;
   }
   return typeof value === "string" && isFieldValue(value) ? value : null;
-}
-
-/** Why a value cannot be stored; null if it can. JavaScript reads `1e999` as Infinity, which JSON would write as null. */
-function faultOf(value: unknown, depth: number): string | null {
-  if (typeof value === "number") {
-    return Number.isFinite(value) ? null : "Expected numbers within the range of an IEEE double.";
-  }
-  if (typeof value !== "object" || value === null) {
-    return null;
-  }
-  if (depth === 0) {
-    return `Expected at most ${DATA_DEPTH} levels of nesting.`;
-  }
-  for (const part of Array.isArray(value) ? value : Object.values(value)) {
-    const fault = faultOf(part, depth - 1);
-    if (fault !== null) {
-      return fault;
-    }
-  }
-  return null;
 }

@@ -28,10 +28,11 @@ export class Query {
   readonly #parameters: URLSearchParams;
   readonly #errors: ProblemItem[] = [];
 
-  constructor(parameters: URLSearchParams, known: readonly string[]) {
+  /** @param ignored parameters that libraries add to their requests */
+  constructor(parameters: URLSearchParams, known: readonly string[], ignored: readonly string[] = []) {
     this.#parameters = parameters;
     for (const name of new Set(parameters.keys())) {
-      if (!known.includes(name)) {
+      if (!known.includes(name) && !ignored.includes(name)) {
         this.#mistake(
           name.slice(0, 64),
           `Unknown parameter. ${known.length === 0 ? "This route has none" : `Expected one of ${known.join(", ")}`}.`,
@@ -132,11 +133,16 @@ export class Query {
 
   /** `envelope=1`: whether the data of a frame is the whole stored event. */
   form(): EventForm {
-    const value = this.single("envelope");
+    return this.flag("envelope", "get the data of events alone") ? "envelope" : "data";
+  }
+
+  /** A parameter whose only value is `1`. */
+  flag(name: string, otherwise: string): boolean {
+    const value = this.single(name);
     if (value !== null && value !== "1") {
-      this.#mistake("envelope", 'Expected "1". Leave the parameter out to get the data of events alone.');
+      this.#mistake(name, `Expected "1". Leave the parameter out to ${otherwise}.`);
     }
-    return value === "1" ? "envelope" : "data";
+    return value === "1";
   }
 
   #since(now: number): StartRequest["since"] {

@@ -16,8 +16,8 @@ const LIMIT = { default: 100, most: 1_000 } as const;
 /** `GET /api/history`: the events that a stream would replay, as JSON. */
 export async function readHistory(request: IRequest, service: Service): Promise<Response> {
   const { grant } = await authorize(request, service, "subscribe");
-  const { fields } = service.host.config.filters;
-  const query = new Query(new URL(request.url).searchParams, [...PARAMETERS, ...fields]);
+  const { fields, ignored_parameters: ignored } = service.host.config.filters;
+  const query = new Query(new URL(request.url).searchParams, [...PARAMETERS, ...fields], ignored);
   const channel = query.channel();
   const wanted = {
     terms: narrow(query.filter(fields), grant),

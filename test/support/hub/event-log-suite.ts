@@ -100,11 +100,14 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
           },
           { data: "null", fields: { project_id: "" } },
           { data: JSON.stringify("x".repeat(65_000)), fields: { agent_id: "0" } },
+          { data: ":\r\n: \u0001 😀", isText: true, fields: {} },
+          { data: "1", isText: true, fields: {} },
         ];
         log.append(contents.map(newEvent), NOON, 1);
         expect(eventsOf(log)).toEqual(
           contents.map((content, index) => ({
             type: "tick",
+            isText: false,
             ...content,
             seq: index + 1,
             publishedAt: NOON,
@@ -316,6 +319,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
     it.each([
       ["type", { type: "tock" }],
       ["data", { data: '{"a":1}' }],
+      ["text", { isText: true }],
       ["project", { fields: { project_id: "1" } }],
       ["agent", { fields: { agent_id: "1" } }],
     ])("report a conflict if the %s differs, and keep the first event", (_, other) =>
@@ -634,8 +638,8 @@ function replay(
 function outcomeOf({ receipts, stored }: Appended): Appended {
   return {
     receipts,
-    stored: stored.map(({ seq, type, fields, data, publishedAt, size }) => {
-      return { seq, type, fields, data, publishedAt, size };
+    stored: stored.map(({ seq, type, fields, data, isText, publishedAt, size }) => {
+      return { seq, type, fields, data, isText, publishedAt, size };
     }),
   };
 }

@@ -9,6 +9,7 @@ export function newEvent(parts: Partial<Omit<NewEvent, "dataBytes">> = {}): NewE
   return {
     type: "tick",
     fields: NO_FIELDS,
+    isText: false,
     key: null,
     ...parts,
     data,

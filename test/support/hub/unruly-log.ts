@@ -75,10 +75,11 @@ export class UnrulyLog extends MemoryEventLog {
     const events = super.read(after, maxBytes, detail);
     this.reads++;
     this.eventsRead += events.length;
-    return events.map(({ seq, type, data, fields, publishedAt }) => ({
+    return events.map(({ seq, type, data, isText, fields, publishedAt }) => ({
       seq,
       type,
       data,
+      isText,
       fields: detail === "frame" ? {} : fields,
       publishedAt: detail === "all" ? publishedAt : 0,
     }));

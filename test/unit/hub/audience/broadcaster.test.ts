@@ -95,6 +95,8 @@ class Rig implements LogView {
       address: null,
       expiresAt: Number.POSITIVE_INFINITY,
       tokenEndsAt: Number.POSITIVE_INFINITY,
+      isBare: false,
+      isCatchingUp: false,
     });
     this.clients.add(client);
     return { client, stream };

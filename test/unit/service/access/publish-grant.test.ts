@@ -11,7 +11,7 @@ function event(type: string, projectId: string | null = null, agentId: string | 
     ...(projectId !== null && { project_id: projectId }),
     ...(agentId !== null && { agent_id: agentId }),
   };
-  return { type, fields, data: "1", dataBytes: 1, key: null };
+  return { type, fields, data: "1", isText: false, dataBytes: 1, key: null };
 }
 
 function inArray(events: readonly NewEvent[]): PlacedEvent[] {

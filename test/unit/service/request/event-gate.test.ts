@@ -61,6 +61,7 @@ describe("an event", () => {
     expect(readJson('{"type":"tick","data":{ "a" : [1, 2.50, "€"] },"key":"k"}')).toEqual({
       type: "tick",
       data: '{"a":[1,2.5,"€"]}',
+      isText: false,
       dataBytes: 19,
       fields: {},
       key: "k",
@@ -100,19 +101,21 @@ describe("an event", () => {
   it("is refused with all its mistakes", () => {
     const wrong = { type: "a b", project_id: "a,b", agent_id: 1.5, key: "", channel: "A" };
     expect(fieldsOf(wrong).toSorted()).toEqual(["agent_id", "channel", "data", "key", "project_id", "type"]);
-    expect(fieldsOf({}).toSorted()).toEqual(["data", "type"]);
+    expect(fieldsOf({})).toEqual(["data"]);
   });
 });
 
 describe("the type", () => {
-  it.each([undefined, null, 1, "", "a b", "a\nb", "a,b", "a*", "x".repeat(65), ["tick"]])(
-    "may not be %j",
-    (type) => {
-      expect(fieldsOf({ type, data: {} })).toEqual(["type"]);
-    },
-  );
+  it("is `message` if it is absent", () => {
+    expect(read({ data: {} }).events[0]?.type).toBe("message");
+    expect(read({ type: "message", data: {} }).events[0]?.type).toBe("message");
+  });
 
-  it.each(["connected", "gap", "error", "close", "heartbeat", "open"])(
+  it.each([null, 1, "", "a b", "a\nb", "a,b", "a*", "x".repeat(65), ["tick"]])("may not be %j", (type) => {
+    expect(fieldsOf({ type, data: {} })).toEqual(["type"]);
+  });
+
+  it.each(["connected", "gap", "error", "close", "heartbeat", "open", "caught_up"])(
     "may not be %s, which the service uses itself",
     (type) => {
       expect(fieldsOf({ type, data: {} })).toEqual(["type"]);
