@@ -172,7 +172,7 @@ describe("The end of the replay", () => {
     const query = { channel: "replay", caught_up: "1", since: "earliest", types: "odd" };
     const stream = await service.stream(query);
     const told = await stream.nextEvent({ type: "caught_up" });
-    expect([told.id, lastId(told.data)]).toEqual([stream.events.at(-2)?.id, "50"]);
+    expect([told.id, lastId(told.data)]).toEqual([undefined, "50"]);
     expect(stream.events.map(({ type }) => type).slice(1, -1)).toEqual(
       Array.from({ length: 25 }, () => "odd"),
     );
