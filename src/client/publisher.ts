@@ -21,17 +21,27 @@ const LONGEST_GIVE_UP_SECONDS = 86_400;
 /** Refusals that are worth another attempt, by the service or by a gateway in front of it. */
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 
-/** An event to publish. */
-export interface NewEvent {
+/** An event to publish: its data, which is any JSON, or a text. */
+export type NewEvent = NewEventHead & (NewData | NewText);
+
+interface NewData {
+  /** Any JSON value of at most 65,000 bytes. Send integers of 2^53 and more as strings. */
+  readonly data: unknown;
+  readonly text?: undefined;
+}
+
+interface NewText {
+  /** 1 to 65,000 bytes that streams carry as they are, and not as JSON. For example the HTML of a Turbo Stream. */
+  readonly text: string;
+  readonly data?: undefined;
+}
+
+interface NewEventHead {
   /**
    * `[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}`, but not `connected`, `gap`, `error`, `close`, `heartbeat`, `open` or
    * `caught_up`. Default: `message`, the type of events that a browser hands to `onmessage`.
    */
   readonly type?: string | undefined;
-  /** Any JSON value of at most 65,000 bytes. Send integers of 2^53 and more as strings. An event has either data or text. */
-  readonly data?: unknown;
-  /** Text of 1 to 65,000 bytes, which streams carry as it is, and not as JSON. For example the HTML of a Turbo Stream. */
-  readonly text?: string | undefined;
   /**
    * The fields that streams can filter by, such as `{ tenant_id: "a" }`. The names are those of `filters.fields` in the
    * configuration of the service. Default, for each field: the member of `data` with this name, if there is one.

@@ -61,11 +61,13 @@ export function registerFormerLogTests(
         { project_id: "7", tenant_id: "[" },
       ];
       const { matches } = createFilter({ fields: { project_id: ["7"] } });
-      for (const each of [log, new SqlLog(reopen())]) {
+      const expectKept = (each: SqlLog): void => {
         expect(eventsOf(each).map((event) => event.fields)).toEqual(fields);
         expect(each.outline(0, 10, true).map((outline) => outline.fields)).toEqual(fields);
         expect(each.pick([1, 3, 5]).map((event) => event.fields)).toEqual([fields[0], fields[2], fields[4]]);
         expect(eventsOf(each).filter(matches)).toHaveLength(2);
-      }
+      };
+      expectKept(log);
+      expectKept(new SqlLog(reopen()));
     }));
 }

@@ -32,6 +32,17 @@ describe("decoding a stream", () => {
     expect(decodeAll(": heartbeat\nid: 57\n\n")).toEqual([bare("57")]);
   });
 
+  it("marks a text that looks like JSON, and no frame after it", () => {
+    const chunk =
+      ": text\nid: 1\ndata: 1.0\n\n: heartbeat\n\nevent: tick\nid: 2\ndata: 1.0\n\n: texts\ndata: 1\n\n";
+    expect(decodeAll(chunk)).toEqual([
+      { id: "1", event: { type: "message", text: "1.0", isText: true } },
+      tick("2", "1.0"),
+      { id: undefined, event: { type: "message", text: "1" } },
+    ]);
+    expect(decodeAll(...chunk)).toEqual(decodeAll(chunk));
+  });
+
   it("returns nothing for a heartbeat without an id, a `retry` or an unknown field", () => {
     expect(decodeAll(": heartbeat\n\nretry: 5000\n\nfoo: bar\n\nretry: soon\n\n")).toEqual([]);
   });

@@ -273,6 +273,61 @@ describe("the ids of project and agent", () => {
   });
 });
 
+function fieldsWith(names: readonly string[], value: unknown): unknown {
+  return readEvents([{ position: { index: 0 }, value }], "default", names).events[0]?.event.fields;
+}
+
+describe("the fields of a deployment", () => {
+  it("are the only ones that are read, in the order of the configuration", () => {
+    const data = { project_id: 1, b: "2", a: 3, constructor: "c" };
+    expect(fieldsWith([], { data })).toEqual({});
+    expect(Object.entries(fieldsWith(["a", "constructor", "b"], { data }) ?? {})).toEqual([
+      ["a", "3"],
+      ["constructor", "c"],
+      ["b", "2"],
+    ]);
+  });
+
+  it("have no values that every object inherits", () => {
+    expect(fieldsWith(["constructor"], { data: {} })).toEqual({});
+    expect(fieldsWith(["constructor"], { data: {}, constructor: 1 })).toEqual({ constructor: "1" });
+  });
+
+  it("stand beside a text too", () => {
+    expect(fieldsWith(["a"], { text: '{"a":1}', a: 2 })).toEqual({ a: "2" });
+    expect(fieldsWith(["a"], { text: '{"a":1}' })).toEqual({});
+  });
+});
+
+describe("the text", () => {
+  it("passes unchanged, with the size that it has as lines of a frame", () => {
+    expect(read({ text: "é\r\nb\rc\n" }).events[0]).toEqual({
+      type: "message",
+      data: "é\r\nb\rc\n",
+      isText: true,
+      dataBytes: 8 + 3 * "data: ".length,
+      fields: {},
+      key: null,
+    });
+  });
+
+  it.each(["", 1, null, {}, ["a"], "a\u0000", "\ud800", "a\udc00b"])("may not be %j", (text) => {
+    expect(fieldsOf({ text })).toEqual(["text"]);
+  });
+
+  it("may not come with data, even if that is null", () => {
+    expect(fieldsOf({ text: "a", data: null })).toEqual(["text"]);
+  });
+
+  it("may have 65,000 bytes, not counting what its lines cost in a frame", () => {
+    expect(read({ text: "\n".repeat(65_000) }).events).toHaveLength(1);
+    expect(faultOf({ text: `${"€".repeat(21_666)}aaa` })).toMatchObject({
+      code: "event_too_large",
+      errors: [{ index: 0, field: "text" }],
+    });
+  });
+});
+
 describe("the idempotency key", () => {
   it.each(["a", " ", "x".repeat(128), "ä😀,;"])("may be %j", (key) => {
     expect(read(tick({ key })).events[0]).toMatchObject({ key });
