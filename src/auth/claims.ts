@@ -12,20 +12,19 @@ export const LIST_ENTRIES = 100;
 /** The most characters of an entry. */
 const ENTRY_LENGTH = 128;
 
-const LISTS = { channels: "channels", types: "types", projects: "projectIds", agents: "agentIds" } as const;
-
 /**
- * Reads the grants in a claim such as `{"subscribe":{"channels":["board-*"],"projects":[7]},"admin":true}`.
+ * Reads the grants in a claim such as `{"subscribe":{"channels":["board-*"],"project_id":[7]},"admin":true}`.
  *
+ * @param fields the names of the fields that a grant may list values of
  * @returns null for a malformed claim. An unknown word makes it malformed: to ignore `channel` for `channels` would
  *   grant all channels.
  */
-export function readGrants(claim: unknown): Grants | null {
+export function readGrants(claim: unknown, fields: readonly string[]): Grants | null {
   if (!isObject(claim)) {
     return null;
   }
   const { publish, subscribe, admin = false, metrics = false, ...others } = claim;
-  const lists = { publish: readGrant(publish), subscribe: readGrant(subscribe) };
+  const lists = { publish: readGrant(publish, fields), subscribe: readGrant(subscribe, fields) };
   const isRead = lists.publish !== null && lists.subscribe !== null;
   if (
     !isRead ||
@@ -43,32 +42,33 @@ export function readGrants(claim: unknown): Grants | null {
   };
 }
 
-function readGrant(value: unknown): Grant | undefined | null {
+function readGrant(value: unknown, names: readonly string[]): Grant | undefined | null {
   if (value === undefined) {
     return undefined;
   }
   if (!isObject(value)) {
     return null;
   }
-  const lists: Record<string, readonly string[]> = {};
+  const patterns: Record<string, readonly string[]> = {};
+  const fields: Record<string, readonly string[]> = {};
   for (const [name, entries] of Object.entries(value)) {
-    const list = Object.hasOwn(LISTS, name) ? LISTS[name as keyof typeof LISTS] : undefined;
-    const texts = readList(entries, name === "projects" || name === "agents");
-    if (list === undefined || texts === null) {
+    const isField = names.includes(name);
+    const texts = readList(entries, isField);
+    if (texts === null || !(isField || name === "channels" || name === "types")) {
       return null;
     }
-    lists[list] = texts;
+    (isField ? fields : patterns)[name] = texts;
   }
-  return lists;
+  return { ...patterns, ...(Object.keys(fields).length > 0 && { fields }) };
 }
 
-/** Reads the entries of a list. Ids may be numbers, which are compared as decimal text, like the ids of events. */
-function readList(entries: unknown, areIds: boolean): readonly string[] | null {
+/** Reads the entries of a list. Values of fields may be numbers, which are compared as decimal text, like those of events. */
+function readList(entries: unknown, areValues: boolean): readonly string[] | null {
   if (!Array.isArray(entries) || entries.length > LIST_ENTRIES) {
     return null;
   }
   const texts = entries.map((entry: unknown) =>
-    areIds && Number.isSafeInteger(entry) ? String(entry) : entry,
+    areValues && Number.isSafeInteger(entry) ? String(entry) : entry,
   );
   return texts.every(isEntry) ? texts : null;
 }

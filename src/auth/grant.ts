@@ -18,25 +18,28 @@ export function grantsChannel(grant: Grant, channel: string): boolean {
 /** Narrows a filter to a grant. Events outside the grant are hidden, in replay and live alike. */
 export function narrow(terms: FilterTerms, grant: Grant): FilterTerms {
   const types = both(terms.types, grant.types, commonPatterns);
-  const projectIds = both(terms.projectIds, grant.projectIds, common);
-  const agentIds = both(terms.agentIds, grant.agentIds, common);
-  return { ...(types && { types }), ...(projectIds && { projectIds }), ...(agentIds && { agentIds }) };
+  const fields: Record<string, readonly string[]> = { ...terms.fields };
+  for (const [name, granted] of Object.entries(grant.fields ?? {})) {
+    fields[name] = Object.hasOwn(fields, name) ? common(fields[name] ?? [], granted) : granted;
+  }
+  return { ...(types && { types }), ...(Object.keys(fields).length > 0 && { fields }) };
 }
 
 /**
- * The members of an event that a grant does not allow. A grant for certain ids does not allow an event without an id.
+ * The members of an event that a grant does not allow. A grant for certain values of a field does not allow an event without
+ * the field.
  */
 export function forbiddenMembers(event: Filterable, grant: Grant): readonly string[] {
-  const { types, projectIds, agentIds } = grant;
+  const { types, fields = {} } = grant;
+  const forbidden = Object.entries(fields).filter(([name, values]) => !allows(values, event.fields[name]));
   return [
     ...(types === undefined || isListed(event.type, types) ? [] : ["type"]),
-    ...(allowsId(event.projectId, projectIds) ? [] : ["project_id"]),
-    ...(allowsId(event.agentId, agentIds) ? [] : ["agent_id"]),
+    ...forbidden.map(([name]) => name),
   ];
 }
 
-function allowsId(id: string | null, granted: readonly string[] | undefined): boolean {
-  return granted === undefined || (id !== null && granted.includes(id));
+function allows(granted: readonly string[], value: string | undefined): boolean {
+  return value !== undefined && granted.includes(value);
 }
 
 function both(

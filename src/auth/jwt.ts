@@ -41,8 +41,15 @@ export interface JwtVerifier {
 /**
  * A verifier for the tokens of this deployment. The algorithm is pinned. Of a token's hints about its key only `kid` is
  * used; `jku`, `jwk`, `x5u` and others are ignored. Source: RFC 8725, sections 3.1 to 3.12.
+ *
+ * @param fields the names of the fields that grants may list values of
  */
-export function createJwtVerifier(config: JwtConfig, secret: string | undefined, host: KeyHost): JwtVerifier {
+export function createJwtVerifier(
+  config: JwtConfig,
+  fields: readonly string[],
+  secret: string | undefined,
+  host: KeyHost,
+): JwtVerifier {
   const keys = createKeys(config, secret, host);
   const options = {
     algorithms: [config.algorithm],
@@ -60,7 +67,7 @@ export function createJwtVerifier(config: JwtConfig, secret: string | undefined,
       }
       return {
         subject: await subjectOf(payload, token),
-        grants: Object.hasOwn(payload, config.claim) ? readGrants(payload[config.claim]) : null,
+        grants: Object.hasOwn(payload, config.claim) ? readGrants(payload[config.claim], fields) : null,
         endsAt: endOf(payload.exp, config.clock_skew_seconds),
       };
     },

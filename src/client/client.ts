@@ -63,7 +63,7 @@ export class SSEClient<Events extends object = Record<string, unknown>> {
    * Does not connect yet. Add listeners, then call `connect()`.
    *
    * @throws TypeError for an invalid option: no absolute URL where there is no page, an id with a comma, an empty list
-   *   of ids, a number of seconds out of range
+   *   of ids, a field that is given twice, a number of seconds out of range
    */
   constructor(options?: SSEClientOptions);
   /** @internal */

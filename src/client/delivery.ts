@@ -46,12 +46,12 @@ export class Delivery {
 
   /** Takes the data of a published event out of its envelope, if the client asked for envelopes. */
   #open(event: Frame["event"]): { data: unknown; publishedAt: Date | undefined } {
-    const data = event === undefined ? undefined : parseData(event.text);
+    const data = event === undefined || event.isText === true ? event?.text : parseData(event.text);
     const time = memberOf(data, "published_at");
     if (!this.#isEnveloped || event === undefined || isReservedType(event.type) || typeof time !== "string") {
       return { data, publishedAt: undefined };
     }
-    return { data: memberOf(data, "data"), publishedAt: new Date(time) };
+    return { data: memberOf(data, "text") ?? memberOf(data, "data"), publishedAt: new Date(time) };
   }
 
   #move(to: { id: string; log: string | undefined }, type: string | undefined, data: unknown): boolean {

@@ -21,15 +21,35 @@ const LONGEST_GIVE_UP_SECONDS = 86_400;
 /** Refusals that are worth another attempt, by the service or by a gateway in front of it. */
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 
-/** An event to publish. */
-export interface NewEvent {
-  /** `[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}`, but not `connected`, `gap`, `error`, `close`, `heartbeat` or `open`. */
-  readonly type: string;
+/** An event to publish: its data, which is any JSON, or a text. */
+export type NewEvent = NewEventHead & (NewData | NewText);
+
+interface NewData {
   /** Any JSON value of at most 65,000 bytes. Send integers of 2^53 and more as strings. */
   readonly data: unknown;
-  /** The project that streams can filter by. Default: `project_id` of `data`, if there is one. */
+  readonly text?: undefined;
+}
+
+interface NewText {
+  /** 1 to 65,000 bytes that streams carry as they are, and not as JSON. For example the HTML of a Turbo Stream. */
+  readonly text: string;
+  readonly data?: undefined;
+}
+
+interface NewEventHead {
+  /**
+   * `[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}`, but not `connected`, `gap`, `error`, `close`, `heartbeat`, `open` or
+   * `caught_up`. Default: `message`, the type of events that a browser hands to `onmessage`.
+   */
+  readonly type?: string | undefined;
+  /**
+   * The fields that streams can filter by, such as `{ tenant_id: "a" }`. The names are those of `filters.fields` in the
+   * configuration of the service. Default, for each field: the member of `data` with this name, if there is one.
+   */
+  readonly fields?: Readonly<Record<string, Id | null | undefined>> | undefined;
+  /** Short for `fields: { project_id: ... }`. */
   readonly project_id?: Id | null | undefined;
-  /** The agent that streams can filter by. Default: `agent_id` of `data`, if there is one. */
+  /** Short for `fields: { agent_id: ... }`. */
   readonly agent_id?: Id | null | undefined;
   /** All events of one call must name the same channel. Default: the channel of the publisher. */
   readonly channel?: string | undefined;
@@ -111,7 +131,11 @@ export class Publisher {
     if (events.length === 0) {
       return [];
     }
-    const keyed = events.map((event) => ({ ...event, key: event.key ?? crypto.randomUUID() }));
+    const keyed = events.map(({ fields, ...event }) => ({
+      ...fields,
+      ...event,
+      key: event.key ?? crypto.randomUUID(),
+    }));
     const receipts = await this.#deliver(JSON.stringify(keyed), signal);
     const [first] = receipts;
     if (receipts.length !== events.length || first === undefined) {

@@ -10,5 +10,8 @@ export type Token =
 /** The part of `fetch` that is used. */
 export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 
-/** The id of a project or an agent. A number is compared as its decimal text. */
+/** The value of a field, such as the id of a project. A number is compared as its decimal text. */
 export type Id = string | number;
+
+/** The values of fields to match, by name. */
+export type Where = Readonly<Record<string, Id | readonly Id[] | undefined>>;

@@ -6,13 +6,15 @@ import type { Id, Token } from "./request-types.ts";
 import { buyTicket } from "./ticket.ts";
 import type { SSEClientOptions } from "./types.ts";
 
+const FIELD_NAME = /^[a-z][a-z0-9_]{0,31}$/;
+
 /**
  * The part of a stream's URL that all of its connects have in common.
  *
  * @throws TypeError for invalid options
  */
 export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined): URL {
-  const { url: location = "/api/events", channel, types, projectId, agentId, since, envelope } = options;
+  const { url: location = "/api/events", channel, types, since, envelope, caughtUp } = options;
   const url = absoluteUrl(location, baseUrl);
   const set = (name: string, value: string | undefined): void => {
     if (value !== undefined) {
@@ -21,9 +23,11 @@ export function streamUrl(options: SSEClientOptions, baseUrl: string | undefined
   };
   set("channel", channel);
   set("types", types && list("types", types));
-  set("project_id", ids("projectId", projectId));
-  set("agent_id", ids("agentId", agentId));
+  for (const { option, name, value } of fieldsOf(options)) {
+    set(name, ids(option, value));
+  }
   set("envelope", envelope === true ? "1" : undefined);
+  set("caught_up", caughtUp === true ? "1" : undefined);
   set("since", since instanceof Date ? since.toISOString() : since);
   return url;
 }
@@ -108,6 +112,32 @@ export async function bearer(token: Token | undefined, refresh: boolean): Promis
   } catch (error) {
     throw toProblem(error, "token");
   }
+}
+
+interface WantedField {
+  /** As the developer has written it. */
+  readonly option: string;
+  readonly name: string;
+  readonly value: Id | readonly Id[] | undefined;
+}
+
+/** @throws TypeError for a name that no field can have, and for a field that is given twice */
+function fieldsOf({ where = {}, projectId, agentId }: SSEClientOptions): readonly WantedField[] {
+  const fields = [
+    ...Object.entries(where).map(([name, value]) => ({ option: `where.${name}`, name, value })),
+    { option: "projectId", name: "project_id", value: projectId },
+    { option: "agentId", name: "agent_id", value: agentId },
+  ].filter(({ value }) => value !== undefined);
+  for (const [index, { option, name }] of fields.entries()) {
+    if (!FIELD_NAME.test(name)) {
+      throw new TypeError(`${option}: expected the name of a field, [a-z][a-z0-9_]{0,31}`);
+    }
+    const first = fields.findIndex((field) => field.name === name);
+    if (first < index) {
+      throw new TypeError(`${option}: ${fields[first]?.option} has values for the same field. Give only one`);
+    }
+  }
+  return fields;
 }
 
 function ids(option: string, value: Id | readonly Id[] | undefined): string | undefined {

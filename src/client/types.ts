@@ -1,6 +1,6 @@
-import type { CloseNotice, ConnectedNotice, ErrorNotice, GapNotice } from "../wire/frames.ts";
+import type { CaughtUpNotice, CloseNotice, ConnectedNotice, ErrorNotice, GapNotice } from "../wire/frames.ts";
 import type { SSEProblem } from "./problem.ts";
-import type { FetchLike, Id, Token } from "./request-types.ts";
+import type { FetchLike, Id, Token, Where } from "./request-types.ts";
 
 /**
  * - `connecting`: the first attempt after `connect()` is under way.
@@ -15,7 +15,7 @@ export interface SSEEvent<Data = unknown, Type extends string = string> {
   readonly type: Type;
   /** The id of the event. An event without an id of its own has the last id before it. */
   readonly id: string;
-  /** The parsed JSON, or the text itself if it is not JSON. */
+  /** The parsed JSON, or a string if the event was published with a text. */
   readonly data: Data;
   /**
    * The time at which the service stored the event. Only published events have it, and only with the option
@@ -36,6 +36,8 @@ export interface ServiceEvents {
   gap: GapNotice;
   /** The service ends this stream. The client reconnects by itself, except after `kicked`. */
   close: CloseNotice;
+  /** The replay is complete, and the stream is live from here on. Comes only with the option `caughtUp`. */
+  caught_up: CaughtUpNotice;
   /** Something recoverable happened to this stream. It has nothing to do with `onError`. */
   error: ErrorNotice;
 }
@@ -86,9 +88,14 @@ export interface SSEClientOptions {
   channel?: string | undefined;
   /** Up to 100 exact types, or prefixes that end in `*` like `turn_*`. Default, and for an empty array: all types. */
   types?: readonly string[] | undefined;
-  /** Only events of these projects, up to 100. Events without a project are left out. Default: all events. */
+  /**
+   * Only events whose fields have these values: `{ tenant_id: "a" }`, or up to 100 values for a field. The names are those of
+   * `filters.fields` in the configuration of the service. Events without the field are left out. Default: all events.
+   */
+  where?: Where | undefined;
+  /** Short for `where: { project_id: ... }`. */
   projectId?: Id | readonly Id[] | undefined;
-  /** Only events of these agents, up to 100. Events without an agent are left out. Default: all events. */
+  /** Short for `where: { agent_id: ... }`. */
   agentId?: Id | readonly Id[] | undefined;
   /**
    * The start of a client that has no last id: a duration back (`"90s"`, `"10m"`, `"2h"`, `"1d"`; 1 second to 365
@@ -100,6 +107,8 @@ export interface SSEClientOptions {
    * Each frame grows by about 100 bytes. Default: false.
    */
   envelope?: boolean | undefined;
+  /** Asks for the event `caught_up`, which comes once on each stream, when it has no more stored events. Default: false. */
+  caughtUp?: boolean | undefined;
   /** Resume after this id, for example one that an earlier page has kept. Give its `log` too. Default: none. */
   lastEventId?: string | undefined;
   /**

@@ -9,6 +9,7 @@ import type { z } from "zod";
 import { auth } from "./schema/auth.ts";
 import { channels } from "./schema/channels.ts";
 import { cors } from "./schema/cors.ts";
+import { filters } from "./schema/filters.ts";
 import { history } from "./schema/history.ts";
 import { hosts } from "./schema/hosts.ts";
 import { limits } from "./schema/limits.ts";
@@ -21,6 +22,7 @@ import { section } from "./schema/parts.ts";
 export const configSchema = section({
   sse: sse.prefault({}),
   channels: channels.prefault({}),
+  filters: filters.prefault({}),
   history: history.prefault({}),
   limits: limits.prefault({}),
   auth: auth.prefault({}),

@@ -1,4 +1,5 @@
 import { button, byId, create, setText } from "./dom.ts";
+import { labelOf } from "./field-label.ts";
 import { formatAge, formatCount, formatMs } from "./format.ts";
 import type { ClientRow } from "../wire/admin.ts";
 import { explain, isUnauthorized, kick, readClients } from "./service.ts";
@@ -137,10 +138,10 @@ export class Clients {
 }
 
 function describeFilter({ filter }: ClientRow): string {
+  const { types, ...fields } = filter;
   const parts = [
-    filter.types?.includes("*") ? "" : filter.types?.join(","),
-    filter.project_id && `project ${filter.project_id.join(",")}`,
-    filter.agent_id && `agent ${filter.agent_id.join(",")}`,
+    types?.includes("*") === true ? "" : types?.join(","),
+    ...Object.entries(fields).map(([name, values]) => values && `${labelOf(name)} ${values.join(",")}`),
   ];
   return parts.filter(Boolean).join(" · ") || "all";
 }

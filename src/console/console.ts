@@ -11,7 +11,7 @@ import { Inspector } from "./inspector.ts";
 import { Link } from "./link.ts";
 import { PublishForm } from "./publish-form.ts";
 import { ReadToken } from "./read-token.ts";
-import { isRefused, readHealth } from "./service.ts";
+import { isRefused, readFields, readHealth } from "./service.ts";
 import { Snippets } from "./snippets.ts";
 import { Stats } from "./stats.ts";
 import { Traffic } from "./traffic.ts";
@@ -22,7 +22,8 @@ const HEALTH_EVERY_MS = 2_000;
 /** The most types that the inputs suggest: those of the examples and those that were seen. */
 const OFFERED_TYPES = 100;
 
-let view = readView(location.search);
+const fields = await readFields();
+let view = readView(location.search, fields);
 let feed: Feed | undefined;
 /** A channel that the service refuses, so that asking for its health again is no use. */
 let refusedChannel: string | undefined;
@@ -42,8 +43,12 @@ const clients = new Clients(
   () => view.channel,
   (token) => (drain.token = token),
 );
-const publishForm = new PublishForm(() => view.channel);
-const inspector = new Inspector((field, value) => look({ ...view, [field]: [value] }));
+const publishForm = new PublishForm(fields, () => view.channel);
+const inspector = new Inspector(fields, (name, value) =>
+  look(
+    name === "types" ? { ...view, types: [value] } : { ...view, fields: { ...view.fields, [name]: [value] } },
+  ),
+);
 const list = new EventList((event) => inspector.show(event, view.channel, readToken.value));
 const filterForm = new FilterForm(view, look);
 const link = new Link(

@@ -102,10 +102,10 @@ export class Feed {
     const { events, next } = await readHistory(this.#view, this.#token, after, RECENT_EVENTS);
     if (this.#isWanted) {
       this.#port.onEvents(
-        events.map(({ id, type, data, published_at }) => ({
+        events.map(({ id, type, data, text, published_at }) => ({
           id,
           type,
-          data,
+          data: text ?? data,
           time: Date.parse(published_at),
         })),
       );
@@ -114,15 +114,14 @@ export class Feed {
   }
 
   #connect(lastEventId: string | undefined): void {
-    const { channel, types, projectIds, agentIds, start } = this.#view;
+    const { channel, types, fields, start } = this.#view;
     const client = new SSEClient({
       // The client handles a 503 too, but the browser would log each one as an error of this page.
       url: "/api/events?on_busy=stream",
       token: this.#token,
       channel,
       types,
-      ...(projectIds.length > 0 && { projectId: projectIds }),
-      ...(agentIds.length > 0 && { agentId: agentIds }),
+      where: Object.fromEntries(Object.entries(fields).filter(([, values]) => values.length > 0)),
       ...(start !== "recent" && start !== "live" && { since: start }),
       lastEventId,
     });

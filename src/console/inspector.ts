@@ -1,23 +1,27 @@
 import { button, byId, copy, create } from "./dom.ts";
 import type { ShownEvent } from "./feed.ts";
+import { capitalized, labelOf } from "./field-label.ts";
 import { formatClock } from "./format.ts";
 import { jsonView } from "./json-view.ts";
 import type { HistoryEvent } from "../wire/events.ts";
 import { readEvent } from "./service.ts";
 import { typeChip } from "./type-chip.ts";
 
-/** The part of the filter that a value of an event goes into. */
-export type FilterField = "types" | "projectIds" | "agentIds";
-
 /** Shows one event: the data from the stream at once, and the facts that only the history has a moment later. */
 export class Inspector {
   readonly #body = byId("inspector", HTMLDivElement);
   readonly #copy = byId("copy-event", HTMLButtonElement);
   readonly #hint = [...this.#body.childNodes];
-  readonly #onFilter: (field: FilterField, value: string) => void;
+  readonly #fields: readonly string[];
+  readonly #onFilter: (name: string, value: string) => void;
   #shown: ShownEvent | undefined;
 
-  constructor(onFilter: (field: FilterField, value: string) => void) {
+  /**
+   * @param fields the names of the fields that events can be filtered by
+   * @param onFilter is called with `types` or a field, and the value that the shown event has
+   */
+  constructor(fields: readonly string[], onFilter: (name: string, value: string) => void) {
+    this.#fields = fields;
     this.#onFilter = onFilter;
     this.#copy.addEventListener("click", () => {
       if (this.#shown !== undefined) {
@@ -51,10 +55,11 @@ export class Inspector {
     if (stored === undefined || this.#shown !== event) {
       return;
     }
-    for (const [label, name, field] of IDS) {
-      const id = stored[name];
-      if (id !== undefined) {
-        this.#addFact(facts, label, create("span", { class: "mono" }, id), [field, id]);
+    for (const name of this.#fields) {
+      const value = stored[name];
+      if (typeof value === "string") {
+        const label = capitalized(labelOf(name));
+        this.#addFact(facts, label, create("span", { class: "mono" }, value), [name, value]);
       }
     }
     const date = new Date(stored.published_at);
@@ -63,12 +68,7 @@ export class Inspector {
     this.#addFact(facts, "Stored", time);
   }
 
-  #addFact(
-    facts: HTMLElement,
-    label: string,
-    value: Node,
-    filter?: [field: FilterField, value: string],
-  ): void {
+  #addFact(facts: HTMLElement, label: string, value: Node, filter?: [name: string, value: string]): void {
     const fact = create("dd", {}, value);
     if (filter !== undefined) {
       const only = button("Filter", () => this.#onFilter(...filter), { class: "quiet small" });
@@ -78,8 +78,3 @@ export class Inspector {
     facts.append(create("dt", {}, label), fact);
   }
 }
-
-const IDS = [
-  ["Project", "project_id", "projectIds"],
-  ["Agent", "agent_id", "agentIds"],
-] as const satisfies readonly (readonly [string, keyof HistoryEvent, FilterField])[];

@@ -1,5 +1,6 @@
-import { byId, setText } from "./dom.ts";
+import { byId, create, setText } from "./dom.ts";
 import { exampleOf } from "./examples.ts";
+import { capitalized, labelOf } from "./field-label.ts";
 import { formatMs } from "./format.ts";
 import { explain, publish } from "./service.ts";
 
@@ -11,8 +12,7 @@ export class PublishForm {
   readonly #form = byId("publish", HTMLFormElement);
   readonly #token = byId("publish-token", HTMLInputElement);
   readonly #type = byId("publish-type", HTMLInputElement);
-  readonly #project = byId("publish-project", HTMLInputElement);
-  readonly #agent = byId("publish-agent", HTMLInputElement);
+  readonly #fields = new Map<string, HTMLInputElement>();
   readonly #data = byId("publish-data", HTMLTextAreaElement);
   readonly #outcome = byId("publish-outcome", HTMLParagraphElement);
   readonly #channel: () => string;
@@ -22,8 +22,10 @@ export class PublishForm {
   #sent: { id: string; started: number; text: string } | undefined;
   #isBusy = false;
 
-  constructor(channel: () => string) {
+  /** @param fields the names of the fields of the service */
+  constructor(fields: readonly string[], channel: () => string) {
     this.#channel = channel;
+    this.#addFields(fields);
     this.#data.value = this.#example;
     this.#type.addEventListener("input", () => this.#offerExample());
     this.#data.addEventListener("input", () => this.#check());
@@ -73,13 +75,25 @@ export class PublishForm {
     }
   }
 
+  #addFields(names: readonly string[]): void {
+    const parts = names.map((name) => {
+      const input = create("input");
+      Object.assign(input, { id: `publish-${name}`, placeholder: "taken from data", maxLength: 128 });
+      Object.assign(input, { autocomplete: "off", spellcheck: false });
+      this.#fields.set(name, input);
+      const label = create("label", { title: name }, capitalized(labelOf(name)));
+      label.htmlFor = input.id;
+      return create("div", { class: "publish-field" }, label, input);
+    });
+    this.#type.closest("div")?.after(...parts);
+  }
+
   #event(): Record<string, unknown> {
-    const [project, agent] = [this.#project.value.trim(), this.#agent.value.trim()];
+    const fields = [...this.#fields].map(([name, { value }]) => [name, value.trim()] as const);
     return {
       type: this.#type.value.trim(),
       data: JSON.parse(this.#data.value) as unknown,
-      ...(project !== "" && { project_id: project }),
-      ...(agent !== "" && { agent_id: agent }),
+      ...Object.fromEntries(fields.filter(([, value]) => value !== "")),
     };
   }
 

@@ -1,5 +1,6 @@
 import type { ClientRow, ClientsAnswer, DrainAnswer } from "../wire/admin.ts";
 import type { HistoryAnswer, HistoryEvent, PublishAnswer, Receipt } from "../wire/events.ts";
+import type { FiltersAnswer } from "../wire/filters.ts";
 import type { HealthAnswer } from "../wire/health.ts";
 import type { ProblemBody } from "../wire/problem.ts";
 import { channelQuery, filterQuery, type View } from "./view.ts";
@@ -29,6 +30,15 @@ class Refusal extends Error {
     super(text);
     this.name = "Refusal";
     this.status = status;
+  }
+}
+
+/** The names of the fields that events can be filtered by. None if the service cannot be reached. */
+export async function readFields(): Promise<readonly string[]> {
+  try {
+    return ((await call("/api/filters")) as FiltersAnswer).fields;
+  } catch {
+    return [];
   }
 }
 

@@ -86,17 +86,13 @@ function firstType({ types }: View): string {
   return types.find((type) => /^[\w.:-]{1,64}$/.test(type)) ?? "state_transition";
 }
 
-function clientOptions(
-  { channel, types, projectIds, agentIds }: View,
-  origin: string,
-  isGuarded: boolean,
-): string {
+function clientOptions({ channel, types, fields }: View, origin: string, isGuarded: boolean): string {
+  const where = Object.fromEntries(Object.entries(fields).filter(([, values]) => values.length > 0));
   const options = {
     url: `${origin}/api/events`,
     channel: channel === "default" ? undefined : channel,
     types: types.length === 0 ? undefined : types,
-    projectId: projectIds.length === 0 ? undefined : projectIds,
-    agentId: agentIds.length === 0 ? undefined : agentIds,
+    where: Object.keys(where).length === 0 ? undefined : where,
   };
   const lines = Object.entries(options)
     .filter(([, value]) => value !== undefined)

@@ -7,8 +7,8 @@ const STARTS: readonly string[] = ["recent", "live", "10m", "1h", "earliest"] sa
 export interface View {
   readonly channel: string;
   readonly types: readonly string[];
-  readonly projectIds: readonly string[];
-  readonly agentIds: readonly string[];
+  /** The values of each field of the service; an empty list selects all. */
+  readonly fields: Readonly<Record<string, readonly string[]>>;
   readonly start: Start;
 }
 
@@ -26,15 +26,18 @@ export function toList(text: string): string[] {
     .filter((entry) => entry !== "");
 }
 
-/** Reads the view from the query of the address. */
-export function readView(search: string): View {
+/**
+ * Reads the view from the query of the address.
+ *
+ * @param fields the names of the fields of the service
+ */
+export function readView(search: string, fields: readonly string[]): View {
   const query = new URLSearchParams(search);
-  const start = query.get("from") ?? "";
+  const start = query.get("since") ?? "";
   return {
     channel: query.get("channel") ?? "default",
     types: toList(query.get("types") ?? ""),
-    projectIds: toList(query.get("project_id") ?? ""),
-    agentIds: toList(query.get("agent_id") ?? ""),
+    fields: Object.fromEntries(fields.map((name) => [name, toList(query.get(name) ?? "")])),
     start: isStart(start) ? start : "recent",
   };
 }
@@ -43,19 +46,15 @@ export function readView(search: string): View {
 export function pageQuery(view: View): string {
   const query = filterQuery(view);
   if (view.start !== "recent") {
-    query.set("from", view.start);
+    query.set("since", view.start);
   }
   return query.size === 0 ? "" : `?${readable(query)}`;
 }
 
 /** The channel and the filter as parameters of the service. */
-export function filterQuery({ channel, types, projectIds, agentIds }: View): URLSearchParams {
+export function filterQuery({ channel, types, fields }: View): URLSearchParams {
   const query = channelQuery(channel);
-  for (const [name, entries] of [
-    ["types", types],
-    ["project_id", projectIds],
-    ["agent_id", agentIds],
-  ] as const) {
+  for (const [name, entries] of Object.entries({ types, ...fields })) {
     if (entries.length > 0) {
       query.set(name, entries.join(","));
     }

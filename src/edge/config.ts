@@ -6,6 +6,7 @@ export function configOf(env: ConfigBindings): Config {
   return {
     sse: env.SSE,
     channels: env.CHANNELS,
+    filters: env.FILTERS,
     history: env.HISTORY,
     limits: env.LIMITS,
     auth: env.AUTH,

@@ -10,7 +10,7 @@ export interface Htmx4 {
 }
 
 interface Received {
-  readonly message: { data: string; readonly event: string };
+  readonly message: { data: string; event: string };
   /** Delays the next message until this has settled. */
   waitUntil(work: Promise<unknown>): void;
 }
@@ -18,6 +18,9 @@ interface Received {
 interface Requested {
   readonly ctx: { readonly response?: { readonly status: number; readonly raw: Response } };
 }
+
+/** The type by which an element asks for messages without one, as a browser names them. */
+const UNTYPED = "message";
 
 /** Delays before another attempt at the first connect. The extension uses the same ones for reconnects. */
 const RETRY = { firstMs: 500, mostMs: 60_000, jitter: 0.3 } as const;
@@ -33,9 +36,14 @@ export function adaptHtmx4(htmx: Htmx4): void {
   on<Received>("htmx:sse:before:message", (connection, detail) => {
     const { message } = detail;
     const data = parse(message.data);
+    const elements = wanting(message.event || UNTYPED, connection);
+    if (elements.length > 0) {
+      // Otherwise the extension would replace the whole content of the connection by a message without a type.
+      message.event ||= UNTYPED;
+    }
     // The extension swaps in a message without a type, and hands any other to the scripts of the page.
     message.data = message.event === "" ? toHtml(data) : toScriptData(data);
-    for (const element of wanting(message.event, connection)) {
+    for (const element of elements) {
       detail.waitUntil(swapIn(htmx, element, toHtml(data)));
     }
   });

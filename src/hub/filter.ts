@@ -6,11 +6,15 @@ import { prefixOf } from "./pattern.ts";
 export interface FilterTerms {
   /** Exact types, or prefixes that end in `*`. */
   readonly types?: readonly string[];
-  /** Project ids, compared as strings. An event without a project id does not match. */
-  readonly projectIds?: readonly string[];
-  /** Agent ids, compared as strings. An event without an agent id does not match. */
-  readonly agentIds?: readonly string[];
+  /** For each field that counts, the values to match. An event without the field does not match. */
+  readonly fields?: Readonly<Record<string, readonly string[]>>;
 }
+
+/** The values of an event's fields, by name. `filters.fields` of the configuration says which fields events have. */
+export type Fields = Readonly<Record<string, string>>;
+
+/** Shared by all events without fields. */
+export const NO_FIELDS: Fields = Object.freeze({});
 
 /**
  * What the data of a frame is. `data` is the event's own data. `envelope` is the object that the history route returns,
@@ -18,11 +22,10 @@ export interface FilterTerms {
  */
 export type EventForm = "data" | "envelope";
 
-/** The fields of an event that filters compare. */
+/** The parts of an event that filters compare. */
 export interface Filterable {
   readonly type: string;
-  readonly projectId: string | null;
-  readonly agentId: string | null;
+  readonly fields: Fields;
 }
 
 /** A compiled filter. Filters with equal terms and forms have equal keys. */
@@ -32,33 +35,37 @@ export interface Filter {
   readonly form: EventForm;
   /** Whether the filter matches every event. */
   readonly isOpen: boolean;
-  /** Whether the filter compares project ids or agent ids. */
-  readonly needsIds: boolean;
+  /** Whether the filter compares fields. */
+  readonly needsFields: boolean;
   matches(event: Filterable): boolean;
 }
 
 /** Compiles terms into a filter. The terms have to be valid. */
 export function createFilter(terms: FilterTerms, form: EventForm = "data"): Filter {
   const types = compileTypes(terms.types);
-  const projectIds = compileIds(terms.projectIds);
-  const agentIds = compileIds(terms.agentIds);
+  const fields = Object.entries(terms.fields ?? {}).toSorted(([a], [b]) => byCodeUnits(a, b));
+  const wanted = fields.map(([name, values]) => ({ name, values: new Set(values) }));
   return {
     key: JSON.stringify([
       sorted(types && terms.types),
-      sorted(terms.projectIds),
-      sorted(terms.agentIds),
+      fields.map(([name, values]) => [name, sorted(values)]),
       ...(form === "data" ? [] : [form]),
     ]),
     terms,
     form,
-    isOpen: types === null && projectIds === null && agentIds === null,
-    needsIds: projectIds !== null || agentIds !== null,
+    isOpen: types === null && wanted.length === 0,
+    needsFields: wanted.length > 0,
     matches(event) {
-      return (
-        (types === null || types(event.type)) &&
-        (projectIds === null || (event.projectId !== null && projectIds.has(event.projectId))) &&
-        (agentIds === null || (event.agentId !== null && agentIds.has(event.agentId)))
-      );
+      if (types !== null && !types(event.type)) {
+        return false;
+      }
+      for (const { name, values } of wanted) {
+        const value = event.fields[name];
+        if (value === undefined || !values.has(value)) {
+          return false;
+        }
+      }
+      return true;
     },
   };
 }
@@ -106,10 +113,6 @@ function hasPrefix(text: string, prefixes: readonly string[]): boolean {
 
 function byCodeUnits(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
-}
-
-function compileIds(ids: readonly string[] | undefined): ReadonlySet<string> | null {
-  return ids === undefined ? null : new Set(ids);
 }
 
 function sorted(list: readonly string[] | null | undefined): readonly string[] | null {

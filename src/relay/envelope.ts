@@ -1,3 +1,4 @@
+import type { Fields } from "../hub/filter.ts";
 import { seqOf } from "../hub/log/event-id.ts";
 import { sizeOf, type AppendedEvent, type StoredEvent } from "../hub/log/event-log.ts";
 import { isEventType, isReservedType } from "../sse/event-type.ts";
@@ -12,10 +13,10 @@ const encoder = new TextEncoder();
  * @throws BrokenUpstreamError for anything else
  */
 export function readEnvelope(value: unknown): StoredEvent {
-  if (typeof value !== "object" || value === null || !("data" in value)) {
+  if (typeof value !== "object" || value === null || !("data" in value || "text" in value)) {
     throw new BrokenUpstreamError("an event of the upstream is no envelope");
   }
-  const { id, type, data, project_id, agent_id, published_at } = value as Readonly<Record<string, unknown>>;
+  const { id, type, data, text, published_at, ...fields } = value as Readonly<Record<string, unknown>>;
   const seq = typeof id === "string" ? seqOf(id) : null;
   const publishedAt = typeof published_at === "string" ? Date.parse(published_at) : Number.NaN;
   if (seq === null || seq === 0 || Number.isNaN(publishedAt)) {
@@ -25,17 +26,11 @@ export function readEnvelope(value: unknown): StoredEvent {
   if (typeof type !== "string" || !isEventType(type) || isReservedType(type)) {
     throw new BrokenUpstreamError(`event ${seq} of the upstream has no valid type`);
   }
-  if (!isOptionalText(project_id) || !isOptionalText(agent_id)) {
-    throw new BrokenUpstreamError(`event ${seq} of the upstream has a project or an agent that is no text`);
+  if (!areTexts(fields) || !(text === undefined || typeof text === "string")) {
+    throw new BrokenUpstreamError(`event ${seq} of the upstream has a field or a text that is no text`);
   }
-  return {
-    seq,
-    type,
-    data: JSON.stringify(data),
-    projectId: project_id ?? null,
-    agentId: agent_id ?? null,
-    publishedAt,
-  };
+  const content = { data: text ?? JSON.stringify(data), isText: text !== undefined };
+  return { seq, type, ...content, fields, publishedAt };
 }
 
 /** An event with its size, as `sizeOf` counts it. */
@@ -44,6 +39,6 @@ export function withSize(event: StoredEvent): AppendedEvent {
   return { ...event, size: sizeOf({ ...event, dataBytes, key: null }) };
 }
 
-function isOptionalText(value: unknown): value is string | undefined {
-  return value === undefined || typeof value === "string";
+function areTexts(fields: Readonly<Record<string, unknown>>): fields is Fields {
+  return Object.values(fields).every((value) => typeof value === "string");
 }

@@ -127,8 +127,8 @@ export class HttpUpstream implements Upstream {
   }
 }
 
-function setTerms(parameters: URLSearchParams, { types, projectIds, agentIds }: FilterTerms): void {
-  const lists = { types, project_id: projectIds, agent_id: agentIds };
+function setTerms(parameters: URLSearchParams, { types, fields }: FilterTerms): void {
+  const lists = { types, ...fields };
   for (const [name, list] of Object.entries(lists)) {
     if (list !== undefined) {
       parameters.set(name, list.join(","));

@@ -15,6 +15,7 @@ import {
 } from "./routes/admin.ts";
 import { serveAsset } from "./routes/assets.ts";
 import { describeStream, streamEvents } from "./routes/events.ts";
+import { readFilters } from "./routes/filters.ts";
 import { readHealth } from "./routes/health.ts";
 import { readHistory } from "./routes/history.ts";
 import { readMetrics } from "./routes/metrics.ts";
@@ -30,6 +31,7 @@ const router = Router<IRequest, [Service]>({ catch: refuse })
   .all("/api/events", methods({ GET: streamEvents, HEAD: describeStream }))
   .all("/api/publish", methods({ POST: publishEvents }))
   .all("/api/history", methods({ GET: readHistory, HEAD: readHistory }))
+  .all("/api/filters", methods({ GET: readFilters, HEAD: readFilters }))
   .all("/api/tickets", methods({ POST: issueTicket }))
   .all("/health", methods({ GET: readHealth, HEAD: readHealth }))
   .all("/metrics", methods({ GET: readMetrics, HEAD: readMetrics }))

@@ -39,7 +39,7 @@ export class Service {
   /** Verifies JSON Web Tokens, and keeps the keys that it has fetched. */
   get jwt(): JwtVerifier {
     const { config, secrets } = this.host;
-    this.#jwt ??= createJwtVerifier(config.auth.jwt, secrets.JWT_SECRET, {
+    this.#jwt ??= createJwtVerifier(config.auth.jwt, config.filters.fields, secrets.JWT_SECRET, {
       fetch: (...request) => fetch(...request),
       keepAlive: (promise) => this.host.keepAlive(promise),
     });

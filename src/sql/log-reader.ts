@@ -1,4 +1,6 @@
 import type { Detail, Outline, Stamp, StoredEvent } from "../hub/log/event-log.ts";
+import { contentOf } from "./data-text.ts";
+import { fieldsOf } from "./field-text.ts";
 import type { LogEnds } from "./log-ends.ts";
 import { EVENT, STAMP, toEvent, toStamp, type EventRow, type StampRow } from "./log-tables.ts";
 import type { Sql } from "./sql.ts";
@@ -6,8 +8,8 @@ import type { Sql } from "./sql.ts";
 /** The columns of a read. Each text column costs about a microsecond a row, so a read selects only what it needs. */
 const DETAILS: Readonly<Record<Detail, string>> = {
   frame: "seq, type, data",
-  filterable: "seq, type, data, project_id, agent_id",
-  all: "seq, type, data, project_id, agent_id, published_at",
+  filterable: "seq, type, data, fields, former_agent_id",
+  all: "seq, type, data, fields, former_agent_id, published_at",
 };
 
 /** A row of a read. The columns that were not selected are missing. */
@@ -15,18 +17,18 @@ type ReadRow = [
   seq: number,
   type: string,
   data: string,
-  projectId?: string | null,
-  agentId?: string | null,
+  fields?: string | null,
+  formerAgentId?: string | null,
   publishedAt?: number,
 ];
 
-/** A row of an outline. The ids are missing if they were not selected. */
+/** A row of an outline. The fields are missing if they were not selected. */
 type OutlineRow = [
   seq: number,
   endOffset: number,
   type: string,
-  projectId?: string | null,
-  agentId?: string | null,
+  fields?: string | null,
+  formerAgentId?: string | null,
 ];
 
 /** The most rows of one read, however small they are. */
@@ -53,17 +55,17 @@ export class LogReader {
       this.#lastWithin(from, maxBytes),
     ) as Iterable<ReadRow>;
     return Array.from(rows, (row) => {
-      const [seq, type, data, projectId = null, agentId = null, publishedAt = 0] = row;
-      return { seq, type, data, projectId, agentId, publishedAt };
+      const [seq, type, data, fields = null, formerAgentId = null, publishedAt = 0] = row;
+      return { seq, type, ...contentOf(data), fields: fieldsOf(fields, formerAgentId), publishedAt };
     });
   }
 
-  outline(after: number, count: number, needsIds: boolean): Outline[] {
+  outline(after: number, count: number, needsFields: boolean): Outline[] {
     const from = Math.max(after, this.#ends.oldest - 1);
     if (from >= this.#ends.head) {
       return [];
     }
-    const columns = needsIds ? "seq, end_offset, type, project_id, agent_id" : "seq, end_offset, type";
+    const columns = `seq, end_offset, type${needsFields ? ", fields, former_agent_id" : ""}`;
     const rows = this.#sql.values(
       `SELECT ${columns} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`,
       from,
@@ -71,10 +73,10 @@ export class LogReader {
     ) as Iterable<OutlineRow>;
     let previous = this.stamp(from).endOffset;
     return Array.from(rows, (row) => {
-      const [seq, endOffset, type, projectId = null, agentId = null] = row;
+      const [seq, endOffset, type, fields = null, formerAgentId = null] = row;
       const size = endOffset - previous;
       previous = endOffset;
-      return { seq, type, projectId, agentId, size };
+      return { seq, type, fields: fieldsOf(fields, formerAgentId), size };
     });
   }
 

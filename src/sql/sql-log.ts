@@ -13,6 +13,8 @@ import {
   type StoredEvent,
 } from "../hub/log/event-log.ts";
 import { TakenKeys } from "../hub/log/taken-keys.ts";
+import { dataText } from "./data-text.ts";
+import { fieldText } from "./field-text.ts";
 import { LogEnds, readLogRow } from "./log-ends.ts";
 import { LogReader } from "./log-reader.ts";
 import { EVENT, LOG_MIGRATIONS, toEvent, type EventRow } from "./log-tables.ts";
@@ -80,8 +82,8 @@ export class SqlLog implements EventLog {
         const size = sizeOf(event);
         endOffset += size;
         this.#insert(seq, event, publishedAt, endOffset);
-        const { type, projectId, agentId, data } = event;
-        stored.push({ seq, type, projectId, agentId, data, publishedAt, size });
+        const { type, fields, data, isText } = event;
+        stored.push({ seq, type, fields, data, isText, publishedAt, size });
         receipts.push({ seq, type, duplicate: false, conflict: false });
       }
       taken.refuse();
@@ -101,8 +103,8 @@ export class SqlLog implements EventLog {
     return this.#reader.read(after, maxBytes, detail);
   }
 
-  outline(after: number, count: number, needsIds: boolean): Outline[] {
-    return this.#reader.outline(after, count, needsIds);
+  outline(after: number, count: number, needsFields: boolean): Outline[] {
+    return this.#reader.outline(after, count, needsFields);
   }
 
   pick(seqs: readonly number[]): StoredEvent[] {
@@ -148,14 +150,13 @@ export class SqlLog implements EventLog {
   }
 
   #insert(seq: number, event: NewEvent, publishedAt: number, endOffset: number): void {
-    const { type, projectId, agentId, data, key } = event;
+    const { type, fields, key } = event;
     this.#sql.rows(
-      `INSERT INTO events (${EVENT}, end_offset, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      "INSERT INTO events (seq, type, fields, data, published_at, end_offset, key) VALUES (?, ?, ?, ?, ?, ?, ?)",
       seq,
       type,
-      projectId,
-      agentId,
-      data,
+      fieldText(fields),
+      dataText(event),
       publishedAt,
       endOffset,
       key,

@@ -1,12 +1,20 @@
 import { createParser } from "eventsource-parser";
 
+import { TEXT_COMMENT } from "./encode.ts";
 import { FrameBound } from "./frame-bound.ts";
 
 /** One block of an event stream that has an id, data or both. */
 export interface Frame {
   readonly id: string | undefined;
   /** Undefined for a block without data, like `: heartbeat` with `id: 57`. It dispatches nothing, but its id counts. */
-  readonly event: { readonly type: string; readonly text: string } | undefined;
+  readonly event: FrameEvent | undefined;
+}
+
+interface FrameEvent {
+  readonly type: string;
+  readonly text: string;
+  /** True if the text is not JSON, although it looks like it. */
+  readonly isText?: boolean;
 }
 
 /**
@@ -23,6 +31,7 @@ export function createDecoder(
   const utf8 = new TextDecoder();
   const bound = new FrameBound();
   let bareId: string | undefined;
+  let isText = false;
 
   // The parser reports the id of a block before its event. A block without an event gets no second call.
   const giveBareId = (): void => {
@@ -38,12 +47,17 @@ export function createDecoder(
       giveBareId();
       bareId = id;
     },
+    onComment: (comment) => {
+      isText ||= comment === TEXT_COMMENT;
+    },
     onEvent: ({ id, event = "message", data }) => {
       if (id === undefined) {
         giveBareId();
       }
       bareId = undefined;
-      onFrame({ id, event: { type: event, text: data } });
+      const marked = isText;
+      isText = false;
+      onFrame({ id, event: { type: event, text: data, ...(marked && { isText: true }) } });
     },
   });
 

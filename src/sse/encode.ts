@@ -1,3 +1,5 @@
+import { DEFAULT_TYPE } from "./event-type.ts";
+
 /**
  * The writing half of `text/event-stream`.
  * Source: HTML Living Standard, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
@@ -51,7 +53,33 @@ export function encodeFrame(frame: Frame): string {
 
 /** Encodes a stored event, whose type and data are single lines. This is the hot path: no check, no split. */
 export function encodeEvent(type: string, id: number, data: string): string {
-  return `event: ${type}\nid: ${id}\ndata: ${data}\n\n`;
+  return type === DEFAULT_TYPE
+    ? `id: ${id}\ndata: ${data}\n\n`
+    : `event: ${type}\nid: ${id}\ndata: ${data}\n\n`;
+}
+
+/** Marks a text that a client would take for JSON. Our client then hands the text over as it is. */
+export const TEXT_COMMENT = "text";
+
+/** Encodes a stored event whose data is text: each of its lines becomes a line of data, so it cannot inject a field. */
+export function encodeText(type: string, id: number, text: string): string {
+  const comment = isJson(text) ? `: ${TEXT_COMMENT}\n` : "";
+  return comment + encodeEvent(type, id, text.split(END_OF_LINE).join("\ndata: "));
+}
+
+/** How a JSON text begins. Most other texts begin differently, and an exception costs more than this look. */
+const JSON_START = /^[ \t\r\n]*["[{\-0-9tfn]/;
+
+function isJson(text: string): boolean {
+  if (!JSON_START.test(text)) {
+    return false;
+  }
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function line(field: string, value: string): string {

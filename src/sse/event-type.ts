@@ -12,7 +12,14 @@ const RESERVED_TYPES: ReadonlySet<string> = new Set([
   "close",
   "heartbeat",
   "open",
+  "caught_up",
 ]);
+
+/**
+ * The type of an event that has none. [spec] "If the event type buffer is the empty string, set the type of the newly created
+ * event to `message`": its frame needs no `event` field, and clients that only use `onmessage` get it.
+ */
+export const DEFAULT_TYPE = "message";
 
 /** Whether a text has the form of an event type, reserved or not. */
 export function isEventType(text: string): boolean {

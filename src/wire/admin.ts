@@ -11,7 +11,8 @@ export interface ClientRow {
   readonly token_ends_at: string | null;
   /** The id that the client brought. */
   readonly resumed_from: string | null;
-  readonly filter: Readonly<Record<"types" | "project_id" | "agent_id", readonly string[] | null>>;
+  /** `types`, and each field of the deployment. Null selects all. */
+  readonly filter: Readonly<Record<string, readonly string[] | null>>;
   readonly cursor: string;
   /** The number of events between its cursor and the head. */
   readonly lag: number;

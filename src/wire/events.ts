@@ -19,11 +19,13 @@ export interface PublishAnswer {
 export interface HistoryEvent {
   readonly id: string;
   readonly type: string;
-  readonly data: unknown;
-  readonly project_id?: string;
-  readonly agent_id?: string;
+  /** An event has either data or text. */
+  readonly data?: unknown;
+  readonly text?: string;
   /** When the hub stored the event, in ISO 8601 and UTC. */
   readonly published_at: string;
+  /** The fields of the event, by name. Each is a string. */
+  readonly [field: string]: unknown;
 }
 
 /** The answer of `GET /api/history`. */

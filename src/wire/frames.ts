@@ -24,6 +24,12 @@ export interface GapNotice {
   readonly reason: "expired" | "unknown";
 }
 
+/** The replay is complete. */
+export interface CaughtUpNotice {
+  /** The id that the stream has reached. */
+  readonly last_event_id: string;
+}
+
 /** The service ends this stream. */
 export interface CloseNotice {
   readonly reason: string;

@@ -289,7 +289,7 @@ describe("a hostile address", () => {
   );
 
   it.each(HOSTILE)("with the filter %j is shown as text", async (text) => {
-    const query = new URLSearchParams({ types: text, project_id: text, agent_id: text, from: text });
+    const query = new URLSearchParams({ types: text, project_id: text, agent_id: text, since: text });
     await page.goto(`${service.url}/?${query}`);
     await page
       .locator("#link-text")

@@ -113,6 +113,7 @@ describe.each(INCLUDING)("the partial with %s", (_, build) => {
     await start();
     const { page: shown, complaints } = await open(
       build(`<p id="stray" data-sse-swap="session_ended"></p>
+        <p id="untyped" data-sse-swap="message"></p>
         <p id="text" data-sse-swap="objective_changed" hx-swap="textContent"></p>`),
     );
     await untilConnected();
@@ -121,6 +122,7 @@ describe.each(INCLUDING)("the partial with %s", (_, build) => {
       { type: "state_transition", data: hostile },
       { type: "objective_changed", data: hostile },
       { type: "session_ended", data: "<b>ended</b>" },
+      { text: "<b>text</b>\n<i>in two lines</i>" },
       { type: "turn_detected", data: "1;" },
       { type: "turn_detected", data: "2;" },
     ]);
@@ -132,6 +134,7 @@ describe.each(INCLUDING)("the partial with %s", (_, build) => {
     expect(await shown.locator("img").count()).toBe(0);
     expect(await shown.locator("dd b").innerText()).toBe("ended");
     expect(await shown.locator("#stray b").innerText()).toBe("ended");
+    expect(await shown.locator("#untyped").innerHTML()).toBe("<b>text</b>\n<i>in two lines</i>");
     expect(complaints).toEqual([]);
   });
 

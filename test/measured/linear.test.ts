@@ -12,7 +12,7 @@ import { Addresses } from "../../src/service/request/address.ts";
 import { isChannelName } from "../../src/service/request/channel-name.ts";
 import { hostRefusal } from "../../src/service/access/host-names.ts";
 import { parseInstant } from "../../src/service/request/instant.ts";
-import { isId, Query } from "../../src/service/request/query.ts";
+import { isFieldValue, Query } from "../../src/service/request/query.ts";
 import { parseHeadersFile } from "../../src/assets/headers-file.ts";
 import { isEventType } from "../../src/sse/event-type.ts";
 import { WORST_CHARACTERS } from "../support/worst-characters.ts";
@@ -50,7 +50,7 @@ const PARSERS: [name: string, parse: (text: string) => unknown][] = [
   ["a time", (text) => parseInstant(`1${text}`, 0)],
   ["a name of a channel", (text) => isChannelName(`a${text}`)],
   ["a type of an event", (text) => isEventType(`a${text}`)],
-  ["an id", (text) => isId(`a${text}`)],
+  ["an id", (text) => isFieldValue(`a${text}`)],
   ["a host", (text) => hostRefusal(`a${text}`, "http://a/", { allowed: ["*.example.com"] })],
   [
     "an address",
@@ -75,7 +75,7 @@ const BOUNDED: [name: string, parse: (text: string) => unknown][] = [
       const query = new Query(new URLSearchParams({ types: text, project_id: text, agent_id: text }), [
         "types",
       ]);
-      return [query.filter(), query.hasMistakes];
+      return [query.filter(["project_id", "agent_id"]), query.hasMistakes];
     },
   ],
   [

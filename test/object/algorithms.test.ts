@@ -9,7 +9,7 @@ it.each(["RS256", "ES256", "EdDSA"] as const)(
   async (algorithm) => {
     const [own, foreign] = await Promise.all([createSigner(algorithm, "a"), createSigner(algorithm, "a")]);
     const changes = { algorithm, jwks: { keys: [own.jwk] } } as Partial<JwtConfig>;
-    const verifier = createJwtVerifier(jwtConfig(changes), undefined, {
+    const verifier = createJwtVerifier(jwtConfig(changes), [], undefined, {
       fetch: () => Promise.reject(new Error("The key set is in the configuration")),
       keepAlive: () => undefined,
     });

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 
 import { objectSql } from "../../src/edge/object-sql.ts";
 import { SqlLog } from "../../src/sql/sql-log.ts";
+import { registerFormerLogTests } from "../support/hub/former-log.ts";
 import { newEvent, newEvents } from "../support/hub/new-event.ts";
 import { registerSqlLogTests } from "../support/hub/sql-log-suite.ts";
 import { hubOf, newChannel } from "./service.ts";
@@ -15,6 +16,12 @@ describe("an event log in the storage of an object", () => {
       }),
     propertyRuns: 25,
   });
+
+  registerFormerLogTests((test) =>
+    runInDurableObject(hubOf(newChannel()), (_hub, { storage }) =>
+      test(objectSql(storage), () => objectSql(storage)),
+    ),
+  );
 
   it("finds keys and stamps by an index, not by a walk over all events", () =>
     runInDurableObject(hubOf(newChannel()), (_hub, { storage }) => {

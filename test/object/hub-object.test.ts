@@ -310,7 +310,7 @@ describe("a batch", () => {
   it("with one event that cannot be stored is rolled back completely, and no client gets any of it", async () => {
     const channel = newChannel();
     const stream = await openStream(channel);
-    const event = { type: "tick", data: "1", dataBytes: 1, projectId: null, agentId: null, key: null };
+    const event = { type: "tick", data: "1", isText: false, dataBytes: 1, fields: {}, key: null };
     const broken = { ...event, data: null as unknown as string };
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
     const publishing = runInDurableObject(hubOf(channel), (hub) =>

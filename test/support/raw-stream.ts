@@ -258,5 +258,5 @@ function receive(socket: Socket, method: string) {
 
 /** The types that no publisher may use. */
 function isServiceFrame(type: string): boolean {
-  return ["connected", "gap", "error", "close", "heartbeat", "open"].includes(type);
+  return ["connected", "gap", "error", "close", "heartbeat", "open", "caught_up"].includes(type);
 }

@@ -36,8 +36,9 @@ export interface LogLine {
 }
 
 export interface PublishedEvent {
-  readonly type: string;
-  readonly data: unknown;
+  readonly type?: string;
+  readonly data?: unknown;
+  readonly text?: string;
   readonly [field: string]: unknown;
 }
 

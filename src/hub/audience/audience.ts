@@ -16,7 +16,7 @@ import { isOfOtherLog, otherLogGap } from "./other-log.ts";
 import { Probe } from "./probe.ts";
 import { Registry, type Full } from "./registry.ts";
 import { fixedSeats, type Seats } from "./seats.ts";
-import { goodbyeFrames, openingFrames, retryDelayMs } from "./service-frames.ts";
+import { bareFrames, goodbyeFrames, openingFrames, retryDelayMs } from "./service-frames.ts";
 import { StreamAges, type AgedStreams } from "./stream-ages.ts";
 
 /** How long a stop waits for the peers to accept the end of their streams. */
@@ -32,6 +32,10 @@ export interface ConnectRequest extends EntryRequest {
   readonly form?: EventForm;
   /** If the client is a relay. Its stream does not age and does not count for an address. */
   readonly relay?: RelayLife;
+  /** Whether the client gets the named frames of the service as comments. Default: no. */
+  readonly isBare?: boolean;
+  /** Whether the client is told when its replay is complete. Default: no. */
+  readonly tellsCaughtUp?: boolean;
 }
 
 /** What an audience needs from the place where it runs. */
@@ -149,7 +153,11 @@ export class Audience implements BroadcastObserver, AgedStreams {
     }
     if (reason !== "client_left") {
       const retryMs = retryDelayMs(reason, this.#settings.retryAfterMs, () => this.#host.random());
-      this.#departures.end(client.stream, this.#encoder.encode(goodbyeFrames(reason, retryMs)));
+      const goodbye = goodbyeFrames(reason, retryMs);
+      this.#departures.end(
+        client.stream,
+        this.#encoder.encode(client.isBare ? bareFrames(goodbye) : goodbye),
+      );
     }
     const relay = this.#relays.remove(client);
     if (relay !== null) {
@@ -267,6 +275,8 @@ export class Audience implements BroadcastObserver, AgedStreams {
       expiresAt: this.#expiryOf(request, now),
       tokenEndsAt: request.endsAt ?? Number.POSITIVE_INFINITY,
       isRelay: request.relay !== undefined,
+      isBare: request.isBare ?? false,
+      isCatchingUp: request.tellsCaughtUp ?? false,
     });
     this.#registry.add(client);
     if (request.relay !== undefined) {

@@ -8,7 +8,14 @@ import { isOfOtherLog, otherLogGap } from "./other-log.ts";
 import { pageBytes } from "./page-size.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import type { Registry } from "./registry.ts";
-import { errorFrame, gapFrame, heartbeatFrame, openingFrames } from "./service-frames.ts";
+import {
+  bareFrames,
+  caughtUpFrame,
+  errorFrame,
+  gapFrame,
+  heartbeatFrame,
+  openingFrames,
+} from "./service-frames.ts";
 import { SweepPages } from "./sweep-pages.ts";
 
 /**
@@ -85,10 +92,11 @@ export class Broadcaster {
     this.#writes.forget(client);
   }
 
-  /** Writes a frame of the service to an idle client. */
-  write(client: Client, frame: string): void {
+  /** Writes frames of the service to an idle client. */
+  write(client: Client, frames: string): void {
     const now = this.#clock.now();
-    this.#writes.write(client, this.#encoder.encode(frame), null, now);
+    const text = (client.isBare ? bareFrames(frames) : frames) + this.#arrival(client, this.#view.head());
+    this.#writes.write(client, this.#encoder.encode(text), null, now);
     this.#observer.wrote(now);
   }
 
@@ -185,7 +193,7 @@ export class Broadcaster {
         void this.#fetch(client, page);
       } else {
         pages.written += page.bytes === null ? 0 : 1;
-        this.#deliver(client, page, now);
+        this.#deliver(client, page, pages.head, now);
       }
     } catch (error) {
       this.#readFailed(client, error);
@@ -202,7 +210,7 @@ export class Broadcaster {
       // While the page was on its way, the client may have been told of a gap.
       if (this.#canTakeFetched(client) && client.cursor === cursor) {
         const now = this.#clock.now();
-        this.#deliver(client, fetched, now);
+        this.#deliver(client, fetched, this.#view.head(), now);
         this.#observer.wrote(now);
       }
     } catch (error) {
@@ -253,12 +261,33 @@ export class Broadcaster {
   }
 
   /** Moves the client past a page, and writes the page unless the filter hides all of it. */
-  #deliver(client: Client, page: Page, now: number): void {
+  #deliver(client: Client, page: Page, head: number, now: number): void {
     client.cursor = page.cursor;
+    const arrival = this.#arrival(client, head);
     if (page.bytes !== null) {
       client.lastSentId = page.lastId;
-      this.#writes.write(client, page.bytes, page, now);
+      const bytes = arrival === "" ? page.bytes : this.#joined(page.bytes, arrival);
+      this.#writes.write(client, bytes, page, now);
+    } else if (arrival !== "") {
+      this.#writes.write(client, this.#encoder.encode(arrival), null, now);
     }
+  }
+
+  /** The frame that tells a client that it has caught up with the head; empty if it has not, or does not want to know. */
+  #arrival(client: Client, head: number): string {
+    if (!client.isCatchingUp || client.cursor < head) {
+      return "";
+    }
+    client.isCatchingUp = false;
+    return caughtUpFrame(client.cursor);
+  }
+
+  #joined(page: Uint8Array, frame: string): Uint8Array {
+    const more = this.#encoder.encode(frame);
+    const bytes = new Uint8Array(page.byteLength + more.byteLength);
+    bytes.set(page);
+    bytes.set(more, page.byteLength);
+    return bytes;
   }
 
   /** The streams of this process. The count may be a second old, so it may lack some of this hub's own. */

@@ -45,6 +45,10 @@ export interface ClientOptions {
   readonly tokenEndsAt: number;
   /** Default: false. */
   readonly isRelay?: boolean;
+  /** Whether it gets the named frames of the service as comments. */
+  readonly isBare: boolean;
+  /** Whether to tell it when it has caught up with the head. */
+  readonly isCatchingUp: boolean;
 }
 
 /** One open response: a cursor into the log, and a filter. Each field that changes is written by one class only. */
@@ -59,6 +63,7 @@ export class Client {
   readonly tokenEndsAt: number;
   /** Whether it is a relay, which has clients itself. */
   readonly isRelay: boolean;
+  readonly isBare: boolean;
 
   // Written by `Broadcaster`.
 
@@ -68,6 +73,8 @@ export class Client {
   lastSentId: number;
   /** The `generation` of the view to which the cursor belongs. */
   generation: number;
+  /** The client asked to be told when it has caught up with the head, and has not been told yet. */
+  isCatchingUp: boolean;
   /** The next page is being fetched. No sweep serves the client meanwhile. */
   isFetching = false;
   /** After a failed read of the log, no sweep serves the client before this time. */
@@ -103,6 +110,8 @@ export class Client {
     this.expiresAt = options.expiresAt;
     this.tokenEndsAt = options.tokenEndsAt;
     this.isRelay = options.isRelay ?? false;
+    this.isBare = options.isBare;
+    this.isCatchingUp = options.isCatchingUp;
     this.warnAt = options.tokenEndsAt - TOKEN_WARNING_MS;
     this.cursor = options.cursor;
     this.lastSentId = options.cursor;

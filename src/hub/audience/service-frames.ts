@@ -1,5 +1,11 @@
 import { encodeFrame } from "../../sse/encode.ts";
-import type { CloseNotice, ConnectedNotice, ErrorNotice, GapNotice } from "../../wire/frames.ts";
+import type {
+  CaughtUpNotice,
+  CloseNotice,
+  ConnectedNotice,
+  ErrorNotice,
+  GapNotice,
+} from "../../wire/frames.ts";
 import type { HubError, RefusalCode } from "../errors.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { Gap } from "../log/log-view.ts";
@@ -77,6 +83,20 @@ export function heartbeatFrame(cursor: number | null): string {
 export function errorFrame(errorType: string, message: string, retryable: boolean): string {
   const notice: ErrorNotice = { error_type: errorType, message, retryable };
   return encodeFrame({ event: "error", data: JSON.stringify(notice) });
+}
+
+/** Says that the replay is complete, and that the stream is live from here on. Carries no id. */
+export function caughtUpFrame(cursor: number): string {
+  const notice: CaughtUpNotice = { last_event_id: String(cursor) };
+  return encodeFrame({ event: "caught_up", data: JSON.stringify(notice) });
+}
+
+/**
+ * The frames above for a client that wants no named ones: their names become comments, their data goes, and their ids and
+ * delays stay, so that the client can resume. A block without data dispatches nothing.
+ */
+export function bareFrames(frames: string): string {
+  return frames.replaceAll(/^event: (.*)$/gm, ": $1").replaceAll(/^data: .*\n/gm, "");
 }
 
 /** Why the service ends or refuses a stream. */

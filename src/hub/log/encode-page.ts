@@ -1,4 +1,4 @@
-import { encodeEvent } from "../../sse/encode.ts";
+import { encodeEvent, encodeText } from "../../sse/encode.ts";
 import type { EventForm, Filter } from "../filter.ts";
 import { eventJson } from "./event-json.ts";
 import type { StoredEvent } from "./event-log.ts";
@@ -36,7 +36,7 @@ export function encodePage(
 ): Page {
   let text = "";
   for (const event of matching) {
-    text += encodeEvent(event.type, event.seq, form === "envelope" ? eventJson(event) : event.data);
+    text += form === "envelope" ? encodeEvent(event.type, event.seq, eventJson(event)) : frameOf(event);
   }
   return {
     bytes: matching.length === 0 ? null : encoder.encode(text),
@@ -45,4 +45,8 @@ export function encodePage(
     events: matching.length,
     publishedAt: isLive ? (matching[0]?.publishedAt ?? null) : null,
   };
+}
+
+function frameOf({ type, seq, data, isText }: StoredEvent): string {
+  return isText ? encodeText(type, seq, data) : encodeEvent(type, seq, data);
 }

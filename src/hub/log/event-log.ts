@@ -1,12 +1,13 @@
 import { HubError } from "../errors.ts";
-import type { Filter, Filterable } from "../filter.ts";
+import type { Fields, Filter, Filterable } from "../filter.ts";
 import { TakenKeys } from "./taken-keys.ts";
 
 /** A validated event of a publisher. */
 export interface NewEvent extends Filterable {
-  /** The data as one line of JSON. */
+  /** The data as one line of JSON; or the text of the event, of any number of lines. */
   readonly data: string;
-  /** The size of `data` in UTF-8. */
+  readonly isText: boolean;
+  /** The size of `data` in UTF-8. A text has the size that it has as lines of a frame. */
   readonly dataBytes: number;
   /** The idempotency key, which is kept exactly as long as its event. */
   readonly key: string | null;
@@ -19,6 +20,8 @@ export interface StoredEvent extends Filterable {
    */
   readonly seq: number;
   readonly data: string;
+  /** Whether `data` is text and not JSON. */
+  readonly isText: boolean;
   /** When the hub stored the event, in ms since the epoch. Never decreases along the seqs. */
   readonly publishedAt: number;
 }
@@ -47,10 +50,10 @@ export interface Appended {
   readonly stored: readonly AppendedEvent[];
 }
 
-/** Which fields of an event are read: the fields of a frame; also the ids that filters compare; or also the time. */
+/** Which parts of an event are read: those of a frame; also the fields that filters compare; or also the time. */
 export type Detail = "frame" | "filterable" | "all";
 
-/** An event without its data: the fields that filters compare, and the size of the event. */
+/** An event without its data: the parts that filters compare, and the size of the event. */
 export interface Outline extends Filterable {
   readonly seq: number;
   /** As `sizeOf` counts it. */
@@ -92,16 +95,16 @@ export interface EventLog {
    * The events after a seq, in order. Returns at least one if there is one.
    *
    * @param maxBytes the most bytes of all events together, as `sizeOf` counts them
-   * @param detail the fields to read: every column costs time
+   * @param detail the parts to read: every column costs time
    */
   read(after: number, maxBytes: number, detail: Detail): StoredEvent[];
   /**
    * The outlines of the events after a seq, in order, at most `count`. How far this reads depends on ids only, not on
    * the sizes of the events.
    *
-   * @param needsIds whether to read the project ids and agent ids too
+   * @param needsFields whether to read the fields too
    */
-  outline(after: number, count: number, needsIds: boolean): Outline[];
+  outline(after: number, count: number, needsFields: boolean): Outline[];
   /** The events with these seqs, in order, without the ones that are no longer kept. The caller bounds their sizes. */
   pick(seqs: readonly number[]): StoredEvent[];
   /** The stamp of a kept event, or of the last trimmed event (`oldest - 1`; zeros if no event was ever trimmed). */
@@ -120,13 +123,25 @@ const EVENT_OVERHEAD_BYTES = 64;
 
 /** The size of an event as `history.max_bytes` counts it. */
 export function sizeOf(event: NewEvent): number {
-  const texts = event.type.length + (event.projectId?.length ?? 0) + (event.agentId?.length ?? 0);
-  return EVENT_OVERHEAD_BYTES + event.dataBytes + texts + 2 * (event.key?.length ?? 0);
+  let texts = event.type.length + 2 * (event.key?.length ?? 0);
+  for (const name in event.fields) {
+    texts += name.length + (event.fields[name]?.length ?? 0);
+  }
+  return EVENT_OVERHEAD_BYTES + event.dataBytes + texts;
 }
 
+type Content = Filterable & Pick<StoredEvent, "data" | "isText">;
+
 /** Whether two publishes under one key carry the same event. */
-export function sameContent(a: Filterable & { data: string }, b: Filterable & { data: string }): boolean {
-  return a.type === b.type && a.data === b.data && a.projectId === b.projectId && a.agentId === b.agentId;
+export function sameContent(a: Content, b: Content): boolean {
+  const isSame = a.type === b.type && a.data === b.data && a.isText === b.isText;
+  return isSame && sameFields(a.fields, b.fields);
+}
+
+/** Whatever the order of their names: `filters.fields` may have been sorted anew between two publishes. */
+function sameFields(a: Fields, b: Fields): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }
 
 type MemoryRow = AppendedEvent & Stamp & { readonly key: string | null };
@@ -196,13 +211,13 @@ export class MemoryEventLog implements EventLog {
       .filter((row, index) => index === 0 || row.endOffset <= end);
   }
 
-  outline(after: number, count: number, _needsIds: boolean): Outline[] {
+  outline(after: number, count: number, _needsFields: boolean): Outline[] {
     const from = Math.min(Math.max(after, this.oldest - 1), this.head);
     let { endOffset } = this.stamp(from);
     return this.#rows.slice(from + 1 - this.oldest, from + 1 - this.oldest + count).map((row) => {
       const size = row.endOffset - endOffset;
       ({ endOffset } = row);
-      return { seq: row.seq, type: row.type, projectId: row.projectId, agentId: row.agentId, size };
+      return { seq: row.seq, type: row.type, fields: row.fields, size };
     });
   }
 

@@ -98,7 +98,7 @@ export class HistoryReading {
   /** Finds the matching events by their outlines and reads only these, so that hidden events are not read. */
   #readMatching(): Found {
     const count = Math.min(STEP_IDS, this.#end - this.#next);
-    const outlines = this.#log.outline(this.#next, count, this.#filter.needsIds);
+    const outlines = this.#log.outline(this.#next, count, this.#filter.needsFields);
     const seqs: number[] = [];
     let bytes = 0;
     for (const outline of outlines) {
@@ -130,6 +130,7 @@ export class HistoryReading {
   }
 }
 
-function bytesOf({ type, data, projectId, agentId }: StoredEvent): number {
-  return EVENT_BYTES + encoder.encode(data + JSON.stringify([type, projectId, agentId])).byteLength;
+function bytesOf({ type, data, isText, fields }: StoredEvent): number {
+  const content = isText ? JSON.stringify(data) : data;
+  return EVENT_BYTES + encoder.encode(content + JSON.stringify([type, fields])).byteLength;
 }

@@ -56,10 +56,10 @@ export class PageReader {
   }
 }
 
-/** The fields that frames of this filter need. */
-function detailFor({ form, needsIds }: Filter): Detail {
+/** The parts that frames of this filter need. */
+function detailFor({ form, needsFields }: Filter): Detail {
   if (form === "envelope") {
     return "all";
   }
-  return needsIds ? "filterable" : "frame";
+  return needsFields ? "filterable" : "frame";
 }

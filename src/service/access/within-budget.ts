@@ -10,6 +10,7 @@ const STREAM_ROUTE = /^\/api\/events\/*$/;
 
 /** A parameter by which a client asks for a refusal in the form of a stream. */
 const ON_BUSY_STREAM = /[?&]on_busy=stream(?:&|$)/;
+const BARE = /[?&]bare=1(?:&|$)/;
 
 /**
  * Answers a request if its address has budget left. The request is counted before its query is parsed and before any
@@ -45,7 +46,8 @@ export async function withinBudget(
       const isStream = request.method === "GET" && STREAM_ROUTE.test(pathname);
       const streamsWhenBusy = isStream && ON_BUSY_STREAM.test(request.url);
       const lastEventId = streamsWhenBusy ? lastEventIdOf(request) : null;
-      return refusalResponse(error, { streamsWhenBusy, lastEventId }, service.retryAfterSeconds);
+      const isBare = BARE.test(request.url);
+      return refusalResponse(error, { streamsWhenBusy, isBare, lastEventId }, service.retryAfterSeconds);
     }
     throw error;
   }

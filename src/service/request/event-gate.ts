@@ -1,27 +1,18 @@
 import { LISTED_MISTAKES } from "../../hub/errors.ts";
+import { NO_FIELDS, type Fields } from "../../hub/filter.ts";
 import type { NewEvent } from "../../hub/log/event-log.ts";
-import { isEventType, isReservedType } from "../../sse/event-type.ts";
+import { DEFAULT_TYPE, isEventType, isReservedType } from "../../sse/event-type.ts";
 import { CHANNEL_FORM, isChannelName } from "./channel-name.ts";
 import { Problem } from "../response/problem.ts";
 import type { ProblemItem } from "../../wire/problem.ts";
+import { CONTENT_BYTES, readContent, type Content } from "./event-content.ts";
 import { isPlainText } from "./plain-text.ts";
 import type { Item } from "./publish-body.ts";
-import { isId } from "./query.ts";
-
-/** The most bytes of the serialised data of an event. A whole frame stays below 64 KiB, the longest line of Go's clients. */
-const DATA_BYTES = 65_000;
-
-/** The deepest nesting of the data of an event, so that no reader of it runs out of stack. */
-const DATA_DEPTH = 500;
+import { isFieldValue } from "./query.ts";
 
 const KEY_LENGTH = 128;
 
-const MEMBERS: ReadonlySet<string> = new Set(["type", "data", "project_id", "agent_id", "channel", "key"]);
-
-const UNKNOWN_MEMBER = `Unknown member. Expected one of ${[...MEMBERS].join(", ")}.`;
-
-const encoder = new TextEncoder();
-const scratch = new Uint8Array(DATA_BYTES);
+const MEMBERS = ["type", "data", "text", "channel", "key"];
 
 /** A valid event, and its place in the request. */
 export interface PlacedEvent {
@@ -40,23 +31,26 @@ export interface PassedEvents {
  * invalid event refuses the whole request.
  *
  * @param asked the channel in the query, for events that name none
+ * @param fields the names of the fields that events may have
  * @throws Problem `invalid_event`, `conflicting_field`, `mixed_channels` or `event_too_large`
  */
-export function readEvents(items: readonly Item[], asked: string): PassedEvents {
+export function readEvents(items: readonly Item[], asked: string, fields: readonly string[]): PassedEvents {
+  const members = new Set([...MEMBERS, ...fields]);
   const mistakes: ProblemItem[] = [];
   const conflicts: ProblemItem[] = [];
   const tooLarge: ProblemItem[] = [];
   const channels = new Set<string>();
   const events: PlacedEvent[] = [];
   for (const { position, value } of items) {
-    const gate = new EventGate(value);
+    const gate = new EventGate(value, fields, members);
     channels.add(gate.channel(asked));
     const event = gate.event();
     events.push({ position, event });
     mistakes.push(...gate.mistakes.map((mistake) => ({ ...position, ...mistake })));
     conflicts.push(...gate.conflicts.map((conflict) => ({ ...position, ...conflict })));
-    if (event.dataBytes > DATA_BYTES) {
-      tooLarge.push({ ...position, field: "data", detail: `Expected at most ${DATA_BYTES} bytes of JSON.` });
+    if (gate.tooLarge !== null) {
+      const detail = `Expected at most ${CONTENT_BYTES} bytes${gate.tooLarge === "data" ? " of JSON" : ""}.`;
+      tooLarge.push({ ...position, field: gate.tooLarge, detail });
     }
     if (mistakes.length >= LISTED_MISTAKES) {
       break;
@@ -92,10 +86,17 @@ class EventGate {
   readonly mistakes: ProblemItem[] = [];
   /** The fields that have one value in the event and another in its data. */
   readonly conflicts: ProblemItem[] = [];
+  /** The member that has too many bytes, if one has. */
+  tooLarge: "data" | "text" | null = null;
   readonly #members: Readonly<Record<string, unknown>>;
+  readonly #fields: readonly string[];
+  readonly #known: ReadonlySet<string>;
 
-  constructor(value: unknown) {
+  /** @param known the names of all members that an event may have */
+  constructor(value: unknown, fields: readonly string[], known: ReadonlySet<string>) {
     this.#members = isObject(value) ? value : {};
+    this.#fields = fields;
+    this.#known = known;
     if (value === undefined) {
       this.mistakes.push({ detail: "Expected valid JSON." });
     } else if (!isObject(value)) {
@@ -117,14 +118,13 @@ class EventGate {
 
   event(): NewEvent {
     if (this.mistakes.length > 0 && Object.keys(this.#members).length === 0) {
-      return { type: "", data: "", dataBytes: 0, projectId: null, agentId: null, key: null };
+      return { type: "", data: "", isText: false, dataBytes: 0, fields: NO_FIELDS, key: null };
     }
     this.#refuseUnknownMembers();
     return {
       type: this.#type(),
-      ...this.#data(),
-      projectId: this.#id("project_id"),
-      agentId: this.#id("agent_id"),
+      ...this.#content(),
+      fields: this.#fieldValues(),
       key: this.#key(),
     };
   }
@@ -132,8 +132,9 @@ class EventGate {
   /** Stops after as many mistakes as an answer lists, because an event can have 100,000 members. */
   #refuseUnknownMembers(): void {
     for (const name in this.#members) {
-      if (!MEMBERS.has(name)) {
-        this.#mistake(name.slice(0, 64), UNKNOWN_MEMBER);
+      if (!this.#known.has(name)) {
+        const detail = `Unknown member. Expected one of ${[...this.#known].join(", ")}.`;
+        this.#mistake(name.slice(0, 64), detail);
       }
       if (this.mistakes.length >= LISTED_MISTAKES) {
         return;
@@ -142,7 +143,7 @@ class EventGate {
   }
 
   #type(): string {
-    const { type } = this.#members;
+    const { type = DEFAULT_TYPE } = this.#members;
     if (typeof type !== "string" || !isEventType(type)) {
       this.#mistake("type", "Expected a string of the form [A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}.");
       return "";
@@ -153,42 +154,53 @@ class EventGate {
     return type;
   }
 
-  #data(): Pick<NewEvent, "data" | "dataBytes"> {
-    const { data } = this.#members;
-    const fault =
-      data === undefined ? "Expected a JSON value. This member is required." : faultOf(data, DATA_DEPTH);
-    if (fault !== null) {
-      this.#mistake("data", fault);
-      return { data: "null", dataBytes: 0 };
+  #content(): Content {
+    const { mistake, isTooLarge = false, ...content } = readContent(this.#members);
+    if (mistake !== undefined) {
+      this.mistakes.push(mistake);
     }
-    const json = JSON.stringify(data);
-    const { read, written } = encoder.encodeInto(json, scratch);
-    return { data: json, dataBytes: read < json.length ? DATA_BYTES + 1 : written };
+    if (isTooLarge) {
+      this.tooLarge = content.isText ? "text" : "data";
+    }
+    return content;
+  }
+
+  #fieldValues(): Fields {
+    let fields: Record<string, string> | null = null;
+    for (const name of this.#fields) {
+      const value = this.#fieldValue(name);
+      if (value !== null) {
+        fields ??= {};
+        fields[name] = value;
+      }
+    }
+    return fields ?? NO_FIELDS;
   }
 
   /**
    * The value that filters and grants compare. The attack: readers may look at the value in the data, so a publisher with
    * a grant for one project must not be able to store the data of another one.
    */
-  #id(name: "project_id" | "agent_id"): string | null {
-    const { data, [name]: own } = this.#members;
-    const inData = isObject(data) && Object.hasOwn(data, name) ? toId(data[name]) : null;
+  #fieldValue(name: string): string | null {
+    const { data } = this.#members;
+    const inData = isObject(data) ? toValue(memberOf(data, name)) : null;
+    const own = memberOf(this.#members, name);
     if (own === undefined || own === null) {
       return inData;
     }
-    const id = toId(own);
-    if (id === null) {
+    const value = toValue(own);
+    if (value === null) {
       this.#mistake(
         name,
         "Expected a safe integer, or a string of 1 to 128 characters without commas and control characters.",
       );
-    } else if (inData !== null && inData !== id) {
+    } else if (inData !== null && inData !== value) {
       this.conflicts.push({
         field: name,
         detail: "The event and its data have different values. Send the same value in both, or only one.",
       });
     }
-    return id;
+    return value;
   }
 
   #key(): string | null {
@@ -212,30 +224,15 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Ids are compared as strings. A number counts as its decimal text. */
-function toId(value: unknown): string | null {
+/** A member of its own: `constructor` is the name of a field too. */
+function memberOf(object: Readonly<Record<string, unknown>>, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+/** Values of fields are compared as strings. A number counts as its decimal text. */
+function toValue(value: unknown): string | null {
   if (typeof value === "number") {
     return Number.isSafeInteger(value) ? String(value) : null;
   }
-  return typeof value === "string" && isId(value) ? value : null;
-}
-
-/** Why a value cannot be stored; null if it can. JavaScript reads `1e999` as Infinity, which JSON would write as null. */
-function faultOf(value: unknown, depth: number): string | null {
-  if (typeof value === "number") {
-    return Number.isFinite(value) ? null : "Expected numbers within the range of an IEEE double.";
-  }
-  if (typeof value !== "object" || value === null) {
-    return null;
-  }
-  if (depth === 0) {
-    return `Expected at most ${DATA_DEPTH} levels of nesting.`;
-  }
-  for (const part of Array.isArray(value) ? value : Object.values(value)) {
-    const fault = faultOf(part, depth - 1);
-    if (fault !== null) {
-      return fault;
-    }
-  }
-  return null;
+  return typeof value === "string" && isFieldValue(value) ? value : null;
 }

@@ -9,15 +9,15 @@ import { CHANNEL_FORM, DEFAULT_CHANNEL, isChannelName } from "./channel-name.ts"
 import { parseInstant } from "./instant.ts";
 import { isPlainText } from "./plain-text.ts";
 
-/** The longest id of a project or an agent, in characters. */
-const ID_LENGTH = 128;
+/** The longest value of a field, in characters. */
+const VALUE_LENGTH = 128;
 
 /** How many characters are kept of an event id or a log name. A client may send any text. */
 const CLAIM_LENGTH = 64;
 
-/** Whether a text may be the id of a project or an agent. Lists of ids in a query are separated by commas. */
-export function isId(text: string): boolean {
-  return isPlainText(text, ID_LENGTH) && !text.includes(",");
+/** Whether a text may be the value of a field. Lists of values in a query are separated by commas. */
+export function isFieldValue(text: string): boolean {
+  return isPlainText(text, VALUE_LENGTH) && !text.includes(",");
 }
 
 /**
@@ -28,10 +28,11 @@ export class Query {
   readonly #parameters: URLSearchParams;
   readonly #errors: ProblemItem[] = [];
 
-  constructor(parameters: URLSearchParams, known: readonly string[]) {
+  /** @param ignored parameters that libraries add to their requests */
+  constructor(parameters: URLSearchParams, known: readonly string[], ignored: readonly string[] = []) {
     this.#parameters = parameters;
     for (const name of new Set(parameters.keys())) {
-      if (!known.includes(name)) {
+      if (!known.includes(name) && !ignored.includes(name)) {
         this.#mistake(
           name.slice(0, 64),
           `Unknown parameter. ${known.length === 0 ? "This route has none" : `Expected one of ${known.join(", ")}`}.`,
@@ -65,8 +66,8 @@ export class Query {
   /** A short text without control characters; null if it is absent or wrong. */
   text(name: string): string | null {
     const text = this.single(name);
-    if (text !== null && !isPlainText(text, ID_LENGTH)) {
-      this.#mistake(name, `Expected 1 to ${ID_LENGTH} characters without control characters.`);
+    if (text !== null && !isPlainText(text, VALUE_LENGTH)) {
+      this.#mistake(name, `Expected 1 to ${VALUE_LENGTH} characters without control characters.`);
       return null;
     }
     return text;
@@ -95,17 +96,16 @@ export class Query {
     return value;
   }
 
-  /** `types`, `project_id` and `agent_id`. */
-  filter(): FilterTerms {
+  /** `types`, and the fields of this deployment. */
+  filter(fields: readonly string[]): FilterTerms {
     const types = this.#list("types");
     const isAll = types?.length === 1 && types[0] === "";
     const named = types === null || isAll ? null : this.#checked("types", types, isTypeTerm, TYPE_TERM);
-    const projectIds = this.#ids("project_id");
-    const agentIds = this.#ids("agent_id");
+    const values = fields.map((name) => [name, this.#values(name)] as const);
+    const given = values.filter((pair): pair is readonly [string, readonly string[]] => pair[1] !== null);
     return {
       ...(named && { types: named }),
-      ...(projectIds && { projectIds }),
-      ...(agentIds && { agentIds }),
+      ...(given.length > 0 && { fields: Object.fromEntries(given) }),
     };
   }
 
@@ -143,11 +143,16 @@ export class Query {
 
   /** `envelope=1`: whether the data of a frame is the whole stored event. */
   form(): EventForm {
-    const value = this.single("envelope");
+    return this.flag("envelope", "get the data of events alone") ? "envelope" : "data";
+  }
+
+  /** A parameter whose only value is `1`. */
+  flag(name: string, otherwise: string): boolean {
+    const value = this.single(name);
     if (value !== null && value !== "1") {
-      this.#mistake("envelope", 'Expected "1". Leave the parameter out to get the data of events alone.');
+      this.#mistake(name, `Expected "1". Leave the parameter out to ${otherwise}.`);
     }
-    return value === "1" ? "envelope" : "data";
+    return value === "1";
   }
 
   #since(now: number): StartRequest["since"] {
@@ -164,11 +169,10 @@ export class Query {
     return instant;
   }
 
-  #ids(name: string): readonly string[] | null {
+  #values(name: string): readonly string[] | null {
     const entries = this.#list(name);
-    return (
-      entries && this.#checked(name, entries, isId, `1 to ${ID_LENGTH} characters without control characters`)
-    );
+    const expected = `1 to ${VALUE_LENGTH} characters without control characters`;
+    return entries && this.#checked(name, entries, isFieldValue, expected);
   }
 
   #list(name: string): readonly string[] | null {

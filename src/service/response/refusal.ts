@@ -1,11 +1,12 @@
 import { HubError } from "../../hub/errors.ts";
-import { refusalFrame } from "../../hub/audience/service-frames.ts";
+import { bareFrames, refusalFrame } from "../../hub/audience/service-frames.ts";
 import { problemResponse, type Problem } from "./problem.ts";
 import { STREAM_HEADERS } from "./stream-headers.ts";
 
 /** The request of a refused client. */
 interface Refused {
   readonly streamsWhenBusy: boolean;
+  readonly isBare: boolean;
   readonly lastEventId: string | null;
 }
 
@@ -15,7 +16,7 @@ interface Refused {
  */
 export function refusalResponse(
   error: HubError | Problem,
-  { streamsWhenBusy, lastEventId }: Refused,
+  { streamsWhenBusy, isBare, lastEventId }: Refused,
   retryAfterSeconds: number,
 ): Response {
   const frame =
@@ -24,5 +25,5 @@ export function refusalResponse(
       : null;
   return frame === null
     ? problemResponse(error, retryAfterSeconds)
-    : new Response(frame, { headers: STREAM_HEADERS });
+    : new Response(isBare ? bareFrames(frame) : frame, { headers: STREAM_HEADERS });
 }

@@ -33,7 +33,7 @@ export async function listClients(request: IRequest, service: Service): Promise<
   const now = service.host.clock.now();
   return respond<ClientsAnswer>({
     channel: channel ?? DEFAULT_CHANNEL,
-    clients: clients.map((client) => describe(client, now)),
+    clients: clients.map((client) => describe(client, service.host.config.filters.fields, now)),
     next,
   });
 }
@@ -173,8 +173,10 @@ function summed(ended: readonly Ended[]): { channels: number; closed: number; li
   };
 }
 
-function describe(client: ClientView, now: number): ClientRow {
-  const { types, projectIds, agentIds } = client.terms;
+/** @param fields the fields of this deployment. A filter of an earlier configuration may have others. */
+function describe(client: ClientView, fields: readonly string[], now: number): ClientRow {
+  const { types, fields: wanted } = client.terms;
+  const unused = Object.fromEntries(fields.map((name) => [name, null]));
   return {
     id: client.id,
     ...(client.relay !== undefined && { relay: client.relay }),
@@ -184,7 +186,7 @@ function describe(client: ClientView, now: number): ClientRow {
     pending_ms: client.pendingSince === null ? 0 : now - client.pendingSince,
     token_ends_at: client.tokenEndsAt === null ? null : new Date(client.tokenEndsAt).toISOString(),
     resumed_from: client.resumedFrom,
-    filter: { types: types ?? null, project_id: projectIds ?? null, agent_id: agentIds ?? null },
+    filter: { types: types ?? null, ...unused, ...wanted },
     cursor: String(client.cursor),
     lag: client.lag,
     events_sent: client.eventsSent,

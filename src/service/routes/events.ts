@@ -15,8 +15,6 @@ import { redeemTicket } from "./tickets.ts";
 
 const PARAMETERS = [
   "types",
-  "project_id",
-  "agent_id",
   "channel",
   "last_event_id",
   "lastEventId",
@@ -24,6 +22,8 @@ const PARAMETERS = [
   "log",
   "on_busy",
   "envelope",
+  "bare",
+  "caught_up",
   "ticket",
 ];
 
@@ -49,8 +49,9 @@ export async function streamEvents(request: IRequest, service: Service): Promise
     });
   } catch (error) {
     if (error instanceof HubError) {
-      const { lastEventId } = wanted.start;
-      return refusalResponse(error, { streamsWhenBusy, lastEventId }, service.retryAfterSeconds);
+      const { isBare, start } = wanted;
+      const asked = { streamsWhenBusy, isBare, lastEventId: start.lastEventId };
+      return refusalResponse(error, asked, service.retryAfterSeconds);
     }
     throw error;
   }
@@ -82,12 +83,15 @@ function readStreamRequest(
   parameters: URLSearchParams,
   service: Service,
   { grant, endsAt }: Principal,
-): { channel: string; wanted: ConnectRequest; streamsWhenBusy: boolean } {
-  const query = new Query(parameters, PARAMETERS);
+): { channel: string; wanted: ConnectRequest & { isBare: boolean }; streamsWhenBusy: boolean } {
+  const { fields, ignored_parameters: ignored } = service.host.config.filters;
+  const query = new Query(parameters, [...PARAMETERS, ...fields], ignored);
   const channel = query.channel();
   const wanted = {
-    terms: narrow(query.filter(), grant),
+    terms: narrow(query.filter(fields), grant),
     form: query.form(),
+    isBare: query.flag("bare", "get the frames of the service too"),
+    tellsCaughtUp: query.flag("caught_up", "get no such frame"),
     start: query.start(request.headers.get("Last-Event-ID"), service.host.clock.now()),
     address: service.addressOf(request),
     endsAt,

@@ -9,17 +9,18 @@ import { requireAllowed } from "../request/channel-name.ts";
 import { Query } from "../request/query.ts";
 import type { Service } from "../service.ts";
 
-const PARAMETERS = ["channel", "types", "project_id", "agent_id", "after", "since", "log", "limit"];
+const PARAMETERS = ["channel", "types", "after", "since", "log", "limit"];
 
 const LIMIT = { default: 100, most: 1_000 } as const;
 
 /** `GET /api/history`: the events that a stream would replay, as JSON. */
 export async function readHistory(request: IRequest, service: Service): Promise<Response> {
   const { grant } = await authorize(request, service, "subscribe");
-  const query = new Query(new URL(request.url).searchParams, PARAMETERS);
+  const { fields, ignored_parameters: ignored } = service.host.config.filters;
+  const query = new Query(new URL(request.url).searchParams, [...PARAMETERS, ...fields], ignored);
   const channel = query.channel();
   const wanted = {
-    terms: narrow(query.filter(), grant),
+    terms: narrow(query.filter(fields), grant),
     start: query.historyStart(service.host.clock.now()),
     address: service.addressOf(request),
     limit: query.integer("limit", 1, LIMIT.most) ?? LIMIT.default,

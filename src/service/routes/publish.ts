@@ -23,7 +23,7 @@ export async function publishEvents(request: IRequest, service: Service): Promis
   const { grant, subject } = await authorize(request, service, "publish");
   const items = await readItems(request);
   query.finish();
-  const { channel, events } = readEvents(items, asked);
+  const { channel, events } = readEvents(items, asked, service.host.config.filters.fields);
   requireAllowed(channel, service.host.config.channels.allowed);
   requireGranted(channel, events, grant);
   service.stopping.requirePublishes();

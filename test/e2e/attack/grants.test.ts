@@ -20,7 +20,7 @@ beforeAll(async () => {
     env: { JWT_SECRET: jwtSecret },
   });
   narrowed = `Bearer ${await tokenOf({
-    edge_sse: { publish: { projects: [7] }, subscribe: { projects: [7] } },
+    edge_sse: { publish: { project_id: [7] }, subscribe: { project_id: [7] } },
   })}`;
 });
 

@@ -17,7 +17,7 @@ const events: readonly PublishedEvent[] = [
   { type: "turn_mine", data: { n: 8, project_id: "7", agent_id: "a" } },
 ];
 
-const narrow = { channels: ["board-*", "default"], types: ["turn_*"], projects: [7], agents: ["a"] };
+const narrow = { channels: ["board-*", "default"], types: ["turn_*"], project_id: [7], agent_id: ["a"] };
 
 let reader: string;
 
@@ -131,11 +131,11 @@ describe("A token for some events reads no others", () => {
 
   it.each<[what: string, subscribe: object, found: number[]]>([
     ["no types at all", { types: [] }, []],
-    ["no projects at all", { projects: [] }, []],
-    ["no agents at all", { agents: [] }, []],
+    ["no projects at all", { project_id: [] }, []],
+    ["no agents at all", { agent_id: [] }, []],
     ["all types by a star", { types: ["*"] }, [1, 2, 3, 4, 5, 6, 7, 8]],
-    ["a star as project, which is no wildcard", { projects: ["*"] }, []],
-    ["a project as text", { projects: ["7"] }, [1, 3, 4, 5, 8]],
+    ["a star as project, which is no wildcard", { project_id: ["*"] }, []],
+    ["a project as text", { project_id: ["7"] }, [1, 3, 4, 5, 8]],
     ["a type that other ones begin with", { types: ["turn"] }, []],
     ["a pattern in the middle", { types: ["t*e"] }, []],
     ["a regular expression", { types: [".*"] }, []],
@@ -193,7 +193,12 @@ describe("A channel beyond a token's grant cannot be told from one that does not
 });
 
 describe("A token of a publisher", () => {
-  const publish = { channels: ["publish-a", "publish-b"], types: ["turn_*"], projects: [7], agents: ["a"] };
+  const publish = {
+    channels: ["publish-a", "publish-b"],
+    types: ["turn_*"],
+    project_id: [7],
+    agent_id: ["a"],
+  };
   const good = { type: "turn_x", project_id: 7, agent_id: "a", data: {} };
 
   async function post(

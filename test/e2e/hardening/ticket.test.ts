@@ -204,7 +204,7 @@ describe("A ticket", () => {
   });
 
   it("reads no event that its token does not grant", async () => {
-    const token = await tokenOf({ edge_sse: { subscribe: { types: ["turn_*"], projects: [7] } } });
+    const token = await tokenOf({ edge_sse: { subscribe: { types: ["turn_*"], project_id: [7] } } });
     const ticket = await buy(token);
     await service.publish(
       [

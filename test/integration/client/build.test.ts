@@ -121,12 +121,13 @@ describe("the types of sse-client.js", () => {
         url: new URL("https://sse.example/api/events"), channel: "board", types: ["turn_*"], projectId: 7,
         agentId: ["a", 1], since: new Date(), lastEventId: "1", log: "l", token: async (refresh) => String(refresh),
         signal: new AbortController().signal, withCredentials: true, fetch, watchdog: false,
-        pauseWhenHiddenSeconds: false, shared: true,
+        pauseWhenHiddenSeconds: false, shared: true, where: { tenant_id: ["a", 1], user: "b" }, caughtUp: true,
       };
       const client = new SSEClient<{ tick: { n: number }; tock: string }>(options);
       const off: () => void = client.on("tick", (data, event) => console.log(data.n + 1, event.id, event.type));
       client.once("tock", (data) => console.log(data.toUpperCase()));
       client.on("*", (data) => console.log(typeof data === "string" ? data : data.n));
+      client.on("caught_up", ({ last_event_id }) => console.log(last_event_id.length));
       client.on("gap", ({ oldest_id }) => console.log(oldest_id?.length));
       client.onStateChange((state: ConnectionState, previous, problem) => console.log(previous, problem?.code));
       client.onError((problem) => console.log(problem instanceof SSEProblem, problem.status, problem.errors[0]?.field));
@@ -154,8 +155,11 @@ describe("the types of sse-client.js", () => {
       const one: Receipt = await publisher.publish({ type: "tick", data: { n: 1 }, project_id: 7, key: "k" });
       const all: Receipt[] = await publisher.publish([{ type: "tick", data: null }] as const);
       console.log(one.id, all.length);
-      // @ts-expect-error -- an event needs a type
-      await publisher.publish({ data: 1 });
+      await publisher.publish([{ text: "<p>", fields: { tenant_id: "a" } }, { data: 1 }]);
+      // @ts-expect-error -- an event needs data or a text
+      await publisher.publish({ type: "tick" });
+      // @ts-expect-error -- and not both
+      await publisher.publish({ data: 1, text: "1" });
       export {};
     `);
     expect(mistakes).toBe("");

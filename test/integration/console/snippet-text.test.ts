@@ -21,7 +21,11 @@ const EVIL = [
 ];
 
 function source(query: Record<string, string>) {
-  return { view: readView(`?${new URLSearchParams(query)}`), origin: ORIGIN, isGuarded: true };
+  return {
+    view: readView(`?${new URLSearchParams(query)}`, ["project_id", "agent_id"]),
+    origin: ORIGIN,
+    isGuarded: true,
+  };
 }
 
 /** The arguments of each curl that a shell runs for a snippet. */
@@ -85,7 +89,9 @@ describe("a snippet", () => {
     }
     const [, ...lines] = snippetText("SSEClient", source(query)).split("\n");
     runInNewContext(lines.join("\n"), { SSEClient });
-    expect(given).toMatchObject([{ channel: "board", types: [value], projectId: [value], agentId: [value] }]);
+    expect(given).toMatchObject([
+      { channel: "board", types: [value], where: { project_id: [value], agent_id: [value] } },
+    ]);
   });
 
   it.each(EVIL)("for HTMX has one element of each kind, and no injected attribute: %j", (value) => {

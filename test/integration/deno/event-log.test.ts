@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { Database } from "../../../src/deno/database.ts";
 import type { Sql } from "../../../src/sql/sql.ts";
 import { SqlLog } from "../../../src/sql/sql-log.ts";
+import { registerFormerLogTests } from "../../support/hub/former-log.ts";
 import { newEvent, newEvents } from "../../support/hub/new-event.ts";
 import { eventsOf } from "../../support/hub/read-log.ts";
 import { registerSqlLogTests } from "../../support/hub/sql-log-suite.ts";
@@ -51,6 +52,22 @@ function failCommit(database: Database): void {
 
 describe("an event log in a file", () => {
   registerSqlLogTests({ withSql, propertyRuns: 10 });
+
+  registerFormerLogTests((test) => {
+    const file = newFile();
+    const open: Database[] = [];
+    const reopen = (): Database => {
+      open.pop()?.close();
+      const database = new Database(file, neverLost);
+      open.push(database);
+      return database;
+    };
+    try {
+      test(reopen(), reopen);
+    } finally {
+      open.pop()?.close();
+    }
+  });
 
   it("commits the appends of one turn together, and then resolves all of them", () =>
     withSql(async (database) => {

@@ -96,16 +96,18 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
           {
             type: "a.b:c-d_e",
             data: '{"text":"äöü € 😀 \\u0000 \' \\" -- ;"}',
-            projectId: "7",
-            agentId: "ä 😀",
+            fields: { project_id: "7", agent_id: "ä 😀" },
           },
-          { data: "null", projectId: "", agentId: null },
-          { data: JSON.stringify("x".repeat(65_000)), projectId: null, agentId: "0" },
+          { data: "null", fields: { project_id: "" } },
+          { data: JSON.stringify("x".repeat(65_000)), fields: { agent_id: "0" } },
+          { data: ":\r\n: \u0001 😀", isText: true, fields: {} },
+          { data: "1", isText: true, fields: {} },
         ];
         log.append(contents.map(newEvent), NOON, 1);
         expect(eventsOf(log)).toEqual(
           contents.map((content, index) => ({
             type: "tick",
+            isText: false,
             ...content,
             seq: index + 1,
             publishedAt: NOON,
@@ -184,9 +186,9 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
 
     it("returns the requested fields of each event", () =>
       withLog((log) => {
-        log.append([newEvent({ projectId: "7", agentId: "8", data: "9" })], NOON, 1);
+        log.append([newEvent({ fields: { project_id: "7", agent_id: "8" }, data: "9" })], NOON, 1);
         const frame = { seq: 1, type: "tick", data: "9" };
-        const filterable = { ...frame, projectId: "7", agentId: "8" };
+        const filterable = { ...frame, fields: { project_id: "7", agent_id: "8" } };
         expect(log.read(0, MUCH, "frame")).toMatchObject([frame]);
         expect(log.read(0, MUCH, "filterable")).toMatchObject([filterable]);
         expect(log.read(0, MUCH, "all")).toMatchObject([{ ...filterable, publishedAt: NOON }]);
@@ -207,7 +209,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
     it("returns the fields that filters compare, and the size, of the events after an id", () =>
       withLog((log) => {
         const events = [
-          newEvent({ type: "a", projectId: "7", agentId: "x" }),
+          newEvent({ type: "a", fields: { project_id: "7", agent_id: "x" } }),
           newEvent({ type: "b", data: JSON.stringify("x".repeat(20_000)) }),
           newEvent({ type: "c", key: "k" }),
         ];
@@ -215,8 +217,7 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
         const expected = events.map((each, index) => ({
           seq: index + 1,
           type: each.type,
-          projectId: each.projectId,
-          agentId: each.agentId,
+          fields: each.fields,
           size: sizeOf(each),
         }));
         expect(log.outline(0, 10, true)).toEqual(expected);
@@ -245,14 +246,14 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   it("picks events by their ids, in order, and skips those that are no longer kept", () =>
     withLog((log) => {
       log.append(
-        ["1", "2", "3", "4", "5"].map((data) => newEvent({ data, projectId: data })),
+        ["1", "2", "3", "4", "5"].map((data) => newEvent({ data, fields: { project_id: data } })),
         NOON,
         1,
       );
       log.trim(2);
       expect(log.pick([1, 3, 5, 9])).toMatchObject([
-        { seq: 3, type: "tick", data: "3", projectId: "3", agentId: null, publishedAt: NOON },
-        { seq: 5, type: "tick", data: "5", projectId: "5", agentId: null, publishedAt: NOON },
+        { seq: 3, type: "tick", data: "3", fields: { project_id: "3" }, publishedAt: NOON },
+        { seq: 5, type: "tick", data: "5", fields: { project_id: "5" }, publishedAt: NOON },
       ]);
       expect(log.pick([])).toEqual([]);
     }));
@@ -260,7 +261,11 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
   describe("stamps", () => {
     it("add up the sizes of all events", () =>
       withLog((log) => {
-        const events = [newEvent({ data: '"äöü"' }), newEvent({ key: "k" }), newEvent({ projectId: "12" })];
+        const events = [
+          newEvent({ data: '"äöü"' }),
+          newEvent({ key: "k" }),
+          newEvent({ fields: { project_id: "12" } }),
+        ];
         log.append(events, NOON, 1);
         let sum = 0;
         for (const [index, event] of events.entries()) {
@@ -314,8 +319,9 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
     it.each([
       ["type", { type: "tock" }],
       ["data", { data: '{"a":1}' }],
-      ["project", { projectId: "1" }],
-      ["agent", { agentId: "1" }],
+      ["text", { isText: true }],
+      ["project", { fields: { project_id: "1" } }],
+      ["agent", { fields: { agent_id: "1" } }],
     ])("report a conflict if the %s differs, and keep the first event", (_, other) =>
       withLog((log) => {
         log.append([newEvent({ key: "a" })], NOON, 1);
@@ -369,18 +375,18 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
 
     it("of events outside the publisher's grant are taken: nothing of the batch is stored, and no id is revealed", () =>
       withLog((log, reopen) => {
-        const grant = createFilter({ types: ["tick"], projectIds: ["7"] });
-        const mine = newEvent({ key: "mine", projectId: "7" });
+        const grant = createFilter({ types: ["tick"], fields: { project_id: ["7"] } });
+        const mine = newEvent({ key: "mine", fields: { project_id: "7" } });
         log.append(
-          [mine, newEvent({ key: "theirs", projectId: "8" }), newEvent({ key: "nobody's" })],
+          [mine, newEvent({ key: "theirs", fields: { project_id: "8" } }), newEvent({ key: "nobody's" })],
           NOON,
           1,
         );
         const batch = [
-          newEvent({ projectId: "7" }),
-          newEvent({ key: "nobody's", projectId: "7" }),
+          newEvent({ fields: { project_id: "7" } }),
+          newEvent({ key: "nobody's", fields: { project_id: "7" } }),
           mine,
-          newEvent({ key: "theirs", projectId: "7" }),
+          newEvent({ key: "theirs", fields: { project_id: "7" } }),
         ];
         const refusal = refusalOf(() => log.append(batch, NOON + 1, 1, grant));
         expect(refusal).toMatchObject({ code: "key_taken" });
@@ -396,18 +402,18 @@ export function registerEventLogTests({ withLog, propertyRuns }: LogHost): void 
 
     it("of events within the publisher's grant, or of its own batch, make duplicates", () =>
       withLog((log) => {
-        const grant = createFilter({ projectIds: ["7"] });
-        const mine = newEvent({ key: "a", projectId: "7" });
+        const grant = createFilter({ fields: { project_id: ["7"] } });
+        const mine = newEvent({ key: "a", fields: { project_id: "7" } });
         expect(log.append([mine, mine], NOON, 1, grant).receipts).toMatchObject([
           { seq: 1, duplicate: false },
           { seq: 1, duplicate: true, conflict: false },
         ]);
         expect(log.append([mine], NOON, 1, grant).receipts).toMatchObject([{ seq: 1, duplicate: true }]);
-        const other = newEvent({ key: "b", projectId: "8" });
+        const other = newEvent({ key: "b", fields: { project_id: "8" } });
         log.append([other], NOON, 1);
-        expect(log.append([{ ...other, projectId: "7" }], NOON, 3, grant).receipts).toMatchObject([
-          { seq: 3, duplicate: false },
-        ]);
+        expect(
+          log.append([{ ...other, fields: { project_id: "7" } }], NOON, 3, grant).receipts,
+        ).toMatchObject([{ seq: 3, duplicate: false }]);
       }));
 
     it("are free again once their event is trimmed", () =>
@@ -530,7 +536,7 @@ const event = fc
     type: fc.constantFrom("tick", "tock"),
     data: fc.json({ maxDepth: 1 }),
     key: fc.option(fc.constantFrom("a", "b", "c", "d"), { freq: 2 }),
-    projectId: fc.option(fc.constantFrom("1", "2")),
+    fields: fc.record({ project_id: fc.constantFrom("1", "2") }, { requiredKeys: [] }),
   })
   .map(newEvent);
 
@@ -565,8 +571,8 @@ class ListLog {
     const receipts = events.map((each): Receipt => {
       const known = this.all.find(({ key, seq }) => key !== null && key === each.key && seq >= this.keptFrom);
       if (known !== undefined) {
-        const isSame = (["type", "data", "projectId", "agentId"] as const).every(
-          (name) => known[name] === each[name],
+        const isSame = (["type", "data", "fields"] as const).every(
+          (name) => JSON.stringify(known[name]) === JSON.stringify(each[name]),
         );
         return { seq: known.seq, type: each.type, duplicate: true, conflict: !isSame };
       }
@@ -632,8 +638,8 @@ function replay(
 function outcomeOf({ receipts, stored }: Appended): Appended {
   return {
     receipts,
-    stored: stored.map(({ seq, type, projectId, agentId, data, publishedAt, size }) => {
-      return { seq, type, projectId, agentId, data, publishedAt, size };
+    stored: stored.map(({ seq, type, fields, data, isText, publishedAt, size }) => {
+      return { seq, type, fields, data, isText, publishedAt, size };
     }),
   };
 }

@@ -1,3 +1,4 @@
+import { NO_FIELDS } from "../../../src/hub/filter.ts";
 import type { NewEvent } from "../../../src/hub/log/event-log.ts";
 
 const encoder = new TextEncoder();
@@ -7,8 +8,8 @@ export function newEvent(parts: Partial<Omit<NewEvent, "dataBytes">> = {}): NewE
   const { data = "{}" } = parts;
   return {
     type: "tick",
-    projectId: null,
-    agentId: null,
+    fields: NO_FIELDS,
+    isText: false,
     key: null,
     ...parts,
     data,

@@ -12,8 +12,8 @@ export function eventsOf(log: EventLog, after = 0): StoredEvent[] {
     if (last.seq <= next) {
       throw new Error(`event ${last.seq} was read again after ${next}`);
     }
-    for (const { seq, type, projectId, agentId, data, publishedAt } of read) {
-      events.push({ seq, type, projectId, agentId, data, publishedAt });
+    for (const { seq, type, fields, data, isText, publishedAt } of read) {
+      events.push({ seq, type, fields, data, isText, publishedAt });
     }
     next = last.seq;
   }

@@ -61,10 +61,10 @@ export class UnrulyLog extends MemoryEventLog {
 
   override outline(...parameters: Parameters<MemoryEventLog["outline"]>): Outline[] {
     const outlines = super.outline(...parameters);
-    const [, , needsIds] = parameters;
+    const [, , needsFields] = parameters;
     this.reads++;
     this.eventsRead += outlines.length;
-    return needsIds ? outlines : outlines.map((each) => ({ ...each, projectId: null, agentId: null }));
+    return needsFields ? outlines : outlines.map((each) => ({ ...each, fields: {} }));
   }
 
   /** Returns only the requested fields, like a log in SQLite, where every column costs time. */
@@ -75,12 +75,12 @@ export class UnrulyLog extends MemoryEventLog {
     const events = super.read(after, maxBytes, detail);
     this.reads++;
     this.eventsRead += events.length;
-    return events.map(({ seq, type, data, projectId, agentId, publishedAt }) => ({
+    return events.map(({ seq, type, data, isText, fields, publishedAt }) => ({
       seq,
       type,
       data,
-      projectId: detail === "frame" ? null : projectId,
-      agentId: detail === "frame" ? null : agentId,
+      isText,
+      fields: detail === "frame" ? {} : fields,
       publishedAt: detail === "all" ? publishedAt : 0,
     }));
   }

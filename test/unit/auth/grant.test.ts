@@ -4,7 +4,6 @@ import {
   constant,
   constantFrom,
   oneof,
-  option,
   property,
   record,
   string,
@@ -28,19 +27,20 @@ function optionalLists(types: Arbitrary<string>): Arbitrary<FilterTerms> {
   return record(
     {
       types: array(types, { maxLength: 4 }),
-      projectIds: array(id, { maxLength: 3 }),
-      agentIds: array(id, { maxLength: 3 }),
+      fields: record(
+        { project_id: array(id, { maxLength: 3 }), agent_id: array(id, { maxLength: 3 }) },
+        { requiredKeys: [] },
+      ),
     },
     { requiredKeys: [] },
-  );
+  ).filter(({ fields }) => fields === undefined || Object.keys(fields).length > 0);
 }
 
 const terms = optionalLists(pattern);
 const grant: Arbitrary<Grant> = optionalLists(pattern);
 const event: Arbitrary<Filterable> = record({
   type,
-  projectId: option(id),
-  agentId: option(id),
+  fields: record({ project_id: id, agent_id: id }, { requiredKeys: [] }),
 });
 
 describe("a filter under a grant", () => {
@@ -80,9 +80,17 @@ describe("a filter under a grant", () => {
     [{ types: ["*"] }, { types: ["done"] }, { types: ["done"] }],
     [{ types: ["done"] }, { types: ["*"] }, { types: ["done"] }],
     [{ types: ["a*"] }, { types: ["b*"] }, { types: [] }],
-    [{ projectIds: ["7", "8"] }, { projectIds: ["8", "9"] }, { projectIds: ["8"] }],
-    [{ projectIds: ["7"] }, { agentIds: ["1"] }, { projectIds: ["7"], agentIds: ["1"] }],
-    [{ agentIds: ["1*"] }, { agentIds: ["12"] }, { agentIds: [] }],
+    [
+      { fields: { project_id: ["7", "8"] } },
+      { fields: { project_id: ["8", "9"] } },
+      { fields: { project_id: ["8"] } },
+    ],
+    [
+      { fields: { project_id: ["7"] } },
+      { fields: { agent_id: ["1"] } },
+      { fields: { project_id: ["7"], agent_id: ["1"] } },
+    ],
+    [{ fields: { agent_id: ["1*"] } }, { fields: { agent_id: ["12"] } }, { fields: { agent_id: [] } }],
   ])("narrows %j under %j to %j", (asked, granted, left) => {
     expect(narrow(asked, granted)).toEqual(left);
   });
@@ -104,10 +112,12 @@ describe("the forbidden members of an event", () => {
   });
 
   it("are listed one by one", () => {
-    const granted = { types: ["turn_*"], projectIds: ["7"], agentIds: ["1"] };
-    const beyond = { type: "done", projectId: "8", agentId: null };
+    const granted = { types: ["turn_*"], fields: { project_id: ["7"], agent_id: ["1"] } };
+    const beyond = { type: "done", fields: { project_id: "8" } };
     expect(forbiddenMembers(beyond, granted)).toEqual(["type", "project_id", "agent_id"]);
-    expect(forbiddenMembers({ ...beyond, type: "turn_1", agentId: "1" }, granted)).toEqual(["project_id"]);
+    expect(
+      forbiddenMembers({ ...beyond, type: "turn_1", fields: { project_id: "8", agent_id: "1" } }, granted),
+    ).toEqual(["project_id"]);
     expect(forbiddenMembers(beyond, WHOLE)).toEqual([]);
   });
 });

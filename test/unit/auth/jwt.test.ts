@@ -18,7 +18,7 @@ function verify(
   changes: Partial<JwtConfig> = {},
   secret: string | undefined = SECRET,
 ): Promise<VerifiedToken | null> {
-  return createJwtVerifier(jwtConfig(changes), secret, HOST).verify(token);
+  return createJwtVerifier(jwtConfig(changes), [], secret, HOST).verify(token);
 }
 
 beforeEach(() => {
@@ -51,15 +51,15 @@ describe("a token of HS256", () => {
   it.each([undefined, "", ",", "x".repeat(31), `${"x".repeat(31)},${"y".repeat(31)}`])(
     "has no key if the secret is too short: %j",
     async (secret) => {
-      const verifier = createJwtVerifier(jwtConfig(), secret, HOST);
+      const verifier = createJwtVerifier(jwtConfig(), [], secret, HOST);
       expect(verifier.isConfigured).toBe(false);
       await expect(verifier.verify(await hs256({}, secret || "x"))).resolves.toBeNull();
     },
   );
 
   it("needs a secret with enough bytes, not characters", () => {
-    expect(createJwtVerifier(jwtConfig(), "ä".repeat(16), HOST).isConfigured).toBe(true);
-    expect(createJwtVerifier(jwtConfig(), "ä".repeat(15), HOST).isConfigured).toBe(false);
+    expect(createJwtVerifier(jwtConfig(), [], "ä".repeat(16), HOST).isConfigured).toBe(true);
+    expect(createJwtVerifier(jwtConfig(), [], "ä".repeat(15), HOST).isConfigured).toBe(false);
   });
 
   it("is not verified with the secrets of a list that are too short", async () => {

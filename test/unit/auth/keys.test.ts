@@ -21,7 +21,7 @@ class KeyServer {
 
   verifier(): JwtVerifier {
     const config = jwtConfig({ algorithm: "ES256", jwks_url: URL_OF_KEYS });
-    return createJwtVerifier(config, undefined, {
+    return createJwtVerifier(config, [], undefined, {
       fetch: async (url, init) => {
         this.asked++;
         this.requests.push({ url: String(url), init: init ?? {} });
@@ -145,7 +145,7 @@ describe("a key set with RSA keys", () => {
     [512, 86],
   ])("is not usable if its only key has %i bits", async (_, characters) => {
     const config = jwtConfig({ algorithm: "RS256", jwks_url: URL_OF_KEYS });
-    const verifier = createJwtVerifier(config, undefined, {
+    const verifier = createJwtVerifier(config, [], undefined, {
       fetch: async () => Response.json({ keys: [{ ...RSA, n: "x".repeat(characters) }] }),
       keepAlive: () => undefined,
     });

@@ -52,6 +52,16 @@ describe("the request of a client", () => {
     });
   });
 
+  it("carries fields of any name, and asks to be told that it has caught up", async () => {
+    create({
+      where: { tenant_id: ["a", 1], user: undefined, agent_id: 2 },
+      projectId: 7,
+      caughtUp: true,
+    }).connect();
+    await settle();
+    expect(world.last.query).toEqual({ tenant_id: "a,1", agent_id: "2", project_id: "7", caught_up: "1" });
+  });
+
   it("resumes an earlier page with its id and log, and then without `since`", async () => {
     create({ lastEventId: "57", log: "log-a", since: "10m" }).connect();
     await settle();
@@ -85,6 +95,10 @@ describe("the request of a client", () => {
     ["a list of ids that is empty", { projectId: [] }],
     ["an id with a comma", { agentId: "a,b" }],
     ["an empty id", { projectId: "" }],
+    ["a value of a field with a comma", { where: { tenant_id: "a,b" } }],
+    ["a list of values that is empty", { where: { tenant_id: [] } }],
+    ["a name that no field can have", { where: { tenantId: "a" } }],
+    ["a field that is given twice", { where: { project_id: 7 }, projectId: 7 }],
     ["an empty type", { types: ["tick", ""] }],
     ["a URL that is none", { url: "http://" }],
     ["a pause that is no time", { pauseWhenHiddenSeconds: Number.NaN }],

@@ -12,9 +12,7 @@ beforeEach(() => {
 const create = (options: Partial<PublisherOptions> = {}): Publisher =>
   new Publisher({ url: "https://sse.example/api/publish", token: "secret", ...options }, world.environment);
 
-interface Sent extends NewEvent {
-  readonly key: string;
-}
+type Sent = NewEvent & { readonly key: string };
 
 const sentIn = ({ init }: Exchange): Sent[] => JSON.parse(String(init.body)) as Sent[];
 
@@ -54,6 +52,18 @@ const failureOf = (publish: Promise<unknown>): Promise<unknown> =>
 const tick = (n: number): NewEvent => ({ type: "tick", data: { n } });
 
 describe("publishing", () => {
+  it("posts fields beside the type, and text as it is", async () => {
+    world.onRequest = accept;
+    await create().publish([
+      { text: "1.0", fields: { tenant_id: "a", user: undefined }, key: "k" },
+      { type: "tick", data: 1, fields: { project_id: 7 }, agent_id: 8, key: "l" },
+    ]);
+    expect(sentIn(world.last)).toEqual([
+      { text: "1.0", tenant_id: "a", key: "k" },
+      { type: "tick", data: 1, project_id: 7, agent_id: 8, key: "l" },
+    ]);
+  });
+
   it("posts an event with a random key, and returns its receipt", async () => {
     world.onRequest = accept;
     const receipt = await create().publish({ type: "tick", data: { n: 1 }, project_id: 7 });

@@ -17,6 +17,7 @@ const defaults = {
     retry_after_seconds: 5,
   },
   channels: { allowed: ["default"] },
+  filters: { fields: ["project_id", "agent_id"], ignored_parameters: ["datastar"] },
   history: { max_events: 100_000, max_age_seconds: 86_400, max_bytes: 1_073_741_824 },
   limits: {
     clients_per_object: 1_000,
@@ -65,10 +66,15 @@ describe("a valid configuration", () => {
     expect(compileConfig(read("valid", "smallest.yaml"), "smallest.yaml").config).toMatchObject({
       sse: { heartbeat_interval_seconds: 1, max_connections: 1 },
       history: { max_events: 1, max_age_seconds: 1, max_bytes: 1024 },
+      filters: { fields: [], ignored_parameters: [] },
       limits: { max_stream_age_seconds: 0 },
     });
     expect(compileConfig(read("valid", "largest.yaml"), "largest.yaml").config).toMatchObject({
       sse: { heartbeat_interval_seconds: 300, max_connections: 1_000_000 },
+      filters: {
+        fields: ["a", "constructor", "c", "d", "e", "f", "g_2", "a2345678901234567890123456789012"],
+        ignored_parameters: ["datastar", "utm_source"],
+      },
       history: { max_bytes: 8 * 1024 ** 3 },
       limits: { max_stream_age_seconds: 86_400 },
     });

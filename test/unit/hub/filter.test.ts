@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { createFilter, FilterPool, type Filterable, type FilterTerms } from "../../../src/hub/filter.ts";
 
 function event(parts: Partial<Filterable> = {}): Filterable {
-  return { type: "turn_detected", projectId: "7", agentId: "1", ...parts };
+  return { type: "turn_detected", fields: { project_id: "7", agent_id: "1" }, ...parts };
 }
 
 function passes(terms: FilterTerms, parts?: Partial<Filterable>): boolean {
@@ -69,30 +69,30 @@ describe("a filter by type", () => {
 
 describe("a filter by project or agent", () => {
   it("compares ids as strings", () => {
-    expect(passes({ projectIds: ["7"] })).toBe(true);
+    expect(passes({ fields: { project_id: ["7"] } })).toBe(true);
     for (const id of ["07", "7.0", " 7", "77", ""]) {
-      expect(passes({ projectIds: [id] })).toBe(false);
+      expect(passes({ fields: { project_id: [id] } })).toBe(false);
     }
   });
 
   it("does not match an event without an id", () => {
-    expect(passes({ projectIds: ["7"] }, { projectId: null })).toBe(false);
-    expect(passes({ agentIds: ["1"] }, { agentId: null })).toBe(false);
-    expect(passes({ projectIds: ["null", ""] }, { projectId: null })).toBe(false);
+    expect(passes({ fields: { project_id: ["7"] } }, { fields: { agent_id: "1" } })).toBe(false);
+    expect(passes({ fields: { agent_id: ["1"] } }, { fields: { project_id: "7" } })).toBe(false);
+    expect(passes({ fields: { project_id: ["null", "undefined", ""] } }, { fields: {} })).toBe(false);
   });
 
   it("does not mix up projects and agents", () => {
-    expect(passes({ projectIds: ["1"] })).toBe(false);
-    expect(passes({ agentIds: ["7"] })).toBe(false);
+    expect(passes({ fields: { project_id: ["1"] } })).toBe(false);
+    expect(passes({ fields: { agent_id: ["7"] } })).toBe(false);
   });
 
   it("ORs the entries of one list and ANDs the lists", () => {
-    const terms = { types: ["turn_*", "x"], projectIds: ["6", "7"], agentIds: ["1", "2"] };
+    const terms = { types: ["turn_*", "x"], fields: { project_id: ["6", "7"], agent_id: ["1", "2"] } };
     expect(passes(terms)).toBe(true);
     expect(passes(terms, { type: "y" })).toBe(false);
-    expect(passes(terms, { projectId: "8" })).toBe(false);
-    expect(passes(terms, { agentId: "3" })).toBe(false);
-    expect(passes(terms, { projectId: "6", agentId: "2", type: "x" })).toBe(true);
+    expect(passes(terms, { fields: { project_id: "8", agent_id: "1" } })).toBe(false);
+    expect(passes(terms, { fields: { project_id: "7", agent_id: "3" } })).toBe(false);
+    expect(passes(terms, { fields: { project_id: "6", agent_id: "2" }, type: "x" })).toBe(true);
   });
 });
 
@@ -100,17 +100,19 @@ describe("the key of a filter", () => {
   it("is the same for equal terms, in any order and with duplicates", () => {
     expect(keyOf({ types: ["a", "b"] })).toBe(keyOf({ types: ["b", "a", "b"] }));
     expect(keyOf({ types: ["*"] })).toBe(keyOf({}));
-    expect(keyOf({ projectIds: ["2", "10"] })).toBe(keyOf({ projectIds: ["10", "2"] }));
+    expect(keyOf({ fields: { project_id: ["2", "10"] } })).toBe(
+      keyOf({ fields: { project_id: ["10", "2"] } }),
+    );
   });
 
   it("differs between lists, and between a missing and an empty list", () => {
     const keys = [
       {},
       { types: ["1"] },
-      { projectIds: ["1"] },
-      { agentIds: ["1"] },
+      { fields: { project_id: ["1"] } },
+      { fields: { agent_id: ["1"] } },
       { types: [] },
-      { projectIds: [] },
+      { fields: { project_id: [] } },
       { types: ["a", "b"] },
       { types: ["a,b"] },
       { types: ['a","b'] },
@@ -122,13 +124,15 @@ describe("the key of a filter", () => {
     const names = fc.constantFrom("a", "b", "ab", "a*", "*");
     const ids = fc.constantFrom("a", "b");
     const terms: fc.Arbitrary<FilterTerms> = fc.record(
-      { types: fc.array(names), projectIds: fc.array(ids), agentIds: fc.array(ids) },
+      {
+        types: fc.array(names),
+        fields: fc.record({ project_id: fc.array(ids), agent_id: fc.array(ids) }, { requiredKeys: [] }),
+      },
       { requiredKeys: [] },
     );
     const events: fc.Arbitrary<Filterable> = fc.record({
       type: fc.constantFrom("a", "b", "ab", "c"),
-      projectId: fc.option(ids),
-      agentId: fc.option(ids),
+      fields: fc.record({ project_id: ids, agent_id: ids }, { requiredKeys: [] }),
     });
     fc.assert(
       fc.property(terms, terms, events, (one, other, candidate) => {

@@ -9,9 +9,12 @@ import { newEvent, newEvents } from "../../support/hub/new-event.ts";
 describe("publish", () => {
   it("stores nothing under the key of an event outside the grant, and does not count this as a storage failure", async () => {
     const hub = new FakeHub();
-    await hub.publish([newEvent({ key: "k", projectId: "8" })]);
-    const batch = [newEvent({ projectId: "7" }), newEvent({ key: "k", projectId: "7" })];
-    await expect(hub.hub.publish(batch, null, { projectIds: ["7"] })).rejects.toMatchObject({
+    await hub.publish([newEvent({ key: "k", fields: { project_id: "8" } })]);
+    const batch = [
+      newEvent({ fields: { project_id: "7" } }),
+      newEvent({ key: "k", fields: { project_id: "7" } }),
+    ];
+    await expect(hub.hub.publish(batch, null, { fields: { project_id: ["7"] } })).rejects.toMatchObject({
       code: "key_taken",
       errors: [{ index: 1, field: "key" }],
     });
@@ -199,15 +202,18 @@ describe("the filter of a client", () => {
   it("applies to live events and to replay", async () => {
     const hub = new FakeHub();
     const mix = [
-      newEvent({ type: "a", projectId: "1" }),
-      newEvent({ type: "a", projectId: "2" }),
-      newEvent({ type: "b", projectId: "1" }),
+      newEvent({ type: "a", fields: { project_id: "1" } }),
+      newEvent({ type: "a", fields: { project_id: "2" } }),
+      newEvent({ type: "b", fields: { project_id: "1" } }),
       newEvent({ type: "a" }),
     ];
     await hub.publish(mix);
     hub.restart();
     await hub.publish(mix);
-    const stream = await hub.connect({ terms: { types: ["a"], projectIds: ["1"] }, since: "earliest" });
+    const stream = await hub.connect({
+      terms: { types: ["a"], fields: { project_id: ["1"] } },
+      since: "earliest",
+    });
     await hub.publish(mix);
     expect(stream.ids).toEqual([1, 5, 9]);
   });

@@ -26,7 +26,7 @@ type Action =
 const event = fc
   .record({
     type: fc.constantFrom("a", "b", "ab"),
-    projectId: fc.option(fc.constantFrom("1", "2")),
+    fields: fc.record({ project_id: fc.constantFrom("1", "2") }, { requiredKeys: [] }),
     key: fc.option(fc.constantFrom("k", "l", "m"), { freq: 4 }),
     data: fc.constantFrom("1", '"€"', JSON.stringify("x".repeat(30_000))),
   })
@@ -35,7 +35,7 @@ const event = fc
 const terms: fc.Arbitrary<FilterTerms> = fc.record(
   {
     types: fc.constantFrom(["a"], ["a*"], ["b", "ab"], ["*"]),
-    projectIds: fc.constantFrom(["1"], ["1", "2"]),
+    fields: fc.record({ project_id: fc.constantFrom(["1"], ["1", "2"]) }, { requiredKeys: [] }),
   },
   { requiredKeys: [] },
 );

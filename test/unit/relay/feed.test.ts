@@ -154,7 +154,11 @@ describe("a feed that attaches", () => {
     const stream = await rig.attached(0);
     stream.event(1, { data: { "2": 1, "1": [1e21, "é\u2028"] }, project_id: "7", agent_id: "a" });
     await rig.clock.settle();
-    const { bytes } = await rig.tail.page(0, createFilter({ projectIds: ["7"] }, "envelope"), 1_000);
+    const { bytes } = await rig.tail.page(
+      0,
+      createFilter({ fields: { project_id: ["7"] } }, "envelope"),
+      1_000,
+    );
     const [event] = decodeStream(bytes === null ? [] : [bytes]).events;
     expect(event?.data).toBe(
       '{"id":"1","type":"tick","data":{"1":[1e+21,"é\u2028"],"2":1},"project_id":"7","agent_id":"a","published_at":"2026-01-29T10:00:00.000Z"}',

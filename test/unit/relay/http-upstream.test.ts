@@ -83,7 +83,7 @@ describe("the requests of a relay to a hub that is reached by HTTP", () => {
     });
     await upstream.history({
       ...QUESTION,
-      terms: { types: ["a*", "b"], projectIds: ["é", "7"], agentIds: ["1"] },
+      terms: { types: ["a*", "b"], fields: { project_id: ["é", "7"], agent_id: ["1"] } },
     });
     const since = Date.UTC(2026, 0, 29, 9, 0, 0, 5);
     for (const each of [since, "earliest", "oldest"] as const) {
@@ -134,8 +134,8 @@ describe("the history of a hub that is reached by HTTP", () => {
           seq: 8,
           type: "tick",
           data: '{"n":1}',
-          projectId: "7",
-          agentId: "a",
+          isText: false,
+          fields: { project_id: "7", agent_id: "a" },
           publishedAt: Date.UTC(2026, 0, 29, 10),
         },
       ],

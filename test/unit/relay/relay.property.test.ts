@@ -36,7 +36,7 @@ type Action =
 const event = fc
   .record({
     type: fc.constantFrom("a", "b", "ab"),
-    projectId: fc.option(fc.constantFrom("1", "2")),
+    fields: fc.constantFrom({}, { project_id: "1" }, { project_id: "2" }),
     data: fc.constantFrom("1", '"€"', JSON.stringify("x".repeat(30_000))),
   })
   .map(newEvent);
@@ -47,7 +47,7 @@ const terms = fc.constantFrom<FilterTerms[]>(
   {},
   {},
   { types: ["a"] },
-  { types: ["a*"], projectIds: ["1", "2"] },
+  { types: ["a*"], fields: { project_id: ["1", "2"] } },
 );
 
 const frameFault = fc.constantFrom<FrameFault>("twice", "drop", "swap", "half", "rubbish", "late");

@@ -188,9 +188,12 @@ describe("the start of a client at a relay", () => {
 describe("a page of the tail", () => {
   it("comes from memory at once, and is the page of the hub", async () => {
     const rig = new Rig();
-    await rig.publish([newEvent({ type: "a", projectId: "7", data: '{"n":1}' }), newEvent({ type: "b" })]);
+    await rig.publish([
+      newEvent({ type: "a", fields: { project_id: "7" }, data: '{"n":1}' }),
+      newEvent({ type: "b" }),
+    ]);
     rig.attach(0);
-    for (const terms of [{}, { types: ["a"] }, { projectIds: ["7"] }, { types: ["c"] }]) {
+    for (const terms of [{}, { types: ["a"] }, { fields: { project_id: ["7"] } }, { types: ["c"] }]) {
       const page = rig.tail.page(0, createFilter(terms), 1_000);
       expect(page).not.toBeInstanceOf(Promise);
       const hub = await rig.hub.connect({ terms, lastEventId: 0 });
@@ -223,7 +226,11 @@ describe("a page of the tail", () => {
     const rig = new Rig();
     const data = '{"a":[1,-0,1e300,"é 😀 \\u2028"],"__proto__":1}';
     await rig.publish([
-      newEvent({ type: "a", projectId: "7", agentId: "é", data: JSON.stringify(JSON.parse(data)) }),
+      newEvent({
+        type: "a",
+        fields: { project_id: "7", agent_id: "é" },
+        data: JSON.stringify(JSON.parse(data)),
+      }),
     ]);
     for (const form of ["data", "envelope"] as const) {
       const filter = createFilter({}, form);

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { encodeEvent, encodeFrame, type Frame } from "../../../src/sse/encode.ts";
+import { encodeEvent, encodeFrame, encodeText, type Frame } from "../../../src/sse/encode.ts";
 import { decodeStream } from "../../support/hub/frames.ts";
 
 /** Characters that break a line or make a reader ignore an id. */
@@ -105,7 +105,41 @@ describe("encodeEvent", () => {
     );
   });
 
+  it("writes no event field for the default type", () => {
+    expect(encodeEvent("message", 42, "1")).toBe("id: 42\ndata: 1\n\n");
+  });
+
   it("writes the largest id in full", () => {
     expect(encodeEvent("tick", Number.MAX_SAFE_INTEGER, "0")).toContain("\nid: 9007199254740991\n");
+  });
+});
+
+describe("encodeText", () => {
+  it("writes a line of data for each line, however it ends", () => {
+    expect(encodeText("note", 7, "a\r\nb\rc\n\nevent: x\n")).toBe(
+      "event: note\nid: 7\ndata: a\ndata: b\ndata: c\ndata: \ndata: event: x\ndata: \n\n",
+    );
+  });
+
+  it.each(["1", "1.0", ' {"a":[1]}\n', "null", '"a"', "-0"])("marks what is JSON by itself: %j", (text) => {
+    expect(encodeText("message", 7, text)).toMatch(/^: text\nid: 7\ndata: /);
+  });
+
+  it.each(["", " ", "a", "nul", "true story", "{", "<p>1</p>", "1,2", "\u00a01", "01"])(
+    "marks nothing else: %j",
+    (text) => {
+      expect(encodeText("message", 7, text)).toMatch(/^id: 7\ndata: /);
+    },
+  );
+
+  it("is read as the same text, whatever it is, and injects nothing", () => {
+    fc.assert(
+      fc.property(fc.oneof(manyLines, fc.json()), fc.nat(), (text, id) => {
+        const { events, lastEventId } = decodeStream(encodeText("note", id, text));
+        expect(events).toEqual([{ type: "note", id: String(id), data: text.replaceAll(/\r\n|\r/g, "\n") }]);
+        expect(lastEventId).toBe(String(id));
+      }),
+      { numRuns: 200 },
+    );
   });
 });

@@ -92,7 +92,11 @@ class Rig implements LogView {
   }
 
   /** A client at a cursor; nothing is written to it yet. */
-  join(cursor = this.durable, filter: Filter = ALL): { client: Client; stream: FakeStream } {
+  join(
+    cursor = this.durable,
+    filter: Filter = ALL,
+    isCatchingUp = false,
+  ): { client: Client; stream: FakeStream } {
     const stream = new FakeStream();
     const client = new Client({
       id: String(this.clients.size),
@@ -105,6 +109,8 @@ class Rig implements LogView {
       address: null,
       expiresAt: Number.POSITIVE_INFINITY,
       tokenEndsAt: Number.POSITIVE_INFINITY,
+      isBare: false,
+      isCatchingUp,
     });
     this.clients.add(client);
     return { client, stream };
@@ -790,5 +796,53 @@ describe("the broadcaster at rest", () => {
     await rig.clock.settle();
     expect(rig.pages.map(({ events }) => events)).toEqual([3]);
     expect([client.eventsSent, client.lastEventAt]).toEqual([3, rig.clock.now()]);
+  });
+});
+
+/** Where in a stream its client was told that it has caught up, and with which id. */
+function ends(stream: FakeStream): unknown[] {
+  return stream.seen.events.flatMap((event, index) =>
+    event.type === "caught_up" ? [[index, dataOf(event)["last_event_id"]]] : [],
+  );
+}
+
+describe("a client that wants to know when it has caught up", () => {
+  it("is told once, after the last page of its replay and in the same write", async () => {
+    const rig = new Rig();
+    await rig.publish(1_000, { data: JSON.stringify("x".repeat(1_000)) });
+    rig.reader.forget(1_001);
+    const { stream } = rig.join(0, ALL, true);
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    await rig.publish(3);
+    expect(ends(stream)).toEqual([[1_000, "1000"]]);
+    expect(stream.writes.length).toBeGreaterThan(2);
+    expect(stream.seen.events).toHaveLength(1_004);
+    const { stream: other } = rig.join(0);
+    rig.broadcaster.wake();
+    await rig.clock.settle();
+    expect(ends(other)).toEqual([]);
+  });
+
+  it("is told with its first frames if there is nothing to replay", async () => {
+    const rig = new Rig();
+    await rig.publish(2);
+    const { client, stream } = rig.join(2, ALL, true);
+    rig.broadcaster.start(client, ": hello\n\n");
+    await rig.clock.settle();
+    expect(ends(stream)).toEqual([[0, "2"]]);
+    expect(stream.writes).toHaveLength(1);
+  });
+
+  it("is told if its filter hides everything, and after a page that the view has to fetch", async () => {
+    const rig = new Rig();
+    rig.fetchMs = 10;
+    await rig.publish(5);
+    rig.reader.forget(6);
+    const hidden = rig.join(0, createFilter({ types: ["other"] }), true);
+    const shown = rig.join(0, ALL, true);
+    rig.broadcaster.wake();
+    await rig.clock.advance(20);
+    expect([ends(hidden.stream), ends(shown.stream)]).toEqual([[[0, "5"]], [[5, "5"]]]);
   });
 });

@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 
 import { HubError } from "../../../../src/hub/errors.ts";
 import {
+  bareFrames,
+  caughtUpFrame,
   closeFrame,
   errorFrame,
   gapFrame,
@@ -40,6 +42,17 @@ describe("the service's own frames", () => {
 
   it("gap of an unused channel carries 0", () => {
     expect(gapFrame({ reason: "unknown", requestedId: "x", oldest: 1, latest: 0 })).toContain("\nid: 0\n");
+  });
+
+  it("caught_up carries no id, so that it moves no client", () => {
+    expect(caughtUpFrame(57)).toBe('event: caught_up\ndata: {"last_event_id":"57"}\n\n');
+  });
+
+  it("are comments on a bare stream, with their ids and delays", () => {
+    const gap = gapFrame({ reason: "expired", requestedId: "3", oldest: 7, latest: 10 });
+    expect(bareFrames(gap + errorFrame("log_read_failed", "a", true))).toBe(": gap\nid: 6\n\n: error\n\n");
+    expect(bareFrames(closeFrame("limit", 5, "57"))).toBe("retry: 5\n: close\nid: 57\n\n");
+    expect(bareFrames(heartbeatFrame(57))).toBe(heartbeatFrame(57));
   });
 
   it("heartbeat is a comment, with an id or without", () => {

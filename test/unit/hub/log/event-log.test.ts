@@ -32,12 +32,14 @@ describe("an event log that is full", () => {
 });
 
 describe("the size of an event", () => {
-  it("counts its texts, its key twice (for the index), and the cost of a row", () => {
+  it("counts its texts with the names of its fields, its key twice (for the index), and the cost of a row", () => {
     const bare = sizeOf(newEvent({ type: "t", data: "1" }));
     expect(bare).toBeGreaterThan(2);
     expect(sizeOf(newEvent({ type: "tt", data: "1" })) - bare).toBe(1);
     expect(sizeOf(newEvent({ type: "t", data: '"ä"' })) - bare).toBe(3);
-    expect(sizeOf(newEvent({ type: "t", data: "1", projectId: "12", agentId: "345" })) - bare).toBe(5);
+    expect(
+      sizeOf(newEvent({ type: "t", data: "1", fields: { project_id: "12", agent_id: "345" } })) - bare,
+    ).toBe("project_id".length + 2 + "agent_id".length + 3);
     expect(sizeOf(newEvent({ type: "t", data: "1", key: "abc" })) - bare).toBe(6);
   });
 });

@@ -87,9 +87,9 @@ describe("the history", () => {
 
   it("carries every field as it was stored", async () => {
     const hub = new FakeHub();
-    await hub.publish([newEvent({ type: "a", data: '{"x":"€"}', projectId: "7", agentId: null })]);
+    await hub.publish([newEvent({ type: "a", data: '{"x":"€"}', fields: { project_id: "7" } })]);
     expect((await read(hub)).events).toMatchObject([
-      { seq: 1, type: "a", data: '{"x":"€"}', projectId: "7", agentId: null, publishedAt: hub.clock.now() },
+      { seq: 1, type: "a", data: '{"x":"€"}', fields: { project_id: "7" }, publishedAt: hub.clock.now() },
     ]);
   });
 
@@ -97,10 +97,10 @@ describe("the history", () => {
     const hub = new FakeHub();
     await hub.publish([
       newEvent({ type: "a" }),
-      newEvent({ type: "b", projectId: "7" }),
+      newEvent({ type: "b", fields: { project_id: "7" } }),
       newEvent({ type: "a" }),
     ]);
-    const page = await read(hub, { terms: { types: ["b"], projectIds: ["7"] } });
+    const page = await read(hub, { terms: { types: ["b"], fields: { project_id: ["7"] } } });
     expect([idsOf(page), page.next, page.more]).toEqual([[2], 3, false]);
     const limited = await read(hub, { terms: { types: ["a"] }, limit: 1 });
     expect([idsOf(limited), limited.next, limited.more]).toEqual([[1], 1, true]);
@@ -121,13 +121,13 @@ describe("the history", () => {
 
   it.each([
     ["types", { types: ["seen"] }],
-    ["projects", { projectIds: ["7"] }],
+    ["projects", { fields: { project_id: ["7"] } }],
   ])("filtered by %s ends at the same id, whatever the size of the hidden events", async (_, terms) => {
     const pages = [];
     for (const data of ["1", JSON.stringify("x".repeat(60_000))]) {
       const hub = new FakeHub();
-      const hidden = newEvents(30, { type: "hidden", projectId: "8", data });
-      const seen = newEvent({ type: "seen", projectId: "7" });
+      const hidden = newEvents(30, { type: "hidden", fields: { project_id: "8" }, data });
+      const seen = newEvent({ type: "seen", fields: { project_id: "7" } });
       for (let count = 0; count < 400; count++) {
         await hub.publish(count === 390 ? [seen, ...hidden] : hidden);
       }

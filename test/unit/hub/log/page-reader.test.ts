@@ -66,7 +66,9 @@ describe("a page of envelopes", () => {
   const enveloped = createFilter({ types: ["tick"] }, "envelope");
 
   it("holds all stored fields of each event", () => {
-    const { recent, logged } = readersOf([newEvent({ type: "tick", data: '{"n":1}', projectId: "7" })]);
+    const { recent, logged } = readersOf([
+      newEvent({ type: "tick", data: '{"n":1}', fields: { project_id: "7" } }),
+    ]);
     for (const reader of [recent, logged]) {
       const [event] = decodeStream([
         reader.page(0, 1, enveloped, PAGE_BYTES).bytes ?? new Uint8Array(),
@@ -225,13 +227,16 @@ describe("a page", () => {
             fc.json({ stringUnit: "grapheme" }),
             fc.constantFrom("x", "€", "😀").map((unit) => JSON.stringify(unit.repeat(16_000))),
           ),
-          projectId: fc.option(fc.constantFrom("1", "2")),
+          fields: fc.record({ project_id: fc.constantFrom("1", "2") }, { requiredKeys: [] }),
         })
         .map((parts) => newEvent(parts)),
       { minLength: 1, maxLength: 40 },
     );
     const terms = fc.record(
-      { types: fc.constantFrom(["a"], ["b"], ["*"]), projectIds: fc.constantFrom(["1"], ["3"]) },
+      {
+        types: fc.constantFrom(["a"], ["b"], ["*"]),
+        fields: fc.record({ project_id: fc.constantFrom(["1"], ["3"]) }),
+      },
       { requiredKeys: [] },
     );
     fc.assert(

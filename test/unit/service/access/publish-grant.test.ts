@@ -7,7 +7,11 @@ import { Problem } from "../../../../src/service/response/problem.ts";
 import type { NewEvent } from "../../../../src/hub/log/event-log.ts";
 
 function event(type: string, projectId: string | null = null, agentId: string | null = null): NewEvent {
-  return { type, projectId, agentId, data: "1", dataBytes: 1, key: null };
+  const fields = {
+    ...(projectId !== null && { project_id: projectId }),
+    ...(agentId !== null && { agent_id: agentId }),
+  };
+  return { type, fields, data: "1", isText: false, dataBytes: 1, key: null };
 }
 
 function inArray(events: readonly NewEvent[]): PlacedEvent[] {
@@ -40,7 +44,7 @@ describe("the grant of a publisher", () => {
   it.each<[Grant]>([
     [{}],
     [{ channels: ["board-*"] }],
-    [{ types: ["turn_*"], projectIds: ["7"], agentIds: ["1", "2"] }],
+    [{ types: ["turn_*"], fields: { project_id: ["7"], agent_id: ["1", "2"] } }],
     [{ channels: ["*"], types: ["*"] }],
   ])("allows these events: %j", (grant) => {
     expect(refusalOf([event("turn_1", "7", "1"), event("turn_2", "7", "2")], grant)).toBeNull();
@@ -48,7 +52,7 @@ describe("the grant of a publisher", () => {
 
   it("refuses the whole request for one event, and names the event and its field", () => {
     const events = [event("turn_1", "7"), event("done", "8"), event("turn_2", null)];
-    const refusal = refusalOf(events, { types: ["turn_*"], projectIds: ["7"] });
+    const refusal = refusalOf(events, { types: ["turn_*"], fields: { project_id: ["7"] } });
     expect(refusal).toMatchObject({ code: "forbidden" });
     expect(fieldsOf(refusal)).toEqual([
       [1, "type"],
@@ -78,7 +82,7 @@ describe("the grant of a publisher", () => {
 
   it("names at most 100 events, and repeats nothing that was sent", () => {
     const events = Array.from({ length: 1_000 }, () => event("secret_type", "secret-project"));
-    const refusal = refusalOf(events, { types: [], projectIds: [], agentIds: [] });
+    const refusal = refusalOf(events, { types: [], fields: { project_id: [], agent_id: [] } });
     expect(refusal?.errors).toHaveLength(100);
     expect(JSON.stringify([refusal?.message, refusal?.errors])).not.toContain("secret");
   });

@@ -5,6 +5,8 @@ import { readEvents } from "../../../../src/service/request/event-gate.ts";
 import type { Problem } from "../../../../src/service/response/problem.ts";
 import type { NewEvent } from "../../../../src/hub/log/event-log.ts";
 
+const FIELDS = ["project_id", "agent_id"];
+
 type Fault = Pick<Problem, "code" | "message" | "errors">;
 
 /** Reads values as the events of a JSON array. */
@@ -12,6 +14,7 @@ function read(...values: unknown[]): { channel: string; events: readonly NewEven
   const { channel, events } = readEvents(
     values.map((value, index) => ({ position: { index }, value })),
     "default",
+    FIELDS,
   );
   return { channel, events: events.map(({ event }) => event) };
 }
@@ -58,9 +61,9 @@ describe("an event", () => {
     expect(readJson('{"type":"tick","data":{ "a" : [1, 2.50, "€"] },"key":"k"}')).toEqual({
       type: "tick",
       data: '{"a":[1,2.5,"€"]}',
+      isText: false,
       dataBytes: 19,
-      projectId: null,
-      agentId: null,
+      fields: {},
       key: "k",
     });
   });
@@ -76,7 +79,7 @@ describe("an event", () => {
 
   it("that is not JSON is refused with its line", () => {
     const items = [{ position: { line: 3 }, value: undefined }];
-    expect(() => readEvents(items, "default")).toThrow(
+    expect(() => readEvents(items, "default", FIELDS)).toThrow(
       expect.objectContaining({ errors: [{ line: 3, detail: "Expected valid JSON." }] }),
     );
   });
@@ -98,19 +101,21 @@ describe("an event", () => {
   it("is refused with all its mistakes", () => {
     const wrong = { type: "a b", project_id: "a,b", agent_id: 1.5, key: "", channel: "A" };
     expect(fieldsOf(wrong).toSorted()).toEqual(["agent_id", "channel", "data", "key", "project_id", "type"]);
-    expect(fieldsOf({}).toSorted()).toEqual(["data", "type"]);
+    expect(fieldsOf({})).toEqual(["data"]);
   });
 });
 
 describe("the type", () => {
-  it.each([undefined, null, 1, "", "a b", "a\nb", "a,b", "a*", "x".repeat(65), ["tick"]])(
-    "may not be %j",
-    (type) => {
-      expect(fieldsOf({ type, data: {} })).toEqual(["type"]);
-    },
-  );
+  it("is `message` if it is absent", () => {
+    expect(read({ data: {} }).events[0]?.type).toBe("message");
+    expect(read({ type: "message", data: {} }).events[0]?.type).toBe("message");
+  });
 
-  it.each(["connected", "gap", "error", "close", "heartbeat", "open"])(
+  it.each([null, 1, "", "a b", "a\nb", "a,b", "a*", "x".repeat(65), ["tick"]])("may not be %j", (type) => {
+    expect(fieldsOf({ type, data: {} })).toEqual(["type"]);
+  });
+
+  it.each(["connected", "gap", "error", "close", "heartbeat", "open", "caught_up"])(
     "may not be %s, which the service uses itself",
     (type) => {
       expect(fieldsOf({ type, data: {} })).toEqual(["type"]);
@@ -172,12 +177,10 @@ describe("the data", () => {
 describe("the ids of project and agent", () => {
   it("come from the event, else from its data", () => {
     expect(read(tick({ project_id: "7", agent_id: 8 })).events[0]).toMatchObject({
-      projectId: "7",
-      agentId: "8",
+      fields: { project_id: "7", agent_id: "8" },
     });
     expect(read(tick({ data: { project_id: 7, agent_id: "8" } })).events[0]).toMatchObject({
-      projectId: "7",
-      agentId: "8",
+      fields: { project_id: "7", agent_id: "8" },
     });
   });
 
@@ -193,7 +196,7 @@ describe("the ids of project and agent", () => {
     "may be in both places if they are the same, or if the data has no valid id: %s %j with %j in the data",
     (name, own, inData) => {
       const [event] = read(tick({ [name]: own, data: { [name]: inData } })).events;
-      expect([event?.projectId, event?.agentId]).toContain(String(own));
+      expect(event?.fields).toEqual({ [name]: String(own) });
     },
   );
 
@@ -223,21 +226,14 @@ describe("the ids of project and agent", () => {
   });
 
   it("are absent if they are null, and then come from the data", () => {
-    expect(read(tick({ project_id: null, agent_id: null })).events[0]).toMatchObject({
-      projectId: null,
-      agentId: null,
-    });
-    expect(read(tick({ project_id: null, data: { project_id: 2, agent_id: null } })).events[0]).toMatchObject(
-      {
-        projectId: "2",
-        agentId: null,
-      },
-    );
+    expect(read(tick({ project_id: null, agent_id: null })).events[0]?.fields).toEqual({});
+    const [event] = read(tick({ project_id: null, data: { project_id: 2, agent_id: null } })).events;
+    expect(event?.fields).toEqual({ project_id: "2" });
   });
 
   it("count as their decimal text if they are numbers", () => {
     const texts = ["0", "-0", "1.0", "1e3", "-5", "9007199254740991"].map(
-      (number) => readJson(`{"type":"tick","data":{},"project_id":${number}}`)?.projectId,
+      (number) => readJson(`{"type":"tick","data":{},"project_id":${number}}`)?.fields["project_id"],
     );
     expect(texts).toEqual(["0", "0", "1", "1000", "-5", "9007199254740991"]);
   });
@@ -265,19 +261,69 @@ describe("the ids of project and agent", () => {
   it.each(IMPOSSIBLE.filter((id) => id !== Number.POSITIVE_INFINITY))(
     "are ignored in the data if they are impossible: %j",
     (id) => {
-      expect(read(tick({ data: { project_id: id, agent_id: id } })).events[0]).toMatchObject({
-        projectId: null,
-        agentId: null,
-      });
+      expect(read(tick({ data: { project_id: id, agent_id: id } })).events[0]?.fields).toEqual({});
     },
   );
 
   it("are not read from data that is not an object, or from a prototype", () => {
     for (const data of ["project_id", ["project_id"], null, 7]) {
-      expect(read(tick({ data })).events[0]).toMatchObject({ projectId: null });
+      expect(read(tick({ data })).events[0]?.fields).toEqual({});
     }
-    expect(readJson('{"type":"tick","data":{"__proto__":{"project_id":7}}}')).toMatchObject({
-      projectId: null,
+    expect(readJson('{"type":"tick","data":{"__proto__":{"project_id":7}}}')?.fields).toEqual({});
+  });
+});
+
+function fieldsWith(names: readonly string[], value: unknown): unknown {
+  return readEvents([{ position: { index: 0 }, value }], "default", names).events[0]?.event.fields;
+}
+
+describe("the fields of a deployment", () => {
+  it("are the only ones that are read, in the order of the configuration", () => {
+    const data = { project_id: 1, b: "2", a: 3, constructor: "c" };
+    expect(fieldsWith([], { data })).toEqual({});
+    expect(Object.entries(fieldsWith(["a", "constructor", "b"], { data }) ?? {})).toEqual([
+      ["a", "3"],
+      ["constructor", "c"],
+      ["b", "2"],
+    ]);
+  });
+
+  it("have no values that every object inherits", () => {
+    expect(fieldsWith(["constructor"], { data: {} })).toEqual({});
+    expect(fieldsWith(["constructor"], { data: {}, constructor: 1 })).toEqual({ constructor: "1" });
+  });
+
+  it("stand beside a text too", () => {
+    expect(fieldsWith(["a"], { text: '{"a":1}', a: 2 })).toEqual({ a: "2" });
+    expect(fieldsWith(["a"], { text: '{"a":1}' })).toEqual({});
+  });
+});
+
+describe("the text", () => {
+  it("passes unchanged, with the size that it has as lines of a frame", () => {
+    expect(read({ text: "é\r\nb\rc\n" }).events[0]).toEqual({
+      type: "message",
+      data: "é\r\nb\rc\n",
+      isText: true,
+      dataBytes: 8 + 3 * "data: ".length,
+      fields: {},
+      key: null,
+    });
+  });
+
+  it.each(["", 1, null, {}, ["a"], "a\u0000", "\ud800", "a\udc00b"])("may not be %j", (text) => {
+    expect(fieldsOf({ text })).toEqual(["text"]);
+  });
+
+  it("may not come with data, even if that is null", () => {
+    expect(fieldsOf({ text: "a", data: null })).toEqual(["text"]);
+  });
+
+  it("may have 65,000 bytes, not counting what its lines cost in a frame", () => {
+    expect(read({ text: "\n".repeat(65_000) }).events).toHaveLength(1);
+    expect(faultOf({ text: `${"€".repeat(21_666)}aaa` })).toMatchObject({
+      code: "event_too_large",
+      errors: [{ index: 0, field: "text" }],
     });
   });
 });

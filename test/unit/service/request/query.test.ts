@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { isId, Query } from "../../../../src/service/request/query.ts";
+import { isFieldValue, Query } from "../../../../src/service/request/query.ts";
 import { Problem } from "../../../../src/service/response/problem.ts";
 
 const NOW = Date.UTC(2026, 0, 29, 10);
@@ -17,6 +17,8 @@ const STREAM = [
   "on_busy",
 ];
 
+const FIELDS = ["project_id", "agent_id"];
+
 function query(search: string): Query {
   return new Query(new URLSearchParams(search), STREAM);
 }
@@ -25,7 +27,7 @@ function query(search: string): Query {
 function wrongIn(search: string): string[] {
   const read = query(search);
   read.channel();
-  read.filter();
+  read.filter(FIELDS);
   read.start(null, NOW);
   read.streamsWhenBusy();
   return wrongOf(read);
@@ -49,7 +51,7 @@ function integerOf(search: string): [number | null, string[]] {
 }
 
 function filterOf(search: string): object {
-  return query(search).filter();
+  return query(search).filter(FIELDS);
 }
 
 function startOf(search: string, header: string | null = null): object {
@@ -69,7 +71,7 @@ describe("a query", () => {
   it("without parameters asks for all live events of the default channel", () => {
     const read = query("");
     expect(read.channel()).toBe("default");
-    expect(read.filter()).toEqual({});
+    expect(read.filter(FIELDS)).toEqual({});
     expect(read.start(null, NOW)).toEqual({ lastEventId: null, logName: null, since: null });
     expect(read.streamsWhenBusy()).toBe(false);
     expect(wrongOf(read)).toEqual([]);
@@ -142,12 +144,11 @@ describe("the filter of a query", () => {
   it("is a list separated by commas; a repeated parameter continues the list", () => {
     expect(filterOf("types=a,b*&project_id=1,2&agent_id=3")).toEqual({
       types: ["a", "b*"],
-      projectIds: ["1", "2"],
-      agentIds: ["3"],
+      fields: { project_id: ["1", "2"], agent_id: ["3"] },
     });
     expect(filterOf("types=a&types=b*,c&project_id=1&project_id=2")).toEqual({
       types: ["a", "b*", "c"],
-      projectIds: ["1", "2"],
+      fields: { project_id: ["1", "2"] },
     });
   });
 
@@ -246,13 +247,13 @@ describe("the start of a query", () => {
 
 describe("an id of a project or an agent", () => {
   it.each(["0", "a b", "ä😀", "x".repeat(128), "\"'<>&;*/\\"])("may be %j", (text) => {
-    expect(isId(text)).toBe(true);
+    expect(isFieldValue(text)).toBe(true);
   });
 
   it.each(["", "a,b", "\u0000", "a\nb", "\u007f", "\u0085", "x".repeat(129), "\ud800"])(
     "may not be %j",
     (text) => {
-      expect(isId(text)).toBe(false);
+      expect(isFieldValue(text)).toBe(false);
     },
   );
 });
