@@ -6,6 +6,9 @@ import { outcomeOf } from "../../support/hub/outcome.ts";
 import { SeatWorld } from "../../support/relay/seat-world.ts";
 
 const SETTINGS = { maxConnections: 25, clientsPerObject: 10, maxRelays: 5 };
+
+/** In the second one, every relay has to be filled to its last place. */
+const CALM_SETTINGS = fc.constantFrom(SETTINGS, { maxConnections: 30, clientsPerObject: 10, maxRelays: 3 });
 const ENTRANCES = ["a/1", "a/1", "a/2", "b/1", "a/3"] as const;
 
 /** After this time every lease has been renewed or has ended, and everything unused has been given back. */
@@ -63,15 +66,15 @@ describe("the seats of a channel", () => {
         ]);
         expect([world.clients, world.faults]).toEqual([SETTINGS.maxConnections, []]);
       }),
-      { numRuns: 60 },
+      { numRuns: 3000 },
     );
   });
 
   it("are found by a connect if one has been free for longer than 250 ms", async () => {
     await fc.assert(
-      fc.asyncProperty(seed, async (from) => {
+      fc.asyncProperty(seed, CALM_SETTINGS, async (from, settings) => {
         const random = createRandom(from);
-        const world = new SeatWorld(random.of("world"), SETTINGS);
+        const world = new SeatWorld(random.of("world"), settings);
         world.network.isRough = false;
         const refused: string[] = [];
         let isConnecting = false;
@@ -81,19 +84,19 @@ describe("the seats of a channel", () => {
           const answer = await world.connect(random.pick([...ENTRANCES]));
           isConnecting = false;
           const freeMs = world.clock.now() - freeSince;
-          if (world.clients < SETTINGS.maxConnections && answer !== "in" && freeMs > 250) {
+          if (world.clients < settings.maxConnections && answer !== "in" && freeMs > 250) {
             refused.push(
               `${answer} with ${world.clients} clients, and a seat that was free for ${freeMs} ms`,
             );
           }
         };
         for (let step = 0; step < 400; step++) {
-          if (world.clients === SETTINGS.maxConnections) {
+          if (world.clients === settings.maxConnections) {
             freeSince = Number.POSITIVE_INFINITY;
           }
-          if (random.chance(world.clients < 20 ? 0.2 : 0.45)) {
+          if (random.chance(world.clients < settings.maxConnections - 5 ? 0.2 : 0.45)) {
             random.some(world.relays, 0.5)[0]?.leave();
-            if (world.clients < SETTINGS.maxConnections) {
+            if (world.clients < settings.maxConnections) {
               freeSince = Math.min(freeSince, world.clock.now());
             }
           } else if (!isConnecting) {
@@ -103,7 +106,7 @@ describe("the seats of a channel", () => {
         }
         expect([refused, world.faults]).toEqual([[], []]);
       }),
-      { numRuns: 60 },
+      { numRuns: 3000 },
     );
   });
 });
