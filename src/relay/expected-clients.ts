@@ -22,10 +22,10 @@ export class ExpectedClients {
     }
   }
 
-  /** Notes that some have arrived: those that were sent first. */
+  /** Notes that some have arrived: probably those that were sent last. Earlier ones have found another place. */
   arrived(clients: number): void {
     let left = clients;
-    for (const group of this.#groups) {
+    for (const group of this.#groups.toReversed()) {
       const arrived = Math.min(left, group.clients);
       group.clients -= arrived;
       left -= arrived;

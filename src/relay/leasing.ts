@@ -220,12 +220,15 @@ export class Leasing {
   /** Counts the seats at once, and answers when that is durable. */
   async #serve(request: LeaseRequest): Promise<Lease> {
     const { relay, life, parent } = request;
-    const isAccepted = this.#note(request);
+    const isAccepted = this.#placement.accepts(relay);
     const freeBefore = this.#ledger.free;
     // Nobody gets a block until the next recall can fetch it back.
     const isScarce = !this.#isRecallDue();
     const grant = isScarce ? "needed" : "block";
     const granted = this.#ledger.lease(request, isAccepted ? grant : "nothing", this.#now());
+    if (isAccepted) {
+      this.#note(request, granted.held);
+    }
     const next = this.#next(request, isAccepted);
     if (this.#ledger.free > freeBefore) {
       this.#seatsAreFree();
@@ -243,20 +246,16 @@ export class Leasing {
     };
   }
 
-  /** Notes the load of a relay. Returns false for one more relay than the channel may have. */
-  #note({ relay, life, used, waiting, wanted, isFull }: LeaseRequest): boolean {
+  /** Notes how many clients a relay has, together with the connects that now get a seat. */
+  #note({ relay, life, used, waiting, wanted, isFull }: LeaseRequest, held: number): void {
     if (this.#ledger.isReplaced(relay, life)) {
-      return true;
+      return;
     }
     if (used + waiting + wanted === 0) {
       this.#forget(relay);
-      return true;
+      return;
     }
-    if (!this.#placement.accepts(relay)) {
-      return false;
-    }
-    this.#placement.note(relay, used, isFull ? wanted : null);
-    return true;
+    this.#placement.note(relay, Math.max(used, Math.min(used + waiting, held)), isFull ? wanted : null);
   }
 
   #next(request: LeaseRequest, isAccepted: boolean): Place[] {
