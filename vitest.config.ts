@@ -66,6 +66,25 @@ function objectProject(name: string, include: string[], bindings: Record<string,
   };
 }
 
+/** End-to-end tests of streams and of their operation, which run with relays too. */
+const RELAYED_E2E = [
+  "admin",
+  "broadcast",
+  "client",
+  "drain",
+  "endpoint",
+  "event-format",
+  "faults/gap",
+  "filter",
+  "health",
+  "history",
+  "metrics",
+  "resume",
+  "retention",
+  "shutdown",
+  "token-expiry",
+].map((name) => `test/e2e/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     // `npm run coverage`. Only the unit lane can be measured: the other lanes run the code in another process.
@@ -104,7 +123,17 @@ export default defineConfig({
         },
       },
       {
-        // The same files against the service by `npm run serve`. What that cannot have is in test/support/host.ts.
+        // Some of these files with relays that hold ten clients each.
+        test: {
+          name: "e2e-relays",
+          include: RELAYED_E2E,
+          env: { SERVICE_RELAYS: "1" },
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        // The files of `e2e` against the service by `npm run serve`. What that cannot have is in test/support/host.ts.
         test: {
           name: "e2e-deno",
           include: ["test/e2e/**/*.test.ts"],

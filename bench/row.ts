@@ -6,6 +6,8 @@ import type { Usage } from "./usage.ts";
 export interface Row {
   readonly name: string;
   readonly title: string;
+  /** The hosts that it can be measured on. Absent: all. */
+  readonly hosts?: readonly ServiceHost[];
   measure(options: RowOptions): Promise<Outcome>;
 }
 

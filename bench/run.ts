@@ -11,6 +11,9 @@ import { idleCpu } from "./rows/idle-cpu.ts";
 import { latencyRow } from "./rows/latency.ts";
 import { memory } from "./rows/memory.ts";
 import { publish } from "./rows/publish.ts";
+import { relayCrowd } from "./rows/relay-crowd.ts";
+import { relayFanOut } from "./rows/relay-fan-out.ts";
+import { relayLatency } from "./rows/relay-latency.ts";
 import { replay } from "./rows/replay.ts";
 import { isServiceHost, SERVICE_HOSTS, type ServiceHost } from "./service.ts";
 
@@ -36,6 +39,9 @@ const ROWS: readonly Row[] = [
   batchPublish,
   replay,
   floodRow,
+  relayLatency,
+  relayFanOut,
+  relayCrowd,
 ];
 
 const USAGE = `Usage: npm run bench -- [options]
@@ -68,7 +74,10 @@ if (json !== true) {
 }
 const results: Result[] = [];
 const chosen = ROWS.filter(({ name }) => only === undefined || only.includes(name));
-for (const [row, host] of chosen.flatMap((each) => hosts.map((one) => [each, one] as const))) {
+const runs = chosen.flatMap((row) =>
+  hosts.filter((host) => row.hosts?.includes(host) ?? true).map((host) => ({ row, host })),
+);
+for (const { row, host } of runs) {
   const result = await measure(row, host);
   if (stopped) {
     break;

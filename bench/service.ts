@@ -22,18 +22,26 @@ export function isServiceHost(name: string): name is ServiceHost {
 }
 
 /** The default configuration, with the most clients that a channel can have and a channel for each row. */
-const configOf = ({ heartbeatSeconds = 30 }: ServiceOptions): string => `sse:
-  max_connections: 1000
+const configOf = ({
+  heartbeatSeconds = 30,
+  maxConnections = 1_000,
+  clientsPerObject = 1_000,
+}: ServiceOptions): string => `sse:
+  max_connections: ${maxConnections}
   heartbeat_interval_seconds: ${heartbeatSeconds}
 channels:
   allowed: ["*"]
 limits:
+  clients_per_object: ${clientsPerObject}
   exempt_addresses: [127.0.0.1]
 `;
 
-interface ServiceOptions {
+export interface ServiceOptions {
   readonly host: ServiceHost;
   readonly heartbeatSeconds?: number;
+  readonly maxConnections?: number;
+  /** Below `maxConnections`, relays hold the clients. */
+  readonly clientsPerObject?: number;
 }
 
 /** How long a stop may take. The launcher promises 5 seconds. */
@@ -107,6 +115,15 @@ export async function startService(cleanup: Cleanup, options: ServiceOptions): P
     publishPath: (channel) => `/api/publish?channel=${channel}`,
     stop,
   };
+}
+
+/** Insists that so many relays hold the clients of a channel, so that no row measures something else. */
+export async function requireRelays(host: Host, channel: string, relays: number): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${host.port}/health?channel=${channel}`);
+  const { sse } = (await answer.json()) as { sse: { relays?: { count: number } } };
+  if ((sse.relays?.count ?? 0) !== relays) {
+    throw new Error(`${host.name}: expected ${relays} relays, found ${sse.relays?.count ?? 0}`);
+  }
 }
 
 /** A launcher that is stopped during its build leaves the bundler behind, which would continue to write files. */

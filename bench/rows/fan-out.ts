@@ -13,8 +13,8 @@ import { median } from "../statistics.ts";
 import { meanUsage, meterUsage, type Usage } from "../usage.ts";
 
 /** A host that the service is compared with, and the ratio that the service must reach on each of its own hosts. */
-interface Peer {
-  readonly start: (cleanup: Cleanup) => Promise<Host>;
+export interface Peer {
+  readonly start: (cleanup: Cleanup, host: ServiceHost) => Promise<Host>;
   readonly bounds: Partial<Record<ServiceHost, Bound>>;
 }
 
@@ -28,7 +28,9 @@ const PEERS: readonly Peer[] = [
   },
 ];
 
-const CLIENTS = 1_000;
+export const CLIENTS = 1_000;
+/** The channel of the clients. */
+export const CHANNEL = "fan-out";
 /** One client in this many decodes each frame and checks that none is missing. */
 const SAMPLE = 50;
 const BATCH_EVENTS = 20;
@@ -48,26 +50,43 @@ const WARM_UP_MS = 400;
  * batches while the slowest client is at most a window behind. So neither publisher nor log overflows, and a faster
  * host gets more events.
  */
-export const fanOut: Row = {
-  name: "fan-out",
-  title: `saturated fan-out, ${CLIENTS} clients, ~200-byte frames`,
-  measure: async ({ cleanup, seconds, host }) => {
-    const service = await openSide(await startService(cleanup, { host }), cleanup);
-    const peers: Side[] = [];
-    for (const peer of PEERS) {
-      peers.push(await openSide(await peer.start(cleanup), cleanup));
-    }
-    const sides = [service, ...peers];
-    for (let pair = 0; pair < PAIRS; pair++) {
-      for (const side of sides) {
-        side.windows.push(await playWindow(side, seconds ?? WINDOW_SECONDS, WINDOW_EVENTS));
+export function fanOutRow(
+  { name, title, hosts }: Pick<Row, "name" | "title" | "hosts">,
+  start: (cleanup: Cleanup, host: ServiceHost) => Promise<Host>,
+  against: readonly Peer[],
+  check: (host: Host) => Promise<void> = () => Promise.resolve(),
+): Row {
+  return {
+    name,
+    title,
+    ...(hosts !== undefined && { hosts }),
+    measure: async ({ cleanup, seconds, host }) => {
+      const service = await openSide(await start(cleanup, host), cleanup);
+      await check(service.host);
+      const peers: Side[] = [];
+      for (const peer of against) {
+        peers.push(await openSide(await peer.start(cleanup, host), cleanup));
       }
-    }
-    const [floor = service] = peers;
-    const ceiling = await playWindow(floor, 1, CEILING_WINDOW_EVENTS);
-    return outcomeOf(service, host, peers, ceiling);
-  },
-};
+      const sides = [service, ...peers];
+      for (let pair = 0; pair < PAIRS; pair++) {
+        for (const side of sides) {
+          side.windows.push(await playWindow(side, seconds ?? WINDOW_SECONDS, WINDOW_EVENTS));
+        }
+      }
+      const [floor = service] = peers;
+      const ceiling = await playWindow(floor, 1, CEILING_WINDOW_EVENTS);
+      const bounds = against.map((peer) => peer.bounds[host]);
+      return outcomeOf(service, bounds, peers, ceiling);
+    },
+  };
+}
+
+/** The service against the floor and raw Node. */
+export const fanOut = fanOutRow(
+  { name: "fan-out", title: `saturated fan-out, ${CLIENTS} clients, ~200-byte frames` },
+  (cleanup, host) => startService(cleanup, { host }),
+  PEERS,
+);
 
 interface Side {
   readonly host: Host;
@@ -86,7 +105,7 @@ interface Window {
 
 async function openSide(host: Host, cleanup: Cleanup): Promise<Side> {
   const generator = startGenerator(cleanup);
-  const publisher = openPublisher(host, host.publishPath("fan-out"));
+  const publisher = openPublisher(host, host.publishPath(CHANNEL));
   cleanup.add(() => publisher.close());
   const side: Side = {
     host,
@@ -97,7 +116,7 @@ async function openSide(host: Host, cleanup: Cleanup): Promise<Side> {
     slowest: 0,
     onSlowest: () => {},
   };
-  await generator.connect(host, "fan-out", { clients: CLIENTS, attention: "newest", sample: SAMPLE });
+  await generator.connect(host, CHANNEL, { clients: CLIENTS, attention: "newest", sample: SAMPLE });
   await generator.watch((id) => {
     side.slowest = id;
     side.onSlowest();
@@ -160,7 +179,12 @@ async function publishUntil(stopped: AbortSignal, side: Side, windowEvents: numb
   }
 }
 
-function outcomeOf(service: Side, host: ServiceHost, peers: readonly Side[], ceiling: Window): Outcome {
+function outcomeOf(
+  service: Side,
+  bounds: readonly (Bound | undefined)[],
+  peers: readonly Side[],
+  ceiling: Window,
+): Outcome {
   const rates = (side: Side): number[] => side.windows.map(({ deliveriesPerSecond }) => deliveriesPerSecond);
   const cpu = (side: Side): number =>
     median(side.windows.map(({ usage, deliveriesPerSecond }) => (usage.runtime * 1e6) / deliveriesPerSecond));
@@ -169,7 +193,7 @@ function outcomeOf(service: Side, host: ServiceHost, peers: readonly Side[], cei
     what: `against ${peer.host.name}`,
     value: median(own) / median(rates(peer)),
     unit: "x",
-    ...(PEERS[index] === undefined ? {} : { bound: PEERS[index].bounds[host] }),
+    ...(bounds[index] === undefined ? {} : { bound: bounds[index] }),
   }));
   const notes = [service, ...peers].map(
     (side) =>

@@ -21,6 +21,9 @@ export interface Load {
   readonly againstNode: Partial<Record<ServiceHost, Bound>>;
 }
 
+/** The channel of the clients. */
+export const CHANNEL = "latency";
+
 const ROUNDS = 5;
 const ROUND_SECONDS = 2.5;
 const WARM_UP_SECONDS = 1.5;
@@ -77,9 +80,9 @@ export async function openSide(
   cleanup: Cleanup,
 ): Promise<Side> {
   const generator = startGenerator(cleanup);
-  const publisher = openPublisher(host, host.publishPath("latency"));
+  const publisher = openPublisher(host, host.publishPath(CHANNEL));
   cleanup.add(() => publisher.close());
-  await generator.connect(host, "latency", { clients, attention: "every" });
+  await generator.connect(host, CHANNEL, { clients, attention: "every" });
   return { host, generator, publisher, published: 0 };
 }
 

@@ -17,6 +17,7 @@ import { relayedHubSettingsOf, settingsOf, usesRelays } from "../service/hub-set
 import { createLogger } from "../service/logger.ts";
 import { STREAM_HEADERS } from "../service/response/stream-headers.ts";
 import type { Forgotten } from "../sql/channel-table.ts";
+import { LaunchedSeats } from "../sql/launched-seats.ts";
 import { LaunchValues } from "../sql/launch-values.ts";
 import { SeatTable } from "../sql/seat-table.ts";
 import { SqlLog } from "../sql/sql-log.ts";
@@ -199,7 +200,7 @@ export class HubObject extends DurableObject<Env> implements HubRpc {
     const hub = usesRelays(config)
       ? new RelayedHub(relayedHubSettingsOf(config, this.#channel), {
           ...host,
-          seatStore: new SeatTable(objectSql(storage)),
+          seatStore: new LaunchedSeats(new SeatTable(objectSql(storage)), this.#launch),
           relay: (name) => relayPort(this.#relayStub(name)),
         })
       : new Hub(settingsOf(config, this.#channel), host);

@@ -46,6 +46,14 @@ export class SeatTable implements SeatStore {
     );
   }
 
+  /** Deletes all leases. */
+  clear(): void {
+    if (isMigrated(this.#sql, "seat_migrations")) {
+      this.#migrate();
+      this.#sql.rows("DELETE FROM seats");
+    }
+  }
+
   sync(): Promise<void> {
     return this.#sql.sync();
   }

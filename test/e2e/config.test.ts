@@ -36,14 +36,14 @@ describe("config.yaml on its way to the edge", () => {
   const configure = (yaml: string) => writeFile(join(project.path, "config.yaml"), yaml);
 
   it("stops the deploy when it has changed, names the remedy, and is deployed after that", async () => {
-    await configure("limits: { max_stream_age_seconds: 77 }");
+    await configure("limits: { clients_per_object: 77 }");
     const stopped = await deploy();
     expect(stopped.code).not.toBe(0);
     expect(stopped.output).toContain("config.yaml has changed since it was compiled: run npm run config");
     expect(stopped.output).not.toContain("env.LIMITS");
     expect(await run("npm", "run", "config")).toMatchObject({ code: 0 });
     const { code, output } = await deploy();
-    expect(output).toContain('env.LIMITS ({"max_stream_age_seconds":77,');
+    expect(output).toContain('env.LIMITS ({"clients_per_object":77,');
     expect(code).toBe(0);
   });
 
@@ -51,7 +51,7 @@ describe("config.yaml on its way to the edge", () => {
     const before = await readFile(join(project.path, "wrangler.toml"), "utf8");
     await configure("sse: { max_connections: 0 }\nlimit: {}\n");
     const mistakes = [
-      "config.yaml:1:25 sse.max_connections: expected an integer from 1 to 1000, got 0",
+      "config.yaml:1:25 sse.max_connections: expected an integer from 1 to 1000000, got 0",
       "config.yaml:2:1 limit: unknown key (did you mean limits?)",
     ];
     for (const { code, output } of [await deploy(), await run("npm", "run", "config")]) {

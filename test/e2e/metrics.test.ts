@@ -111,7 +111,7 @@ describe("Other routes: GET /metrics", () => {
     for (const [name, { type, samples }] of families) {
       expect([name, name.endsWith("_total")]).toEqual([name, type === "counter"]);
       // All but those of the service as a whole are of one channel.
-      const isOfChannel = !name.startsWith("edge_sse_channels");
+      const isOfChannel = !/^edge_sse_(?:channels|relays_not_shown)/.test(name);
       expect(samples.every((sample) => "channel" in sample.labels === isOfChannel)).toBe(true);
     }
   });

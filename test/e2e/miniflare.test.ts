@@ -60,7 +60,7 @@ describe.skipIf(isExcepted("the Worker under miniflare"))("The bundle of wrangle
     expect(said).toMatch(/env\.SSE \(\{"heartbeat_interval_seconds":\d+/);
     expect(said).toMatch(/env\.CHANNELS \(\{"allowed":\[/);
     expect(said).toMatch(/env\.HISTORY \(\{"max_events":\d+/);
-    expect(said).toMatch(/env\.LIMITS \(\{"max_stream_age_seconds":\d+,/);
+    expect(said).toMatch(/env\.LIMITS \(\{"clients_per_object":\d+,/);
     expect(said).toMatch(/env\.AUTH \(\{"publish":\["token"\]/);
     expect(said).toMatch(/env\.CORS \(\{"allowed_origins":\[\]\}\)/);
     expect(said).toMatch(/env\.REQUEST_RATE \(\d+ requests\/60s\)/);

@@ -289,5 +289,8 @@ function expose(metric: Metric, states: readonly ChannelState[]): string {
       return `${metric.name}${suffix}{${all.join(",")}} ${value}\n`;
     }),
   );
+  if (lines.length === 0 && metric.of === "relays") {
+    return "";
+  }
   return `# HELP ${metric.name} ${metric.help}\n# TYPE ${metric.name} ${metric.type}\n${lines.join("")}`;
 }

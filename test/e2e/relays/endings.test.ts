@@ -197,7 +197,7 @@ describe.skipIf(isExcepted("relays in one process"))("Ends of single streams on 
     strict = await startRelayed(
       {
         sse: { heartbeat_interval_seconds: 60 },
-        auth: { subscribe: ["token", "jwt"], jwt: { clock_skew_seconds: 0 } },
+        auth: { subscribe: ["token", "jwt"], metrics: "public", jwt: { clock_skew_seconds: 0 } },
         limits: { max_stream_age_seconds: 4 },
       },
       { env: { SUBSCRIBE_TOKEN: subscribeToken, JWT_SECRET: jwtSecret } },

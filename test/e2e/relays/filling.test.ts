@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { isExcepted } from "../../support/host.ts";
@@ -14,6 +16,9 @@ import type { Service } from "../../support/service.ts";
 
 /** An empty relay closes its feed within 10 s. The rest is for an alarm of a busy machine. */
 const ASLEEP_MS = 10_000 + 2_000;
+
+/** A relay renews its lease every 10 s. */
+const RENEWED_MS = 10_000 + 1_500;
 
 let service: Service;
 
@@ -99,6 +104,8 @@ describe.skipIf(isExcepted("relays in one process")).concurrent("Relays", () => 
     leaving.slice(0, 4).forEach((stream) => stream.reset());
     const after = { "anywhere/1": PER_RELAY - 4, "anywhere/2": PER_RELAY, "anywhere/3": PER_RELAY };
     await untilRelays(service, "holes", after);
+    // The hub learns of it with the next renewal of the lease.
+    await sleep(RENEWED_MS);
     await openMany(service, 4, { channel: "holes" });
     expect(await relaysOf(service, "holes")).toEqual({ ...after, "anywhere/1": PER_RELAY });
   });

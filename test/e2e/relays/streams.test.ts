@@ -81,8 +81,12 @@ function openBoth(query: Readonly<Record<string, string>>, request: RawRequest):
 async function textsOf(both: readonly Opened[], channel: string): Promise<string[]> {
   return Promise.all(
     both.map(async ({ service, stream }) => {
-      await service.publish(last, channel);
-      await stream.nextEvent({ type: "last" });
+      const { events: published } = await service.publish(last, channel);
+      const id = published[0]?.id;
+      // Former cases have left such events in the log, so the type does not tell which one this is.
+      while ((await stream.nextEvent({ type: "last" })).id !== id) {
+        continue;
+      }
       stream.reset();
       return normalized(stream.text);
     }),

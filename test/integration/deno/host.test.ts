@@ -188,10 +188,22 @@ describe("a process that hosts channels", () => {
     const hub = host.hubs.of("a");
     const wish = { number: 1, hub: null, used: 0, wanted: 100, isFull: false, parent: null };
     const first = { ...wish, relay: "local/1", life, waiting: 100 };
+    const feed = await hub.connect(
+      {
+        terms: {},
+        form: "envelope",
+        start: { lastEventId: null, logName: null, since: null },
+        address: null,
+        endsAt: null,
+        relay: { name: "local/1", life },
+      },
+      "local",
+    );
     expect(await hub.lease(first)).toMatchObject({ held: 100 });
     await host.hubs.verifyRelay("local/1");
     const second = { ...wish, relay: "local/2", life: "other", waiting: 60 };
     expect((await hub.health()).relays).toMatchObject({ count: 1 });
+    await feed.body?.cancel();
     life = "next";
     await host.hubs.verifyRelay("local/1");
     expect((await hub.lease(second)).held).toBeGreaterThanOrEqual(60);

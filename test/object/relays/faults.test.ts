@@ -13,11 +13,15 @@ const PER_RELAY = 10;
 /** How long a client may be away after its relay or its hub has died. */
 const BACK = { timeout: 5_000, interval: 20 };
 
+/** How long a lease lasts at the hub. */
+const LEASE_MS = 60_000;
+
 const ABORTED = "as if the machine failed";
 
 const followers: Follower[] = [];
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await Promise.all(followers.splice(0).map((follower) => follower.stop()));
 });
 
@@ -203,7 +207,10 @@ describe("hubs and relays that die in any order", () => {
     expect(last).toBe(300);
     await expectWhole(all, last);
 
+    // A hub that was started again honours the lease of each relay that may still be alive.
     await Promise.all(all.map((follower) => follower.stop()));
+    const realNow = Date.now.bind(Date);
+    vi.spyOn(Date, "now").mockImplementation(() => realNow() + LEASE_MS);
     await follow(channel, SEATS, "NA");
     const beyond = await send(`/api/events?channel=${channel}`);
     expect(beyond.status).toBe(503);

@@ -260,7 +260,15 @@ describe("a page of the tail", () => {
     rig.attach();
     expect(await rig.walk(0)).toEqual(upTo(1_500));
     expect(rig.upstream.asked.length).toBeLessThanOrEqual(2);
+  });
+
+  it("is not cut from an answer that begins after the cursor, or that is for another filter", async () => {
+    const rig = new Rig();
+    await rig.publish(newEvents(1_500, { data: JSON.stringify("x".repeat(200)) }));
+    rig.attach();
     expect(await rig.walk(700, createFilter({ types: ["tick"] }))).toEqual(upTo(1_500, 701));
+    expect(await rig.walk(300, createFilter({ types: ["tick"] }))).toEqual(upTo(1_500, 301));
+    expect(await rig.walk(300, createFilter({ types: ["other"] }))).toEqual([]);
   });
 
   it("holds an answer for a short time only", async () => {
