@@ -10,7 +10,7 @@ const RENEW_MS = 10_000;
 const RETRY_MS = 2_000;
 
 /** How long an answer of the hub may take. A later answer is ignored. */
-const ANSWER_MS = 3_000;
+const ANSWER_MS = 5_000;
 
 /**
  * After a recall, seats are scarce for this long, and the relay gives each seat back as soon as its client leaves. It is
