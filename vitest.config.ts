@@ -66,7 +66,10 @@ function objectProject(name: string, include: string[], bindings: Record<string,
   };
 }
 
-/** End-to-end tests of streams and of their operation, which run with relays too. */
+/**
+ * End-to-end tests of streams and of their operation, which run with relays too. `relays/endings.test.ts` has the shutdown:
+ * the general one opens 130 channels at once, which with relays takes longer than its clients wait.
+ */
 const RELAYED_E2E = [
   "admin",
   "broadcast",
@@ -81,7 +84,6 @@ const RELAYED_E2E = [
   "metrics",
   "resume",
   "retention",
-  "shutdown",
   "token-expiry",
 ].map((name) => `test/e2e/${name}.test.ts`);
 

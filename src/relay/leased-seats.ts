@@ -69,6 +69,8 @@ export class LeasedSeats implements Seats {
   #number = 0;
   #sentAt = 0;
   #isCalling = false;
+  /** How many leases were given up. The answer to a call from before is ignored. */
+  #givenUp = 0;
   /** Whether a call is due although no connect waits. */
   #isDue = false;
   #renewAt = Number.POSITIVE_INFINITY;
@@ -138,6 +140,17 @@ export class LeasedSeats implements Seats {
     }
   }
 
+  /**
+   * Uses no seat of the lease any more, because the hub has given the place of this life to another one. Call it after
+   * the clients were ended.
+   */
+  giveUp(): void {
+    this.#held = 0;
+    this.#givenUp++;
+    this.#isDue = true;
+    this.#callIfNeeded();
+  }
+
   /** Gives back the seats that are not used. */
   recall(version: number): Recalled {
     const used = this.#host.used();
@@ -173,8 +186,12 @@ export class LeasedSeats implements Seats {
 
   async #call(): Promise<void> {
     const waiting = this.#waiting.length;
+    const givenUp = this.#givenUp;
     const request = this.#stateWish(waiting);
     const lease = await this.#ask(request);
+    if (givenUp !== this.#givenUp) {
+      return;
+    }
     const { clock } = this.#host;
     if (lease === null) {
       this.#renewAt = clock.now() + RETRY_MS;

@@ -137,21 +137,27 @@ export class Leasing {
 
   /** For how long an answer waits for seats that come back. */
   #waitFor(request: LeaseRequest): number {
-    if (this.#missing(request) > 0) {
+    if (this.#isShort(request)) {
       return this.#recall(request.relay);
     }
     return this.#ledger.isRecalled(request.relay, request.life) ? this.#recallLeftMs() : 0;
   }
 
   #mustWait(request: LeaseRequest): boolean {
-    return this.#missing(request) > 0 || this.#ledger.isRecalled(request.relay, request.life);
+    return this.#isShort(request) || this.#ledger.isRecalled(request.relay, request.life);
   }
 
-  /** How many seats are missing for the clients of a relay and the connects that wait at it. */
-  #missing(request: LeaseRequest): number {
-    const missing = this.#ledger.missingFor(request);
-    // Clients that go to another relay need a seat there.
-    return missing > 0 || overflowOf(request) === 0 || this.#ledger.free > 0 ? missing : 1;
+  /** Whether the clients of a relay, and the connects that wait at it, lack a seat or a place. */
+  #isShort(request: LeaseRequest): boolean {
+    return this.#ledger.missingFor(request) > 0 || this.#lacksPlace(request);
+  }
+
+  /** Whether clients that have to go to another relay find no seat or no place there, as far as the hub knows. */
+  #lacksPlace(request: LeaseRequest): boolean {
+    const goesElsewhere = overflowOf(request) > 0 || !this.#placement.accepts(request.relay);
+    return (
+      goesElsewhere && (this.#ledger.free === 0 || !this.#placement.hasPlace(request.relay, this.#now()))
+    );
   }
 
   /** Recalls the unused seats of all other relays. Returns how long seats can still come back. */
@@ -180,7 +186,7 @@ export class Leasing {
       const reply = await this.#host.recall(relay, version);
       if (this.#ledger.recalled(relay, version, reply)) {
         // Clients may have left since the relay's last request.
-        this.#placement.note(relay, reply.used, null);
+        this.#placement.recount(relay, reply.used);
       }
     } catch {
       // A relay that cannot be reached keeps its seats until its lease ends.
@@ -214,12 +220,15 @@ export class Leasing {
   /** Counts the seats at once, and answers when that is durable. */
   async #serve(request: LeaseRequest): Promise<Lease> {
     const { relay, life, parent } = request;
-    const isAccepted = this.#note(request);
+    const isAccepted = this.#placement.accepts(relay);
     const freeBefore = this.#ledger.free;
     // Nobody gets a block until the next recall can fetch it back.
     const isScarce = !this.#isRecallDue();
     const grant = isScarce ? "needed" : "block";
     const granted = this.#ledger.lease(request, isAccepted ? grant : "nothing", this.#now());
+    if (isAccepted) {
+      this.#note(request, granted.held);
+    }
     const next = this.#next(request, isAccepted);
     if (this.#ledger.free > freeBefore) {
       this.#seatsAreFree();
@@ -237,20 +246,16 @@ export class Leasing {
     };
   }
 
-  /** Notes the load of a relay. Returns false for one more relay than the channel may have. */
-  #note({ relay, life, used, waiting, wanted, isFull }: LeaseRequest): boolean {
+  /** Notes how many clients a relay has, together with the connects that now get a seat. */
+  #note({ relay, life, used, waiting, wanted, isFull }: LeaseRequest, held: number): void {
     if (this.#ledger.isReplaced(relay, life)) {
-      return true;
+      return;
     }
     if (used + waiting + wanted === 0) {
       this.#forget(relay);
-      return true;
+      return;
     }
-    if (!this.#placement.accepts(relay)) {
-      return false;
-    }
-    this.#placement.note(relay, used, isFull ? wanted : null);
-    return true;
+    this.#placement.note(relay, Math.max(used, Math.min(used + waiting, held)), isFull ? wanted : null);
   }
 
   #next(request: LeaseRequest, isAccepted: boolean): Place[] {

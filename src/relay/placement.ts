@@ -1,11 +1,12 @@
+import { ExpectedClients } from "./expected-clients.ts";
 import { formatRelay, parseRelay } from "./relay-port.ts";
 import type { Place } from "./seat-lease.ts";
 
 /** A relay that was full takes clients again when it has fewer than this part of what it can hold. */
 const ROOM_PART = 0.9;
 
-/** How long clients that were sent to a relay may take to arrive there. */
-const ARRIVAL_MS = 5_000;
+/** For how long the last places are kept for clients that were sent there. They may have found another place. */
+const LAST_PLACES_KEPT_MS = 150;
 
 /** The clients of one relay. */
 interface Load {
@@ -19,9 +20,7 @@ interface Load {
   capacity: number;
   /** It was full, and is not empty enough to take clients again. */
   isFull: boolean;
-  /** Clients that were sent there and have not arrived. Without them, a crowd would be sent to one relay. */
-  expected: number;
-  expectedUntil: number;
+  readonly expected: ExpectedClients;
 }
 
 /** The bounds of a placement. */
@@ -48,11 +47,25 @@ export class Placement {
   /** Notes how many clients a relay has, and the most that it can hold if it is full. */
   note(relay: string, used: number, fullAt: number | null): void {
     const load = this.#loads.get(relay) ?? this.#add(relay);
-    load.expected = Math.max(0, load.expected - Math.max(0, used - load.used));
+    load.expected.arrived(Math.max(0, used - load.used));
     load.used = used;
     load.isAwake = true;
     load.capacity = fullAt ?? load.capacity;
     load.isFull = fullAt !== null || (load.isFull && used >= load.capacity * ROOM_PART);
+  }
+
+  /** Notes how many clients a relay has counted just now. Clients that were sent there before have arrived. */
+  recount(relay: string, used: number): void {
+    this.note(relay, used, null);
+    this.#loads.get(relay)?.expected.clear();
+  }
+
+  /** Whether there is a place for a client at any other relay, as far as is known. */
+  hasPlace(from: string, now: number): boolean {
+    this.#dropLate(now);
+    const isNewAllowed = this.#loads.size < this.#settings.maxRelays;
+    const others = this.#loadsWhere((load) => load.relay !== from);
+    return isNewAllowed || others.some((load) => lastPlacesOf(load, now) > 0);
   }
 
   /** Forgets a relay that has no clients. */
@@ -62,7 +75,7 @@ export class Placement {
 
   /**
    * Where clients of a relay's region should go: its relays with room, by number, then new relays, then the relays of
-   * other regions. If none of them has room, a relay that was full and has a place is better than a refusal.
+   * other regions. If none of them has room, any place is better than a refusal.
    */
   next(from: string, clients: number, now: number): Place[] {
     this.#dropLate(now);
@@ -71,8 +84,7 @@ export class Placement {
     const send = (load: Load, room = roomOf(load)): void => {
       const sent = load.relay === from ? 0 : Math.min(clients - sentTo(places), room);
       if (sent > 0) {
-        load.expected += sent;
-        load.expectedUntil = now + ARRIVAL_MS;
+        load.expected.add(sent, now);
         places.push({ relay: load.relay, clients: sent });
       }
     };
@@ -83,7 +95,7 @@ export class Placement {
       send(this.#add(formatRelay({ region, number: this.#unusedNumber(region) })));
     }
     far.forEach((load) => send(load));
-    [...near, ...far].filter(({ isFull }) => isFull).forEach((load) => send(load, placesOf(load)));
+    [...near, ...far].forEach((load) => send(load, lastPlacesOf(load, now)));
     return places;
   }
 
@@ -98,8 +110,7 @@ export class Placement {
       used: 0,
       capacity,
       isFull: false,
-      expected: 0,
-      expectedUntil: 0,
+      expected: new ExpectedClients(),
     };
     this.#loads.set(relay, load);
     return load;
@@ -120,11 +131,9 @@ export class Placement {
   /** Clients that have not arrived by now do not come. */
   #dropLate(now: number): void {
     for (const load of this.#loads.values()) {
-      if (load.expectedUntil <= now || load.expectedUntil > now + ARRIVAL_MS) {
-        load.expected = 0;
-        if (!load.isAwake) {
-          this.#loads.delete(load.relay);
-        }
+      load.expected.dropLate(now);
+      if (!load.isAwake && load.expected.since(0) === 0) {
+        this.#loads.delete(load.relay);
       }
     }
   }
@@ -132,12 +141,17 @@ export class Placement {
 
 /** How many clients a relay should take. */
 function roomOf(load: Load): number {
-  return load.isFull ? 0 : placesOf(load);
+  return load.isFull ? 0 : placesOf(load, 0);
 }
 
-/** How many clients a relay can take. */
-function placesOf({ capacity, used, expected }: Load): number {
-  return Math.max(0, capacity - used - expected);
+/** How many clients a relay can take if no other relay can. */
+function lastPlacesOf(load: Load, now: number): number {
+  return placesOf(load, now - LAST_PLACES_KEPT_MS);
+}
+
+/** How many places of a relay are not kept for clients that were sent there since a time. */
+function placesOf({ capacity, used, expected }: Load, time: number): number {
+  return Math.max(0, capacity - used - expected.since(time));
 }
 
 function sentTo(places: readonly Place[]): number {

@@ -213,6 +213,9 @@ export class Relay implements FeedObserver {
   /** The hub has ended the feed because it drains, shuts down, or has another life of this relay. */
   ended(reason: "drain" | "shutdown" | "replaced"): void {
     this.end(reason === "replaced" ? "drain" : reason);
+    if (reason === "replaced") {
+      this.#seats.giveUp();
+    }
   }
 
   /** Waits for the feed, but only if there is none that the clients could do without. */

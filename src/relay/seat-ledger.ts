@@ -39,6 +39,8 @@ interface Holding {
   /** The number of the newest request. */
   request: number;
   expiresAt: number;
+  /** Until when a life that was replaced keeps its seats; Infinity for the whole lease. */
+  replacedUntil: number;
   /** How the hub's stream to this life has ended: by itself, or because another life attached. Null if it has not. */
   ended: "gone" | "replaced" | null;
 }
@@ -83,6 +85,8 @@ export class SeatLedger {
   readonly #store: SeatStore;
   /** By relay and life, in the order in which the lives came. */
   readonly #holdings = new Map<string, Holding>();
+  /** The life of each relay that attached last. There are at most as many names as relays were ever awake at a time. */
+  readonly #attached = new Map<string, string>();
   /** When to forget that a life was replaced, by relay and life. */
   readonly #replaced = new Map<string, number>();
   /** The lives whose seats have changed since they were stored, by relay and life. */
@@ -187,9 +191,10 @@ export class SeatLedger {
     if (holding !== undefined) {
       holding.ended = null;
     }
-    if (!this.isReplaced(relay, life)) {
-      this.livesOf(relay).forEach((other) => other !== life && this.replace(relay, other, now));
-    }
+    const others = new Set([this.#attached.get(relay) ?? life, ...this.livesOf(relay)]);
+    others.delete(life);
+    others.forEach((other) => this.replace(relay, other, now));
+    this.#attached.set(relay, life);
   }
 
   /** Notes that the stream to a life of a relay has ended: by itself, or because another life attached. */
@@ -207,16 +212,22 @@ export class SeatLedger {
    * its next request, that it has to end its clients.
    */
   replace(relay: string, life: string, now: number): void {
-    const holding = this.#holdings.get(keyOf(relay, life));
+    const key = keyOf(relay, life);
+    this.#replaced.set(key, now + REMEMBER_REPLACED_MS);
+    const holding = this.#holdings.get(key);
     if (holding !== undefined) {
-      this.#replaced.set(keyOf(relay, life), now + REMEMBER_REPLACED_MS);
       this.#hurryIfReplaced(holding, now);
     }
   }
 
   /** Notes that a life of a relay was not replaced after all. */
   reinstate(relay: string, life: string): void {
-    this.#replaced.delete(keyOf(relay, life));
+    const key = keyOf(relay, life);
+    this.#replaced.delete(key);
+    const holding = this.#holdings.get(key);
+    if (holding !== undefined) {
+      holding.replacedUntil = Number.POSITIVE_INFINITY;
+    }
   }
 
   /** The lives of a relay that have a lease, even if they hold no seats. */
@@ -237,7 +248,7 @@ export class SeatLedger {
     for (const holding of this.#holdings.values()) {
       // If the clock was set back, a lease must not last longer for it.
       holding.expiresAt = Math.min(holding.expiresAt, now + LEASE_MS);
-      if (holding.expiresAt <= now) {
+      if (Math.min(holding.expiresAt, holding.replacedUntil) <= now) {
         this.#remove(holding);
         expired.push(holding.relay);
       }
@@ -295,6 +306,7 @@ export class SeatLedger {
       isRecalled: false,
       request: 0,
       expiresAt: now + LEASE_MS,
+      replacedUntil: Number.POSITIVE_INFINITY,
       ended: null,
     };
     this.#holdings.set(keyOf(relay, life), holding);
@@ -316,7 +328,7 @@ export class SeatLedger {
     if (holding.ended === "gone") {
       this.#remove(holding);
     } else if (holding.ended === "replaced") {
-      holding.expiresAt = Math.min(holding.expiresAt, now + REPLACED_MS);
+      holding.replacedUntil = now + REPLACED_MS;
     }
   }
 

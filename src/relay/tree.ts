@@ -32,8 +32,9 @@ export class Tree {
       return kept;
     }
     this.#parents.delete(relay);
-    const chosen = this.#choose(relay, isFed);
-    if (chosen !== null || this.#hasRoom(null)) {
+    const children = this.#countChildren();
+    const chosen = this.#choose(relay, children, isFed);
+    if (chosen !== null || this.#hasRoom(null, children)) {
       this.#parents.set(relay, chosen);
     }
     return chosen;
@@ -51,43 +52,46 @@ export class Tree {
     this.#parents.delete(relay);
   }
 
-  #choose(relay: string, isFed: (relay: string) => boolean): string | null {
-    if (this.#hasRoom(null)) {
+  #choose(relay: string, children: Children, isFed: (relay: string) => boolean): string | null {
+    if (this.#hasRoom(null, children)) {
       return null;
     }
     const { region } = parseRelay(relay);
     const parents = [...this.#parents.keys()].filter(
-      (other) => this.#isBranch(other, relay) && isFed(other) && this.#hasRoom(other),
+      (other) => this.#isBranch(other, relay) && isFed(other) && this.#hasRoom(other, children),
     );
     const near = parents.filter((other) => parseRelay(other).region === region);
-    return this.#leastLoaded(near.length > 0 ? near : parents);
+    return leastLoaded(near.length > 0 ? near : parents, children);
   }
 
   #isBranch(parent: string, relay: string): boolean {
     return parent !== relay && this.#parents.get(parent) === null;
   }
 
-  #hasRoom(parent: string | null): boolean {
-    return this.#childrenOf(parent) < this.#branches;
+  #hasRoom(parent: string | null, children: Children): boolean {
+    return (children.get(parent) ?? 0) < this.#branches;
   }
 
-  #leastLoaded(relays: readonly string[]): string | null {
-    let least: string | null = null;
-    let children = Number.POSITIVE_INFINITY;
-    for (const relay of relays) {
-      const count = this.#childrenOf(relay);
-      if (count < children) {
-        [least, children] = [relay, count];
-      }
-    }
-    return least;
-  }
-
-  #childrenOf(parent: string | null): number {
-    let children = 0;
-    for (const its of this.#parents.values()) {
-      children += Number(its === parent);
+  #countChildren(): Children {
+    const children = new Map<string | null, number>();
+    for (const parent of this.#parents.values()) {
+      children.set(parent, (children.get(parent) ?? 0) + 1);
     }
     return children;
   }
+}
+
+/** How many relays have each parent. */
+type Children = ReadonlyMap<string | null, number>;
+
+function leastLoaded(relays: readonly string[], children: Children): string | null {
+  let least: string | null = null;
+  let fewest = Number.POSITIVE_INFINITY;
+  for (const relay of relays) {
+    const count = children.get(relay) ?? 0;
+    if (count < fewest) {
+      [least, fewest] = [relay, count];
+    }
+  }
+  return least;
 }

@@ -1,5 +1,8 @@
 import type { Ended } from "../../../src/hub/views.ts";
 import type { ConnectRequest } from "../../../src/hub/audience/audience.ts";
+import type { RelayLife } from "../../../src/hub/audience/attached-relays.ts";
+import type { LeaveReason } from "../../../src/hub/audience/client.ts";
+import { fixedSeats, type Seats } from "../../../src/hub/audience/seats.ts";
 import { OpenStreams } from "../../../src/hub/audience/open-streams.ts";
 import { Hub, type HubHost } from "../../../src/hub/hub.ts";
 import type { HubSettings } from "../../../src/hub/hub-settings.ts";
@@ -38,6 +41,7 @@ export interface ConnectParts {
   readonly stream?: FakeStream;
   readonly address?: string | null;
   readonly endsAt?: number | null;
+  readonly relay?: RelayLife;
 }
 
 /** The parts of a hub that a test may choose. */
@@ -47,6 +51,7 @@ export interface FakeHubOptions {
   readonly clock?: FakeClock;
   readonly random?: () => number;
   readonly openStreams?: OpenStreams;
+  readonly seats?: Seats;
 }
 
 /** A hub whose time, storage, alarm and clients are controlled by a test. */
@@ -66,6 +71,9 @@ export class FakeHub implements HubHost {
   beforeFirstClient: (address: string | null) => Promise<void> = () => Promise.resolve();
   readonly random: () => number;
   readonly openStreams: OpenStreams;
+  readonly seats: Seats;
+  /** The relays whose streams have ended. */
+  readonly relaysLeft: (RelayLife & { readonly reason: LeaveReason })[] = [];
   hub: Hub;
   #cancelAlarm: () => void = () => {};
 
@@ -74,6 +82,7 @@ export class FakeHub implements HubHost {
     this.log = options.log ?? new UnrulyLog();
     this.settings = { ...SETTINGS, ...options.settings };
     this.openStreams = options.openStreams ?? new OpenStreams();
+    this.seats = options.seats ?? fixedSeats(this.settings.maxConnections);
     this.random = options.random ?? (() => 0.5);
     this.hub = this.#wake();
   }
@@ -89,7 +98,9 @@ export class FakeHub implements HubHost {
     const { address = null, endsAt = null } = parts;
     const stream = parts.stream ?? new FakeStream();
     const start = { lastEventId: lastEventId === null ? null : String(lastEventId), logName, since };
-    return { stream, entered: this.hub.connect({ terms, start, address, endsAt }, stream) };
+    const { relay } = parts;
+    const request = { terms, start, address, endsAt, ...(relay !== undefined && { relay }) };
+    return { stream, entered: this.hub.connect(request, stream) };
   }
 
   /** Connects a client, and runs everything that is then ready. */
@@ -130,6 +141,10 @@ export class FakeHub implements HubHost {
       this.rings++;
       void this.hub.tick();
     });
+  }
+
+  relayLeft(relay: RelayLife, reason: LeaveReason): void {
+    this.relaysLeft.push({ ...relay, reason });
   }
 
   saveDrain(until: number | null): void {

@@ -98,7 +98,7 @@ export class ModelRelay {
     try {
       await this.seats.request();
     } catch (error) {
-      return error instanceof HubError && error.next !== undefined ? error.next : String(error);
+      return error instanceof HubError && error.next !== undefined ? error.next : "limit";
     }
     return this.isAlive && this.#enter() ? "in" : "limit";
   }
@@ -129,7 +129,7 @@ export class ModelRelay {
   /** The hub has ended its stream, because another life has attached. */
   async end(): Promise<void> {
     this.clients = 0;
-    this.seats.release();
+    this.seats.giveUp();
     if (this.#world.isCurrent(this)) {
       await this.#attach();
       return;
