@@ -20,7 +20,7 @@ describe("the generated block of wrangler.toml", () => {
     const block = blockFor('channels: { allowed: [default, "board-*"] }');
     expect(block).toContain('[vars.CHANNELS]\nallowed = ["default", "board-*"]\n');
     expect(block).toContain("[vars.SSE]\nheartbeat_interval_seconds = 30\nmax_connections = 100\n");
-    expect(block.match(/^\[vars\.[A-Z]+\]$/gm)).toHaveLength(9);
+    expect(block.match(/^\[vars\.[A-Z]+\]$/gm)).toHaveLength(10);
   });
 
   it("has the platform's limit of requests, unless it is turned off", () => {
