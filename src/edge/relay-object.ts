@@ -40,6 +40,8 @@ export class RelayObject extends DurableObject<Env> implements RelayRpc {
       random: Math.random,
       openStreams,
       setAlarm: (at) => void ctx.storage.setAlarm(at),
+      // The runtime refuses the storage to an object that a newer one has replaced.
+      check: () => void ctx.storage.kv.get("alive"),
       upstream: (life) => this.#upstream(channel, relay, life),
       lease: async (request) => unwrap(await this.#hub(channel).lease(request)),
     });
@@ -122,7 +124,9 @@ export class RelayObject extends DurableObject<Env> implements RelayRpc {
         }
         return body;
       },
-      history: async (request) => unwrap(await this.#hub(channel).history(request)),
+      // Relays take turns at the hub like addresses.
+      history: async (request) =>
+        unwrap(await this.#hub(channel).history({ ...request, address: `relay ${relay}` })),
     };
   }
 }

@@ -44,6 +44,8 @@ export interface RelayHost extends Pick<AudienceHost, "random" | "openStreams"> 
   readonly logger: Logger;
   /** Replaces the alarm, which calls `tick`. */
   setAlarm(at: number): void;
+  /** Throws if a deploy has left this object behind, so that its clients move to the new one. Default: it never is. */
+  check?(): void;
   /** The hub, for the relay with this random name of its life. */
   upstream(life: string): Upstream;
   /** Asks the hub for seats. */
@@ -79,7 +81,7 @@ export class Relay implements FeedObserver {
     // Silent: the hub has logged its drain already.
     this.#closing = new Closing({ clock, saveDrain: () => {} }, () => {});
     const upstream = host.upstream(this.#life);
-    this.#tail = new Tail(upstream, settings, clock);
+    this.#tail = new Tail(upstream, settings, clock, () => host.check?.());
     this.#feed = new Feed(upstream, this.#tail, this, {
       clock,
       logger,
