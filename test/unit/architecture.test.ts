@@ -39,7 +39,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   console: { rooms: [], types: ["wire"], modules: /^(?:\/sse-client\.js|uplot)$/ },
   htmx: { rooms: [], modules: /^\/sse-client\.js$/ },
   config: { rooms: ["config/schema"], modules: /^(?:zod|yaml)$/ },
-  "config/schema": { rooms: [], modules: /^zod$/ },
+  "config/schema": { rooms: ["config"], modules: /^zod$/ },
   service: {
     rooms: [...DOMAIN, "service/routes", "service/request", "service/access", "service/response"],
     types: ["config", "relay"],
