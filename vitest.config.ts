@@ -70,15 +70,9 @@ function objectProject(name: string, include: string[], bindings: Record<string,
  * End-to-end tests of streams and of their operation, which run with relays too. `relays/endings.test.ts` has the shutdown:
  * the general one opens 130 channels at once, which with relays takes longer than its clients wait.
  */
-const RELAYED_E2E = [
-  "broadcast",
-  "drain",
-  "event-format",
-  "faults/gap",
-  "filter",
-  "resume",
-  "retention",
-].map((name) => `test/e2e/${name}.test.ts`);
+const RELAYED_E2E = ["broadcast", "drain", "event-format", "faults/gap", "filter", "resume", "retention"].map(
+  (name) => `test/e2e/${name}.test.ts`,
+);
 
 export default defineConfig({
   test: {
