@@ -196,13 +196,13 @@ describe.skipIf(isExcepted("relays in one process"))("Stopping relays", () => {
  * longer to reach the relay that needs them than a connect waits.
  */
 async function resume(
-  service: Service,
+  host: Service,
   query: Readonly<Record<string, string>>,
   request: RawRequest,
 ): Promise<RawStream> {
   for (let triesLeft = 4; ; triesLeft--) {
     try {
-      return await service.stream(query, request);
+      return await host.stream(query, request);
     } catch (error) {
       if (triesLeft === 0 || !String(error).includes(": 503 ")) {
         throw error;
