@@ -60,7 +60,7 @@ function objectOf<Answer>(value: unknown): Unknown<Answer> {
 function idOf(value: unknown): number {
   const seq = typeof value === "string" ? seqOf(value) : null;
   if (seq === null) {
-    throw new BrokenUpstreamError("the history of the upstream has an id that is none");
+    throw new BrokenUpstreamError("the history of the upstream has an invalid id");
   }
   return seq;
 }
